@@ -153,6 +153,43 @@ describe('each room imports', () => {
   })
 })
 
+describe('an activation', () => {
+  const room = inFolder('agent/activation')
+  const isPure = (path: string) => ['state', 'decide'].some((name) => path === `agent/activation/${name}.ts`)
+  /** What brings an activation to its verdict, on a real server or a simulated one. */
+  const steps = [
+    'activation',
+    'conclude',
+    'converge',
+    'facts',
+    'go-live',
+    'restore',
+    'run',
+    'serve',
+    'swap',
+    'world',
+  ]
+  const isStep = (path: string) => steps.some((name) => path === `agent/activation/${name}.ts`)
+
+  test('is decided by pure functions, which import types alone', () => {
+    expect(sources.filter(({ path }) => isPure(path))).toHaveLength(2)
+    expect(breaches(isPure, ({ typeOnly }) => typeOnly)).toEqual([])
+  })
+
+  test('touches clock, files, signals and PM2 through its world alone', () => {
+    expect(sources.filter(({ path }) => isStep(path))).toHaveLength(steps.length)
+    const touching = ({ of }: Import) =>
+      isNode(of) || inFolder('agent/activation/server')(of) || inFolder('agent/store')(of)
+    expect(breaches(isStep, (found) => found.typeOnly || !touching(found))).toEqual([])
+    const reads = sources.filter(
+      ({ path, code }) =>
+        isStep(path) && /\b(?:process\.(?:kill|env|exit)|Date\.now|performance\.|setTimeout)/.test(code),
+    )
+    expect(reads.map(({ path }) => path)).toEqual([])
+    expect(sources.some(({ path }) => room(path) && path.includes('/server/'))).toBe(true)
+  })
+})
+
 describe('a package is known in one room:', () => {
   const owners: readonly [string, (path: string) => boolean][] = [
     ['ssh2', inFolder('ssh')],

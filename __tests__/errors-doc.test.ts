@@ -12,6 +12,7 @@ const passedOn: Readonly<Record<string, readonly string[]>> = {
   // An error that arrived from the server or is worded anew has its code already; the second argument of
   // Failure.from is read from the calls.
   'common/failure.ts code': [],
+  'agent/activation/decide.ts code: string': [],
   // The reader collects what is wrong with the inputs before it throws.
   'inputs/reader.ts first.code': ['invalid-input', 'missing-input'],
   'inputs/reader.ts code': ['invalid-input'],
@@ -31,9 +32,12 @@ const sources: readonly Source[] = readdirSync(join(root, 'src'), { recursive: t
   .filter((file) => file.endsWith('.ts'))
   .map((file) => ({ file, text: withoutComments(readFileSync(join(root, 'src', file), 'utf8')) }))
 
-/** The first arguments of `new Failure(`, as written. */
+/** The first arguments of `new Failure(` and of what a decision calls a problem, as written. */
 const raised = sources.flatMap(({ file, text }) =>
-  [...text.matchAll(/\bnew Failure\(\s*([^,)]+)/g)].map(([, argument = '']) => ({ file, argument })),
+  [...text.matchAll(/\b(?:new Failure|problem)\(\s*([^,)]+)/g)].map(([, argument = '']) => ({
+    file,
+    argument,
+  })),
 )
 /** The codes given to a thrown value that is no Failure yet, and the one for all others. */
 const fallbacks = sources.flatMap(({ text }) => [

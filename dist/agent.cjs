@@ -51,7 +51,7 @@ __nccwpck_require__.r(__webpack_exports__);
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  serve: () => (/* binding */ serve)
+  serve: () => (/* binding */ agent_serve)
 });
 
 ;// CONCATENATED MODULE: external "node:fs"
@@ -304,7 +304,15 @@ const failureRecord = object({
 });
 const activationStatuses = ['live', 'kept', 'restored', 'down'];
 const activationStatus = oneOf(...activationStatuses);
-const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationSteps = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+];
 const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
@@ -322,6 +330,7 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
+const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
@@ -330,6 +339,10 @@ const journalEntry = object({
     state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
     detail: string,
     verdict: nullable(verdict),
+    /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+    before: nullable(before),
+    /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+    cause: nullable(failureRecord),
 });
 const run = object({
     commit: string,
@@ -715,6 +728,8 @@ async function removeFiles(files) {
     await Promise.all(Object.values(files).map((file) => (0,promises_namespaceObject.rm)(file, { recursive: true, force: true })));
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/common/since-boot.js
@@ -772,6 +787,340 @@ function lastActivation(appDirectory) {
     }
     catch {
         return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/worker-record.js
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+
+const workerRecord = object({
+    pid: count,
+    /** Tells the process from a later one of the same pid: see process-identity.ts. */
+    startTime: string,
+    release: string,
+    candidate: guards_boolean,
+    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
+    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
+    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+    port: count,
+    /** The public port, once open. */
+    doorPort: count,
+    /** When it closes its door at the latest, of since-boot.ts; null: nobody has told it to leave. */
+    leavesAt: nullable(count),
+    /** The last answer to the launcher's own question, or what went wrong. */
+    detail: string,
+    excerpt: string,
+    /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
+    movedPorts: nullable(list(count)),
+    /** Whether it goes on serving when PM2's daemon dies. */
+    outlives: missingAs(false, guards_boolean),
+    /** Set when PM2's daemon has died. */
+    orphaned: nullable(object({
+        /** When, of since-boot.ts. */
+        since: count,
+        /** The other workers that took traffic then. */
+        beside: list(count),
+    })),
+});
+
+;// CONCATENATED MODULE: ./build/agent/system/processes.js
+/** What the kernel says about processes. Linux only, as the servers are. */
+
+
+function bootId() {
+    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+function isRunning(pid, startTime) {
+    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
+}
+/** @param pid below 0: of a process group, its leader's */
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It is gone already.
+    }
+}
+function pids() {
+    return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
+}
+/** In characters. Any user of the machine can write 2 MB there. */
+const LONGEST_COMMAND = 4096;
+/** The command line as one text, or what the process has made of it; '' where it has ended. */
+function commandOf(pid) {
+    try {
+        const line = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND);
+        return line.replaceAll('\0', ' ').trim();
+    }
+    catch {
+        return '';
+    }
+}
+/** These processes, and all that they have started, however far down. */
+function withDescendants(roots) {
+    const children = new Map();
+    for (const pid of pids()) {
+        const parent = parentOf(pid);
+        children.set(parent, [...(children.get(parent) ?? []), pid]);
+    }
+    const found = new Set(roots);
+    // A set hands out what is added while it is walked.
+    for (const pid of found)
+        for (const child of children.get(pid) ?? [])
+            found.add(child);
+    return [...found];
+}
+/**
+ * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
+ * number to no other process.
+ */
+function groupLedBy(leader) {
+    const now = process_identity_startTimeOf(leader.pid);
+    // Signals take -1 for everybody, and 0 for the sender's own group.
+    if (leader.pid <= 1 || (now !== null && now !== leader.startTime))
+        return [];
+    return pids().filter((pid) => {
+        const startTime = process_identity_startTimeOf(pid);
+        return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
+    });
+}
+/** In bytes; 0 where the process has ended. */
+function memoryOf(pid) {
+    try {
+        return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    }
+    catch {
+        return 0;
+    }
+}
+function parentOf(pid) {
+    return statusOf(pid).parent;
+}
+function groupOf(pid) {
+    return statusOf(pid).group;
+}
+/** Zeros where the process has ended. */
+function statusOf(pid) {
+    try {
+        // The second field is the command's name, which may hold anything, parentheses too.
+        const [, parent, group] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+        return { parent: Number(parent), group: Number(group) };
+    }
+    catch {
+        return { parent: 0, group: 0 };
+    }
+}
+/** The working directories of all processes that we may look at. */
+function workingDirectories() {
+    const found = new Map();
+    for (const pid of pids()) {
+        const directory = workingDirectoryOf(pid);
+        if (directory !== null)
+            found.set(pid, directory);
+    }
+    return found;
+}
+function workingDirectoryOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/workers.js
+/** What the app's workers say of themselves, proven against the kernel. */
+
+
+
+
+
+
+/** The records of the processes that live. */
+async function readWorkers(directory) {
+    const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
+    return found.filter((worker) => worker !== null);
+}
+/** Removes what processes that are dead have left behind. */
+async function removeDeadWorkers(directory) {
+    const alive = new Set((await readWorkers(directory)).map(({ pid }) => String(pid)));
+    for (const name of await (0,promises_namespaceObject.readdir)(directory).catch(() => [])) {
+        const pid = /^(\d+)\.(?:json|share|gift)$/.exec(name)?.[1];
+        if (pid !== undefined && !alive.has(pid))
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
+    }
+}
+async function pidsIn(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
+}
+function fileOf(directory, pid) {
+    return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
+}
+/** The record of a living process, or null. */
+async function readWorker(directory, pid) {
+    const text = await readIfThere(fileOf(directory, pid));
+    if (text === null)
+        return null;
+    try {
+        const worker = parse(workerRecord, text, 'worker record');
+        return isRunning(worker.pid, worker.startTime) ? worker : null;
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/serving.js
+/** Which release takes the traffic, asked of the workers' own records. */
+
+
+/**
+ * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way,
+ * or waits to be taken up, both may: then it is the one before. PM2's list would not do here, as it hides the workers that it is
+ * replacing (`_old_…`, 5.4 to 7), and they serve.
+ */
+async function servingRelease(layout) {
+    const workers = await readWorkers(layout.workers);
+    const open = new Set(workers.flatMap(({ candidate, phase, release }) => (!candidate && phase === 'open' ? [release] : [])));
+    const trial = lastActivation(layout.base)?.target;
+    if (open.size > 1 && trial !== undefined)
+        open.delete(trial);
+    return open.size === 1 ? [...open][0] : null;
+}
+
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Where a release has the launcher. */
+const LAUNCHER = '.gapless/launcher.cjs';
+const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
+const directory = object({ kind: oneOf('directory'), path: string });
+const kind = object({ kind: oneOf('file', 'link', 'directory') });
+const kinds = { file, link: manifest_link, directory };
+const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
+/** A folder with everything below it as the base has it. */
+const same = object({ kind: oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
+function formatEntry(entry) {
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
+}
+/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const entry = parseStored(line);
+    if (entry.kind === 'link' && hasInnerUps(entry))
+        throw leavesRelease(entry);
+    return entry;
+}
+/**
+ * A line of a manifest that stands on the server, as any version has sent it.
+ * @throws Failure `malformed-message` or `unsafe-path`
+ */
+function parseStored(line) {
+    const entry = parse(anyEntry, line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink(link) {
+    const { path, target } = link;
+    let depth = path.split('/').length - 1;
+    const steps = target.split('/').map((part) => {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        return depth;
+    });
+    if (target === '' || target.startsWith('/') || target.includes('\0') || Math.min(...steps) < 0) {
+        throw leavesRelease(link);
+    }
+}
+/** Behind the name of another link `..` would lead up from where that one leads to. */
+function hasInnerUps({ target }) {
+    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+    return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
+}
+function leavesRelease({ path, target }) {
+    return new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/layout.js
+/** Where things stand on the server. The one place that knows the names. */
+
+
+
+function layoutOf(base) {
+    const own = (0,external_node_path_namespaceObject.join)(base, '.gapless');
+    return {
+        base,
+        current: (0,external_node_path_namespaceObject.join)(base, 'current'),
+        releases: (0,external_node_path_namespaceObject.join)(base, 'releases'),
+        shared: (0,external_node_path_namespaceObject.join)(base, 'shared'),
+        own,
+        incoming: (0,external_node_path_namespaceObject.join)(own, 'incoming'),
+        workers: (0,external_node_path_namespaceObject.join)(own, 'workers'),
+        candidates: (0,external_node_path_namespaceObject.join)(own, 'candidates'),
+        activations: (0,external_node_path_namespaceObject.join)(own, 'activations'),
+        lock: (0,external_node_path_namespaceObject.join)(own, 'lock'),
+        journal: (0,external_node_path_namespaceObject.join)(own, 'journal.jsonl'),
+        replaced: (0,external_node_path_namespaceObject.join)(own, 'replaced.json'),
+    };
+}
+function releaseDirectory(layout, id) {
+    return (0,external_node_path_namespaceObject.join)(layout.releases, id);
+}
+/** The tool's files inside a release. */
+function releaseFiles(directory) {
+    const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
+    return {
+        own,
+        info: (0,external_node_path_namespaceObject.join)(own, 'release.json'),
+        runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
+        manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
+        verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
+        reported: (0,external_node_path_namespaceObject.join)(own, 'reported.json'),
+        launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
+    };
+}
+/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
+function makeFolders(layout) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
+    const { own, incoming, workers, candidates, activations, lock } = layout;
+    for (const folder of [own, incoming, workers, candidates, activations, lock]) {
+        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
     }
 }
 
@@ -917,7 +1266,7 @@ async function dropBallast(folder) {
     await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
 }
 /** Does it; where the disk is full, once more with the room that was set aside. */
-async function ballast_withRoom(folder, act) {
+async function withRoom(folder, act) {
     try {
         return await act();
     }
@@ -940,7 +1289,7 @@ function guardRoom(folder) {
     const look = async () => {
         try {
             // The file system's own figures know nothing of quotas.
-            await ballast_withRoom(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
+            await withRoom(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
         }
         catch {
             // Full all the same, or read-only: whoever must write will say so.
@@ -953,113 +1302,162 @@ function guardRoom(folder) {
     return () => clearInterval(timer);
 }
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
-;// CONCATENATED MODULE: ./build/agent/system/processes.js
-/** What the kernel says about processes. Linux only, as the servers are. */
+;// CONCATENATED MODULE: ./build/agent/system/owner.js
+/** A file that says which process something belongs to, so that what the dead left behind is known as such. */
 
 
-function bootId() {
-    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+
+
+
+const owner = object({ pid: count, startTime: string });
+/** Between two looks at whether a process has ended, in ms. */
+const PAUSE = 20;
+/** What a process gets to end by itself, in ms. */
+const PATIENCE = 5000;
+/** Says that it is this process's, or another one's. */
+function writeOwner(file, pid = process.pid) {
+    return writeFileAtomic(file, JSON.stringify({ pid, startTime: process_identity_startTimeOf(pid) ?? '' }), 0o600);
 }
-function isRunning(pid, startTime) {
-    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
+/** Whether the owner lives; null where the file says nothing. */
+function ownerLives(file) {
+    const named = readOwner(file);
+    return named && isRunning(named.pid, named.startTime);
 }
-/** @param pid below 0: of a process group, its leader's */
-function signal(pid, name) {
-    try {
-        process.kill(pid, name);
-    }
-    catch {
-        // It is gone already.
-    }
+/** How long the owner has run, in ms; null where it has ended. */
+function ownerAge(file) {
+    const named = readOwner(file);
+    return named !== null && isRunning(named.pid, named.startTime) ? ageOf(named.startTime) : null;
 }
-function pids() {
-    return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
-}
-/** In characters. Any user of the machine can write 2 MB there. */
-const LONGEST_COMMAND = 4096;
-/** The command line as one text, or what the process has made of it; '' where it has ended. */
-function commandOf(pid) {
-    try {
-        const line = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND);
-        return line.replaceAll('\0', ' ').trim();
-    }
-    catch {
-        return '';
-    }
-}
-/** These processes, and all that they have started, however far down. */
-function withDescendants(roots) {
-    const children = new Map();
-    for (const pid of pids()) {
-        const parent = parentOf(pid);
-        children.set(parent, [...(children.get(parent) ?? []), pid]);
-    }
-    const found = new Set(roots);
-    // A set hands out what is added while it is walked.
-    for (const pid of found)
-        for (const child of children.get(pid) ?? [])
-            found.add(child);
-    return [...found];
+/** Ends the owner, with all that it started, where it leads a group. */
+function killOwnersGroup(file) {
+    const named = readOwner(file);
+    if (named !== null && isRunning(named.pid, named.startTime))
+        signal(-named.pid, 'SIGKILL');
 }
 /**
- * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
- * number to no other process.
+ * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
+ * had come; then ends it. This process is not waited for, nor one that hangs in the kernel: it does nothing more.
  */
-function groupLedBy(leader) {
-    const now = process_identity_startTimeOf(leader.pid);
-    // Signals take -1 for everybody, and 0 for the sender's own group.
-    if (leader.pid <= 1 || (now !== null && now !== leader.startTime))
-        return [];
-    return pids().filter((pid) => {
-        const startTime = process_identity_startTimeOf(pid);
-        return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
-    });
+async function endOwner(file) {
+    const named = readOwner(file);
+    if (named === null || named.pid === process.pid)
+        return;
+    for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * PATIENCE; waited += PAUSE) {
+        if (waited >= PATIENCE)
+            signal(named.pid, 'SIGKILL');
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(PAUSE);
+    }
 }
-/** In bytes; 0 where the process has ended. */
-function memoryOf(pid) {
+function readOwner(file) {
     try {
-        return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
-    }
-    catch {
-        return 0;
-    }
-}
-function parentOf(pid) {
-    return statusOf(pid).parent;
-}
-function groupOf(pid) {
-    return statusOf(pid).group;
-}
-/** Zeros where the process has ended. */
-function statusOf(pid) {
-    try {
-        // The second field is the command's name, which may hold anything, parentheses too.
-        const [, parent, group] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
-        return { parent: Number(parent), group: Number(group) };
-    }
-    catch {
-        return { parent: 0, group: 0 };
-    }
-}
-/** The working directories of all processes that we may look at. */
-function workingDirectories() {
-    const found = new Map();
-    for (const pid of pids()) {
-        const directory = workingDirectoryOf(pid);
-        if (directory !== null)
-            found.set(pid, directory);
-    }
-    return found;
-}
-function workingDirectoryOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+        return parse(owner, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), 'owner');
     }
     catch {
         return null;
     }
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** The first few names of a list. @param count of all of them, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/common/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/candidates.js
@@ -1086,7 +1484,7 @@ const candidate = object({
 });
 const POLL = 20;
 /** A process that hangs in the kernel does nothing more, and is not waited for any longer, in ms. */
-const PATIENCE = 5000;
+const candidates_PATIENCE = 5000;
 /** Records that this process has started a candidate. @returns what ends the record */
 async function recordCandidate({ candidates }, pid, limitMs) {
     const file = (0,external_node_path_namespaceObject.join)(candidates, `${pid}.json`);
@@ -1121,7 +1519,7 @@ function isOrphaned({ agent, startTime, limitMs }) {
     return !isRunning(agent.pid, agent.startTime) || ageOf(startTime) >= limitMs;
 }
 async function endGroup(leader) {
-    for (let waited = 0; waited < PATIENCE; waited += POLL) {
+    for (let waited = 0; waited < candidates_PATIENCE; waited += POLL) {
         if (groupLedBy(leader).length === 0)
             return;
         signal(-leader.pid, 'SIGKILL');
@@ -1129,464 +1527,249 @@ async function endGroup(leader) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/journal.js
-/** The journal: what activations did, one JSON line each, appended and flushed. */
+;// CONCATENATED MODULE: ./build/agent/store/manifest-lines.js
+/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
+
+/** Far more than the longest path takes, in bytes. */
+const LONGEST = 256 * 1024;
+async function* readLines(source) {
+    let begun = Buffer.alloc(0);
+    for await (const chunk of source) {
+        const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+        let from = 0;
+        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+            if (end > from)
+                yield bytes.toString('utf8', from, end);
+            from = end + 1;
+        }
+        begun = bytes.subarray(from);
+        if (begun.length > LONGEST)
+            throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
+    }
+    if (begun.length > 0)
+        yield begun.toString('utf8');
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/manifest-file.js
+/** A release's manifest on disk, one entry a line. */
+
+
+
+
+/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
+async function* readManifest(file) {
+    const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
+    const links = new Set();
+    try {
+        for await (const line of readLines(input)) {
+            const entry = parseStored(line);
+            assertNotBelow(links, entry.path);
+            if (entry.kind === 'link')
+                links.add(entry.path);
+            yield entry;
+        }
+    }
+    finally {
+        input.destroy();
+    }
+}
+function assertNotBelow(links, path) {
+    for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
+        if (!links.has(path.slice(0, end)))
+            continue;
+        throw new failure_Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/releases.js
+/** The releases on the server: which there are, which is live, what each is. */
 
 
 
 
 
 
+
+
+/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
+async function releaseIds(layout) {
+    const names = await takenIds(layout);
+    const ours = await Promise.all(names.map((name) => isRelease(layout, name)));
+    return names.filter((_, index) => ours[index]);
+}
+/** What in `releases` is named like a release, oldest first, whoever put it there. */
+async function takenIds(layout) {
+    const names = await (0,promises_namespaceObject.readdir)(layout.releases).catch(() => []);
+    return names.filter((name) => RELEASE_ID.test(name)).sort();
+}
+/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
+async function isRelease(layout, id) {
+    return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info);
+}
 /**
- * @param withRoom carries out each write, and may make room where there is none
+ * The release that `current` points at, or null.
+ * @throws Failure `current-not-a-link` when something else stands in its place
  */
-function openJournal(file, activation, withRoom = (act) => act()) {
-    let strict = true;
-    const write = async (entry) => {
-        const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
-        const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
-        await withFile(file, flags, 0o600, async (handle) => {
-            // A line of its own, even after one that a crash cut off.
-            await handle.writeFile(`\n${line}\n`);
-            await handle.sync();
+async function liveRelease(layout) {
+    const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
+    if (stat !== null && !stat.isSymbolicLink()) {
+        throw new failure_Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
+            remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
         });
-    };
-    const append = (entry) => withRoom(() => write(entry));
-    const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null }).catch((error) => {
-        if (strict && state !== 'note')
-            throw error;
-        console.error(`${name} ${state}: ${detail} (not in the journal: ${error.message})`);
-    });
-    return {
-        begin: step('begin'),
-        note: step('note'),
-        done: step('done'),
-        failed: step('failed'),
-        verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
-        letGo: () => void (strict = false),
-    };
+    }
+    const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
+    if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
+        return null;
+    const id = (0,external_node_path_namespaceObject.basename)(target);
+    return (await isRelease(layout, id)) ? id : null;
 }
-/** The last `limit` entries, or all. A line that was cut off by a crash is passed over. */
-async function readJournal(file, limit = Infinity) {
-    const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
-    return text.split('\n').flatMap(parseLine).slice(-limit);
+/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
+async function foreignCurrent(layout) {
+    const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null;
+    return isForeign ? linkTarget(layout.current) : null;
 }
-/** Above this many bytes (some 200 deploys) the journal loses its older half. */
-const LONG = 1024 * 1024;
-/**
- * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
- * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
- */
-async function trimJournal(file) {
-    const bytes = await (0,promises_namespaceObject.readFile)(file).catch(() => Buffer.alloc(0));
-    if (bytes.length <= LONG)
+function realPath(path) {
+    return (0,promises_namespaceObject.realpath)(path).catch(() => null);
+}
+/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
+async function prepareLink(layout, id) {
+    // Relative, so that the app's folder can be moved as a whole.
+    const target = (0,external_node_path_namespaceObject.join)('releases', id);
+    const link = preparedLink(layout, id);
+    if ((await linkTarget(link).catch(() => null)) === target)
         return;
-    const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
-    await writeFileAtomic(file, half, 0o600);
+    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
+    await (0,promises_namespaceObject.symlink)(target, link);
 }
-const journal_POLL = 50;
-/**
- * Follows one activation's entries as they are written, until `ended` says that its process is gone and
- * everything that it wrote has been read.
- * @param from where to begin, in bytes
- */
-async function* followJournal(file, from, activation, ended) {
-    const openFile = () => (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
-    let handle = await openFile();
-    const chunk = Buffer.alloc(64 * 1024);
-    let rest = Buffer.alloc(0);
-    let last = false;
-    let position = from;
-    try {
-        for (;;) {
-            const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
-            position += bytesRead;
-            if (bytesRead === 0) {
-                if (await wasReplaced(file, handle, position)) {
-                    await handle.close();
-                    handle = await openFile();
-                    position = 0;
-                    rest = Buffer.alloc(0);
-                    continue;
-                }
-                if (last)
-                    return;
-                // Read once more after the end: the last line may have been written in between.
-                if (ended())
-                    last = true;
-                else
-                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
-                continue;
-            }
-            rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-            for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-                const line = rest.subarray(0, end).toString('utf8');
-                rest = rest.subarray(end + 1);
-                for (const entry of parseLine(line)) {
-                    if (entry.activation === activation)
-                        yield { entry, end: position - rest.length };
-                }
-            }
-        }
-    }
-    finally {
-        await handle.close();
+/** Points `current` at a release in one atomic step: there is no moment without it. */
+async function pointCurrentAt(layout, id) {
+    await liveRelease(layout);
+    await prepareLink(layout, id);
+    await renameToCurrent(layout, preparedLink(layout, id));
+}
+/** Makes `current` the link that it was before. @param target as the link said it */
+async function pointCurrentBack(layout, target) {
+    const link = preparedLink(layout, 'before');
+    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
+    await (0,promises_namespaceObject.symlink)(target, link);
+    await renameToCurrent(layout, link);
+}
+async function renameToCurrent(layout, link) {
+    await (0,promises_namespaceObject.rename)(link, layout.current);
+    await syncFolder(layout.base);
+}
+async function dropPreparedLinks(layout) {
+    for (const name of await (0,promises_namespaceObject.readdir)(layout.own)) {
+        if (name.startsWith(PREPARED))
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(layout.own, name), { force: true });
     }
 }
-/** Somebody emptied the journal by hand, or put another file in its place: what comes next is in the new one. */
-async function wasReplaced(file, handle, position) {
-    const [opened, there] = await Promise.all([handle.stat(), (0,promises_namespaceObject.stat)(file).catch(() => null)]);
-    return there !== null && (there.ino !== opened.ino || opened.size < position);
+const PREPARED = 'current-to-';
+function preparedLink(layout, id) {
+    return (0,external_node_path_namespaceObject.join)(layout.own, PREPARED + id);
 }
-function parseLine(line) {
-    try {
-        return [parse(journalEntry, line, 'journal')];
-    }
-    catch {
-        return [];
-    }
+async function readInfo(layout, id) {
+    const { info } = releaseFiles(releaseDirectory(layout, id));
+    const text = await readIfThere(info);
+    if (text === null)
+        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
+    return parse(releaseInfo, text, info);
 }
-
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-/** Where a release has the launcher. */
-const LAUNCHER = '.gapless/launcher.cjs';
-const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
-const directory = object({ kind: oneOf('directory'), path: string });
-const kind = object({ kind: oneOf('file', 'link', 'directory') });
-const kinds = { file, link: manifest_link, directory };
-const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder with everything below it as the base has it. */
-const same = object({ kind: oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
-const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
-function formatEntry(entry) {
-    return `${JSON.stringify(entry, MEMBERS)}\n`;
+async function readRuntime(layout, id) {
+    const file = releaseFiles(releaseDirectory(layout, id)).runtime;
+    const text = await readIfThere(file);
+    if (text === null)
+        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
+    return parse(runtime, text, file);
 }
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
-function parseDifference(line) {
-    if (!line.startsWith('{"kind":"same"'))
-        return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
-    if (entry.path !== '')
-        assertSafePath(entry.path);
-    return entry;
-}
-/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const entry = parseStored(line);
-    if (entry.kind === 'link' && hasInnerUps(entry))
-        throw leavesRelease(entry);
-    return entry;
-}
-/**
- * A line of a manifest that stands on the server, as any version has sent it.
- * @throws Failure `malformed-message` or `unsafe-path`
- */
-function parseStored(line) {
-    const entry = parse(anyEntry, line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink(link) {
-    const { path, target } = link;
-    let depth = path.split('/').length - 1;
-    const steps = target.split('/').map((part) => {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        return depth;
-    });
-    if (target === '' || target.startsWith('/') || target.includes('\0') || Math.min(...steps) < 0) {
-        throw leavesRelease(link);
-    }
-}
-/** Behind the name of another link `..` would lead up from where that one leads to. */
-function hasInnerUps({ target }) {
-    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
-    return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
-}
-function leavesRelease({ path, target }) {
-    return new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-}
-
-;// CONCATENATED MODULE: ./build/agent/store/layout.js
-/** Where things stand on the server. The one place that knows the names. */
-
-
-
-function layoutOf(base) {
-    const own = (0,external_node_path_namespaceObject.join)(base, '.gapless');
-    return {
-        base,
-        current: (0,external_node_path_namespaceObject.join)(base, 'current'),
-        releases: (0,external_node_path_namespaceObject.join)(base, 'releases'),
-        shared: (0,external_node_path_namespaceObject.join)(base, 'shared'),
-        own,
-        incoming: (0,external_node_path_namespaceObject.join)(own, 'incoming'),
-        workers: (0,external_node_path_namespaceObject.join)(own, 'workers'),
-        candidates: (0,external_node_path_namespaceObject.join)(own, 'candidates'),
-        activations: (0,external_node_path_namespaceObject.join)(own, 'activations'),
-        lock: (0,external_node_path_namespaceObject.join)(own, 'lock'),
-        journal: (0,external_node_path_namespaceObject.join)(own, 'journal.jsonl'),
-        replaced: (0,external_node_path_namespaceObject.join)(own, 'replaced.json'),
-    };
-}
-function releaseDirectory(layout, id) {
-    return (0,external_node_path_namespaceObject.join)(layout.releases, id);
-}
-/** The tool's files inside a release. */
-function releaseFiles(directory) {
-    const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
-    return {
-        own,
-        info: (0,external_node_path_namespaceObject.join)(own, 'release.json'),
-        runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
-        manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
-        verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
-        reported: (0,external_node_path_namespaceObject.join)(own, 'reported.json'),
-        launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
-    };
-}
-/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
-function makeFolders(layout) {
-    (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
-    (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
-    const { own, incoming, workers, candidates, activations, lock } = layout;
-    for (const folder of [own, incoming, workers, candidates, activations, lock]) {
-        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/lock.js
-/**
- * One activation per app at a time.
- *
- * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
- * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
- * over, a process creates the next number, which only one can; it never removes or replaces a live one.
- */
-
-
-
-
-
-
-
-
-const holderGuard = object({
-    pid: count,
-    startTime: string,
-    bootId: string,
-    /** Who, for people: the run's URL or "an activation". */
-    owner: string,
-    /** The activation that it is held for, if for one. */
-    activation: nullable(string),
-    since: string,
-});
-const lock_POLL = 200;
-/**
- * Takes the lock, waiting up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if it gave up
- */
-async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
-    const deadline = performance.now() + timeoutMs;
-    let told = '';
-    for (;;) {
-        const taken = await tryLock(directory, owner, activation ?? null);
-        if ('release' in taken)
-            return taken;
-        if (taken.words !== told)
-            onWait?.(taken.words);
-        told = taken.words;
-        const itself = activation !== undefined && taken.activation === activation;
-        if (!itself && (await giveUp?.()))
-            throw withdrawn();
-        if (!itself && performance.now() >= deadline) {
-            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
-                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
-            });
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
-    }
-}
-/** The run was cancelled before it had begun anything that cannot be taken back. */
-function withdrawn() {
-    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
-        remedy: 'Run it again.',
-    });
-}
-/** Who holds the lock, in words, or null. */
-async function lockHolder(directory) {
-    return (await currentHolder(directory))?.words ?? null;
-}
-/** The activation that the lock is held for by another process, or null. */
-async function lockedFor(directory) {
-    const holder = await currentHolder(directory);
-    return holder === null || holder.pid === process.pid ? null : holder.activation;
-}
-const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
-/** @returns the lock, or who holds it */
-async function tryLock(directory, owner, activation) {
-    const highest = (await lockNumbers(directory)).at(-1) ?? 0;
-    const holder = highest > 0 ? await holderOf(directory, highest) : null;
-    if (holder !== null)
-        return holder;
-    const mine = highest + 1;
-    const content = JSON.stringify({
-        pid: process.pid,
-        startTime: process_identity_startTimeOf(process.pid) ?? '',
-        bootId: bootId(),
-        owner,
-        activation,
-        since: new Date().toISOString(),
-    });
-    if (!(await createNumber(directory, mine, content)))
-        return beginner;
-    // Someone who read the folder before an older lock was removed may have taken a lower number than the
-    // highest: only the highest counts.
-    const numbers = await lockNumbers(directory);
-    if (numbers.at(-1) !== mine) {
-        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), { force: true });
-        return beginner;
-    }
-    for (const old of numbers)
-        if (old < mine)
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
-    // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
-    return { release: () => (0,promises_namespaceObject.truncate)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`)) };
-}
-/** Creates the file whole or not at all, and only if it is not there. */
-async function createNumber(directory, number, content) {
-    const aside = (0,external_node_path_namespaceObject.join)(directory, `.${process.pid}-${number}`);
-    await (0,promises_namespaceObject.writeFile)(aside, content, { mode: 0o600 });
-    try {
-        await (0,promises_namespaceObject.link)(aside, (0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
-        return true;
-    }
-    catch (error) {
-        if (error.code === 'EEXIST')
-            return false;
-        throw error;
-    }
-    finally {
-        await (0,promises_namespaceObject.rm)(aside, { force: true });
-    }
-}
-async function lockNumbers(directory) {
-    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
-    return names
-        .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
-        .map(Number)
-        .sort((a, b) => a - b);
-}
-async function currentHolder(directory) {
-    const highest = (await lockNumbers(directory)).at(-1);
-    return highest === undefined ? null : holderOf(directory, highest);
-}
-/** The live holder, or null if the lock is released, void or gone. */
-async function holderOf(directory, number) {
-    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+/** What is known of the release since it was shown to serve, or null if it never was. */
+async function verificationOf(layout, id) {
+    const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
     if (text === null)
         return null;
-    const holder = readHolder(text);
-    if (holder === null)
-        return null;
-    const { pid, startTime, owner, since, activation } = holder;
-    if (holder.bootId !== bootId() || !isRunning(pid, startTime))
-        return null;
-    return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
+    const found = parse(verification, text, 'verified.json');
+    // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
+    return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found;
 }
-/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
-function readHolder(text) {
+/** The time that an id names, as an ISO time. */
+function timeOf(id) {
+    return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z');
+}
+/** When the release was first shown to serve, as an ISO time, or null if it never was. */
+async function activatedAt(layout, id) {
+    return (await verificationOf(layout, id))?.activatedAt ?? null;
+}
+/** Takes back that a release was shown to serve: it was, and then it was rejected. */
+async function markRejected(layout, id) {
+    await (0,promises_namespaceObject.rm)(releaseFiles(releaseDirectory(layout, id)).verified, { force: true });
+}
+async function listReleases(layout) {
+    const live = await liveRelease(layout);
+    const ids = await releaseIds(layout);
+    return Promise.all(ids.map(async (id) => {
+        const verified = await verificationOf(layout, id).catch(() => null);
+        return {
+            id,
+            live: id === live,
+            activatedAt: verified?.activatedAt ?? null,
+            left: (verified?.leftBy ?? null) !== null,
+            info: await readInfo(layout, id).catch(() => null),
+            bytes: await contentBytes(layout, id),
+        };
+    }));
+}
+async function contentBytes(layout, id) {
+    let bytes = 0;
     try {
-        return parse(holderGuard, text, 'lock');
+        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+            if (entry.kind === 'file')
+                bytes += entry.size;
+        }
     }
     catch {
-        return null;
+        // A damaged release has no size to tell; the audit names the damage.
     }
+    return bytes;
+}
+/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
+async function removeRelease(layout, id) {
+    if (!(await isRelease(layout, id))) {
+        throw new failure_Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
+            remedy: 'Leave it to the tool that made it, or remove it by hand.',
+        });
+    }
+    const grave = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.removed`);
+    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
+    await (0,promises_namespaceObject.mkdir)(layout.incoming, { recursive: true, mode: 0o700 });
+    await (0,promises_namespaceObject.rename)(releaseDirectory(layout, id), grave);
+    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/owner.js
-/** A file that says which process something belongs to, so that what the dead left behind is known as such. */
-
-
-
-
-
-
-const owner = object({ pid: count, startTime: string });
-/** Between two looks at whether a process has ended, in ms. */
-const PAUSE = 20;
-/** What a process gets to end by itself, in ms. */
-const owner_PATIENCE = 5000;
-/** Says that it is this process's, or another one's. */
-function writeOwner(file, pid = process.pid) {
-    return writeFileAtomic(file, JSON.stringify({ pid, startTime: process_identity_startTimeOf(pid) ?? '' }), 0o600);
-}
-/** Whether the owner lives; null where the file says nothing. */
-function ownerLives(file) {
-    const named = readOwner(file);
-    return named && isRunning(named.pid, named.startTime);
-}
-/** How long the owner has run, in ms; null where it has ended. */
-function ownerAge(file) {
-    const named = readOwner(file);
-    return named !== null && isRunning(named.pid, named.startTime) ? ageOf(named.startTime) : null;
-}
-/** Ends the owner, with all that it started, where it leads a group. */
-function killOwnersGroup(file) {
-    const named = readOwner(file);
-    if (named !== null && isRunning(named.pid, named.startTime))
-        signal(-named.pid, 'SIGKILL');
-}
+;// CONCATENATED MODULE: ./build/agent/system/environment.js
 /**
- * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
- * had come; then ends it. This process is not waited for, nor one that hangs in the kernel: it does nothing more.
+ * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
+ * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
  */
-async function endOwner(file) {
-    const named = readOwner(file);
-    if (named === null || named.pid === process.pid)
-        return;
-    for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * owner_PATIENCE; waited += PAUSE) {
-        if (waited >= owner_PATIENCE)
-            signal(named.pid, 'SIGKILL');
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(PAUSE);
-    }
+
+
+const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+function cleanEnvironment() {
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
+    return {
+        HOME: (0,external_node_os_namespaceObject.homedir)(),
+        USER: username,
+        LOGNAME: username,
+        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    };
 }
-function readOwner(file) {
-    try {
-        return parse(owner, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), 'owner');
-    }
-    catch {
-        return null;
-    }
+/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+function searchPath() {
+    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
+    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
 }
 
-;// CONCATENATED MODULE: external "node:module"
-const external_node_module_namespaceObject = require("node:module");
 ;// CONCATENATED MODULE: external "node:net"
 const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
@@ -1739,6 +1922,2119 @@ async function accepting(path, before) {
     return undefined;
 }
 
+;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
+/**
+ * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
+ * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
+ */
+
+
+
+
+/**
+ * @param base where the daemon will be started if none runs
+ * @param kept what PM2 keeps of the app; null where it has none that a release could replace
+ */
+async function workerStart(base, pm2Home, kept) {
+    const daemon = await daemonPid(pm2Home);
+    const start = (daemon === null ? null : inherited(daemon)) ?? {
+        node: process.execPath,
+        cwd: base,
+        env: {},
+        limits: '',
+    };
+    // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
+    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
+    return { ...start, env: { ...start.env, ...laidOver } };
+}
+/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
+const NOT_KEPT = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id']);
+function environmentKept(definition) {
+    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
+}
+/** Null where the daemon has just ended. */
+function inherited(daemon) {
+    const of = (name) => `/proc/${daemon}/${name}`;
+    try {
+        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
+        return {
+            // A Node that was updated under a running daemon is gone.
+            node: node.endsWith(' (deleted)') ? process.execPath : node,
+            // The link itself: it leads into a folder that was removed, too.
+            cwd: of('cwd'),
+            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
+            limits: [
+                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
+                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
+            ].join('\n'),
+        };
+    }
+    catch {
+        return null;
+    }
+}
+/** The channel to whoever started the daemon, which Node takes out of the environment. */
+const CHANNEL = /^NODE_CHANNEL_/;
+function environmentIn(environ) {
+    const pairs = environ.split('\0').map((pair) => {
+        const at = pair.indexOf('=');
+        return [pair.slice(0, at), pair.slice(at + 1)];
+    });
+    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
+}
+function umaskIn(status) {
+    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
+    return umask === undefined ? [] : [`umask ${umask}`];
+}
+/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
+const LIMITS = {
+    'Max open files': ['n', 1],
+    'Max address space': ['v', 1024],
+    'Max data size': ['d', 1024],
+    'Max stack size': ['s', 1024],
+    'Max file size': ['f', 512],
+    'Max core file size': ['c', 512],
+};
+/** A limit that this session may not raise stays as it is. */
+function changedLimits(own, wanted) {
+    const before = limitsIn(own);
+    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
+        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
+        const [flag, unit] = LIMITS[name];
+        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
+        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
+    });
+}
+function limitsIn(text) {
+    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
+    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
+}
+/**
+ * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
+ * would look for it in the folder where PM2's daemon happened to be started.
+ * @param release its folder, or the link to it
+ * @param entry the release's server.js, relative to the release
+ */
+function nodeArguments(nodeOptions, release, entry) {
+    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+const candidate_POLL = 50;
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000;
+/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
+const MARGIN = 60_000;
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
+    const directory = releaseDirectory(layout, id);
+    const { launcher } = releaseFiles(directory);
+    const { node, cwd, env, limits } = start;
+    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
+    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
+    // Without a name it goes with the processes that have it open, whichever of them is killed.
+    (0,external_node_fs_namespaceObject.rmSync)(logFile);
+    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
+    // It begins once it is on record.
+    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
+    // A group of its own: what the app starts goes with it.
+    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
+    const exit = new Promise((resolve) => {
+        child.once('error', ({ message }) => resolve(`could not start (${message})`));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`));
+    });
+    let ended;
+    void exit.then((how) => (ended = how));
+    let forget;
+    try {
+        forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN);
+        return await watch();
+    }
+    finally {
+        await stop(child, exit);
+        await forget?.();
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+    }
+    async function watch() {
+        const { health } = runtime;
+        const begun = performance.now();
+        let last = 'it has not listened yet';
+        let attempts = 0;
+        for (;;) {
+            if (ended !== undefined)
+                throw failure('candidate-died', `${ended} before it became healthy`);
+            const worker = await readWorker(layout.workers, child.pid ?? 0);
+            if (worker?.phase === 'open') {
+                // The launcher has proved it on its private port; now through the door, as visitors will come.
+                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
+                attempts += 1;
+                last = `${health.path} answered ${answer.detail}`;
+                if (answer.healthy) {
+                    const bootMs = Math.round(performance.now() - begun);
+                    return {
+                        bootMs,
+                        status: answer.status,
+                        attempts,
+                        movedPorts: worker.movedPorts ?? [],
+                        notFound: notFoundIn(endOf(log)),
+                    };
+                }
+            }
+            else if (worker !== null && worker.detail !== '') {
+                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
+            }
+            if (performance.now() - begun > health.timeoutMs) {
+                const listened = worker !== null && worker.port > 0;
+                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
+                    ? `was not healthy within ${formatDuration(health.timeoutMs)}: ${last}`
+                    : `never listened on its PORT within ${formatDuration(health.timeoutMs)}`);
+            }
+            alive();
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
+        }
+    }
+    function failure(code, what) {
+        const text = endOf(log);
+        const address = takenAddress(text);
+        const inUse = address === undefined ? '' : ` It could not listen on "${address}", which is in use.`;
+        return new failure_Failure(code, `The new release ${what}.${inUse}`, {
+            remedy: address === undefined ? readTheLog : shareTheAddress,
+            evidence: lastLines(text),
+        });
+    }
+}
+const readTheLog = 'Read the last log lines of the app below, then check `env` and `health-check-path`.';
+const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
+    'address is in use, or run the listener as a PM2 app of its own.';
+/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
+function takenAddress(text) {
+    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
+}
+/**
+ * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
+ * has gone.
+ * @returns what ends the record
+ */
+async function begin(layout, { pid, stdin }, limitMs) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return undefined;
+    const forget = await recordCandidate(layout, pid, limitMs);
+    stdin?.end('go\n');
+    return forget;
+}
+/** In bytes. */
+const LONGEST_END = 64 * 1024;
+/** At a position of its own: the app goes on writing where it is. */
+function endOf(log) {
+    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
+    const end = Buffer.alloc(Math.min(size, LONGEST_END));
+    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
+    return end.toString('utf8', 0, length);
+}
+/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
+function notFoundIn(text) {
+    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
+    return lastLines(lines.join('\n'));
+}
+/** The end of a log, as evidence. */
+function lastLines(text, limit = 40) {
+    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
+}
+async function stop(child, exit) {
+    const { pid } = child;
+    if (pid === undefined)
+        return;
+    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+    if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+    }
+    signal(-pid, 'SIGKILL');
+    // One that hangs in the kernel is not waited for: it does nothing more.
+    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/lock.js
+/**
+ * One activation per app at a time.
+ *
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
+ * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
+ * over, a process creates the next number, which only one can; it never removes or replaces a live one.
+ */
+
+
+
+
+
+
+
+
+const holderGuard = object({
+    pid: count,
+    startTime: string,
+    bootId: string,
+    /** Who, for people: the run's URL or "an activation". */
+    owner: string,
+    /** The activation that it is held for, if for one. */
+    activation: nullable(string),
+    since: string,
+});
+const lock_POLL = 200;
+/**
+ * Takes the lock, waiting up to `timeoutMs` for its holder.
+ * @throws Failure `locked`, or `withdrawn` if it gave up
+ */
+async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
+    const deadline = performance.now() + timeoutMs;
+    let told = '';
+    for (;;) {
+        const taken = await tryLock(directory, owner, activation ?? null);
+        if ('release' in taken)
+            return taken;
+        if (taken.words !== told)
+            onWait?.(taken.words);
+        told = taken.words;
+        const itself = activation !== undefined && taken.activation === activation;
+        if (!itself && (await giveUp?.()))
+            throw withdrawn();
+        if (!itself && performance.now() >= deadline) {
+            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
+                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
+            });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
+    }
+}
+/** The run was cancelled before it had begun anything that cannot be taken back. */
+function withdrawn() {
+    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
+        remedy: 'Run it again.',
+    });
+}
+/** Who holds the lock, in words, or null. */
+async function lockHolder(directory) {
+    return (await currentHolder(directory))?.words ?? null;
+}
+/** The activation that the lock is held for by another process, or null. */
+async function lockedFor(directory) {
+    const holder = await currentHolder(directory);
+    return holder === null || holder.pid === process.pid ? null : holder.activation;
+}
+const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
+/** @returns the lock, or who holds it */
+async function tryLock(directory, owner, activation) {
+    const highest = (await lockNumbers(directory)).at(-1) ?? 0;
+    const holder = highest > 0 ? await holderOf(directory, highest) : null;
+    if (holder !== null)
+        return holder;
+    const mine = highest + 1;
+    const content = JSON.stringify({
+        pid: process.pid,
+        startTime: process_identity_startTimeOf(process.pid) ?? '',
+        bootId: bootId(),
+        owner,
+        activation,
+        since: new Date().toISOString(),
+    });
+    if (!(await createNumber(directory, mine, content)))
+        return beginner;
+    // Someone who read the folder before an older lock was removed may have taken a lower number than the
+    // highest: only the highest counts.
+    const numbers = await lockNumbers(directory);
+    if (numbers.at(-1) !== mine) {
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), { force: true });
+        return beginner;
+    }
+    for (const old of numbers)
+        if (old < mine)
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
+    // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+    return { release: () => (0,promises_namespaceObject.truncate)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`)) };
+}
+/** Creates the file whole or not at all, and only if it is not there. */
+async function createNumber(directory, number, content) {
+    const aside = (0,external_node_path_namespaceObject.join)(directory, `.${process.pid}-${number}`);
+    await (0,promises_namespaceObject.writeFile)(aside, content, { mode: 0o600 });
+    try {
+        await (0,promises_namespaceObject.link)(aside, (0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+        return true;
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return false;
+        throw error;
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+    }
+}
+async function lockNumbers(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names
+        .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
+        .map(Number)
+        .sort((a, b) => a - b);
+}
+async function currentHolder(directory) {
+    const highest = (await lockNumbers(directory)).at(-1);
+    return highest === undefined ? null : holderOf(directory, highest);
+}
+/** The live holder, or null if the lock is released, void or gone. */
+async function holderOf(directory, number) {
+    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+    if (text === null)
+        return null;
+    const holder = readHolder(text);
+    if (holder === null)
+        return null;
+    const { pid, startTime, owner, since, activation } = holder;
+    if (holder.bootId !== bootId() || !isRunning(pid, startTime))
+        return null;
+    return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
+}
+/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
+function readHolder(text) {
+    try {
+        return parse(holderGuard, text, 'lock');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
+/** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
+
+
+
+
+
+
+
+
+
+
+
+
+const HOOK_OWNER = '.hook-owner';
+/** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
+const LONGEST_HOOK = 30 * 60_000;
+/**
+ * Runs commands in the release's folder with the release's environment, until the shell has ended: what it
+ * started in the background goes on.
+ * @returns their output's last lines
+ * @throws Failure `hook-failed`
+ */
+async function runHook(hook, timeoutMs = LONGEST_HOOK) {
+    const { name, commands, directory, runtime, log, owner } = hook;
+    const script = `${log}.sh`;
+    const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
+    try {
+        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
+        await writeFileAtomic(script, `${commands}\n`, 0o600);
+        // It begins when it is told to, and whoever told it has written down which process it is.
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-c', 'read -r go && exec /bin/sh -e "$0" </dev/null', script], {
+            cwd: directory,
+            env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
+            stdio: ['pipe', output, output],
+            // A group of its own, so that one that takes too long can be ended as a whole.
+            detached: true,
+        });
+        const ending = end(child, timeoutMs);
+        await hooks_begin(child, owner);
+        const ended = await ending;
+        const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
+        if (ended === 'exit code 0')
+            return text;
+        throw new failure_Failure('hook-failed', `\`${name}\` failed: ${ended}.`, {
+            remedy: 'Read its output below. It runs in the folder of the release, with the `env` of the release.',
+            evidence: text,
+        });
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(output);
+        await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+    }
+}
+async function hooks_begin({ pid, stdin }, owner) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return;
+    try {
+        await writeOwner(owner, pid);
+        stdin?.end('go\n');
+    }
+    catch (error) {
+        stdin?.end();
+        throw error;
+    }
+}
+const hooks_POLL = 100;
+/**
+ * A hook outlives an activation that was killed, and the lock is void then: a migration must have ended before it is
+ * run again, and before another activation goes on. For the holder of the lock.
+ * @param onWait called with each activation whose hook is waited for
+ * @param giveUp asked while it waits
+ * @throws Failure `withdrawn` if it gave up
+ */
+async function untilHooksEnded({ activations }, { onWait, giveUp }, timeoutMs = LONGEST_HOOK) {
+    const names = (await (0,promises_namespaceObject.readdir)(activations).catch(() => [])).filter((name) => name.endsWith(HOOK_OWNER));
+    for (const name of names) {
+        const file = (0,external_node_path_namespaceObject.join)(activations, name);
+        if (ownerAge(file) === null)
+            continue;
+        onWait(name.slice(0, -HOOK_OWNER.length));
+        // What it may take is counted from its beginning, as if the activation that it belongs to lived.
+        for (let age = ownerAge(file); age !== null; age = ownerAge(file)) {
+            if (await giveUp())
+                throw withdrawn();
+            if (age >= timeoutMs)
+                killOwnersGroup(file);
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(hooks_POLL);
+        }
+    }
+}
+function end(child, timeoutMs) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+            resolve(`it did not end within ${formatDuration(timeoutMs)}`);
+            if (child.pid !== undefined)
+                process.kill(-child.pid, 'SIGKILL');
+        }, timeoutMs);
+        const settle = (how) => {
+            clearTimeout(timer);
+            resolve(how);
+        };
+        child.once('error', ({ message }) => settle(`could not be started: ${message}`));
+        child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/journal.js
+/** The journal: what activations did, one JSON line each, appended and flushed. */
+
+
+
+
+
+
+const none = { before: null, cause: null };
+/**
+ * @param withRoom carries out each write, and may make room where there is none
+ */
+function openJournal(file, activation, withRoom = (act) => act()) {
+    const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
+    return journalOf((line) => withRoom(() => withFile(file, flags, 0o600, async (handle) => {
+        const entry = { time: new Date().toISOString(), activation, ...line };
+        // A line of its own, even after one that a crash cut off.
+        await handle.writeFile(`\n${JSON.stringify(entry)}\n`);
+        await handle.sync();
+    })));
+}
+/** @param write settles when the line is on the disk */
+function journalOf(write) {
+    let strict = true;
+    const step = (state) => (name, detail, facts = none) => write({ step: name, state, detail, verdict: null, ...none, ...facts }).catch((error) => {
+        if (strict && state !== 'note')
+            throw error;
+        console.error(`${name} ${state}: ${detail} (not in the journal: ${error.message})`);
+    });
+    return {
+        begin: step('begin'),
+        note: step('note'),
+        done: step('done'),
+        failed: step('failed'),
+        verdict: (verdict) => write({ step: null, state: 'verdict', detail: verdict.status, verdict, ...none }),
+        bestEffort: () => void (strict = false),
+    };
+}
+/** The last `limit` entries, or all. A line that was cut off by a crash is passed over. */
+async function readJournal(file, limit = Infinity) {
+    const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
+    return text.split('\n').flatMap(parseLine).slice(-limit);
+}
+/** Above this many bytes (some 200 deploys) the journal loses its older half. */
+const LONG = 1024 * 1024;
+/**
+ * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
+ * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
+ */
+async function trimJournal(file) {
+    const bytes = await (0,promises_namespaceObject.readFile)(file).catch(() => Buffer.alloc(0));
+    if (bytes.length <= LONG)
+        return;
+    const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
+    await writeFileAtomic(file, half, 0o600);
+}
+const journal_POLL = 50;
+/**
+ * Follows one activation's entries as they are written, until `ended` says that its process is gone and
+ * everything that it wrote has been read.
+ * @param from where to begin, in bytes
+ */
+async function* followJournal(file, from, activation, ended) {
+    const openFile = () => (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
+    let handle = await openFile();
+    const chunk = Buffer.alloc(64 * 1024);
+    let rest = Buffer.alloc(0);
+    let last = false;
+    let position = from;
+    try {
+        for (;;) {
+            const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
+            position += bytesRead;
+            if (bytesRead === 0) {
+                if (await wasReplaced(file, handle, position)) {
+                    await handle.close();
+                    handle = await openFile();
+                    position = 0;
+                    rest = Buffer.alloc(0);
+                    continue;
+                }
+                if (last)
+                    return;
+                // Read once more after the end: the last line may have been written in between.
+                if (ended())
+                    last = true;
+                else
+                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
+                continue;
+            }
+            rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+            for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+                const line = rest.subarray(0, end).toString('utf8');
+                rest = rest.subarray(end + 1);
+                for (const entry of parseLine(line)) {
+                    if (entry.activation === activation)
+                        yield { entry, end: position - rest.length };
+                }
+            }
+        }
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Somebody emptied the journal by hand, or put another file in its place: what comes next is in the new one. */
+async function wasReplaced(file, handle, position) {
+    const [opened, there] = await Promise.all([handle.stat(), (0,promises_namespaceObject.stat)(file).catch(() => null)]);
+    return there !== null && (there.ino !== opened.ino || opened.size < position);
+}
+function parseLine(line) {
+    try {
+        return [parse(journalEntry, line, 'journal')];
+    }
+    catch {
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/state.js
+/** What `stateOf` makes of an activation in the journal; `lost`: its swap is not in there, and did happen. */
+function stateOf(log, activation, lost) {
+    const own = log.filter((entry) => entry.activation === activation);
+    const verdict = own.find((entry) => entry.verdict !== null)?.verdict;
+    if (verdict !== undefined && verdict !== null)
+        return { at: 'settled', verdict, known: true };
+    const before = own.find((entry) => entry.before !== null)?.before ?? null;
+    const restoring = own.find((entry) => isBegin(entry, 'rollback'));
+    if (!own.some(touches))
+        return lost ? { at: 'swapped', before } : { at: 'prepared' };
+    if (lastThatTouched(log) !== activation)
+        return { at: 'superseded', before, cause: superseded };
+    if (restoring === undefined)
+        return { at: 'swapped', before };
+    const failed = own.find((entry) => entry.cause !== null)?.cause;
+    return { at: 'restoring', before, cause: failed ?? interrupted };
+}
+const superseded = {
+    code: 'overtaken',
+    message: 'Another deploy went live after this one was interrupted.',
+    remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+    evidence: null,
+};
+const interrupted = {
+    code: 'activation-died',
+    message: 'The activation was interrupted while it restored the previous release.',
+    remedy: null,
+    evidence: null,
+};
+/** Whether it has begun to touch what is live. */
+function hasTouched(log, activation) {
+    return log.some((entry) => entry.activation === activation && touches(entry));
+}
+/** The activation that touched something last, where it has no verdict. A later one has settled what others left. */
+function interruptedIn(log) {
+    const last = lastThatTouched(log);
+    return log.some(({ activation, verdict }) => activation === last && verdict !== null) ? null : last;
+}
+/** The activation that touched something last. */
+function lastThatTouched(log) {
+    return log.findLast(touches)?.activation ?? null;
+}
+function touches(entry) {
+    return isBegin(entry, 'swap') || isBegin(entry, 'rollback');
+}
+function isBegin({ step, state }, name) {
+    return step === name && state === 'begin';
+}
+/** What comes of a failure in a state. */
+function onFailure(state, cause, seen) {
+    switch (state.at) {
+        case 'queued':
+            // Never settle on a guess: something live was touched, or somebody else is at it.
+            return seen.touched || seen.elsewhere ? { at: 'unsettled', cause } : kept(cause, seen);
+        case 'prepared':
+            if (seen.before === undefined || seen.current === seen.before.current)
+                return kept(cause, seen);
+            return restoring(cause, seen);
+        case 'swapped':
+            return restoring(cause, seen);
+        case 'restoring':
+            return { at: 'ended', as: 'down', cause };
+        default:
+            return { at: 'unsettled', cause };
+    }
+}
+function restoring(cause, { before, during }) {
+    const message = `${cause.message.replace(/\.$/, '')} (during ${during}).`;
+    return { at: 'restoring', before: before ?? null, cause: cause.reworded(message) };
+}
+/** Nothing live was touched: what serves is what served. */
+function kept(cause, { serving }) {
+    const failure = cause.toRecord();
+    const verdict = {
+        status: 'kept',
+        live: serving,
+        previous: serving,
+        rollsBackTo: null,
+        failure,
+        workers: [],
+    };
+    return { at: 'settled', verdict, known: false };
+}
+/** What workers are told at a moment of the activation; null: there is none any more. */
+function noticeFor(moment, { times, foreign, together, }) {
+    const { stay } = times;
+    switch (moment) {
+        case 'swap':
+            // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
+            return { observe: foreign === 0, stay: together ? stay : 0, halt: false };
+        case 'restore':
+            return { observe: false, stay, halt: false };
+        case 'make-room':
+            return { observe: false, stay: 0, halt: false };
+        case 'stop':
+            return { observe: false, stay, halt: true };
+        case 'alone':
+            return null;
+    }
+}
+/** Whether the workers may be told that there is no activation any more, once its process ends. */
+function mayDismiss(state) {
+    // After the swap, without a verdict or with a bad one, the old workers may be all that serves: they leave when their
+    // time is up, and PM2 may have started something by then.
+    return state.at === 'settled' && state.verdict.status !== 'down';
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
+/** Finds an activation that swapped and has no verdict: its process died, or the whole server. */
+
+
+
+
+
+
+
+
+/** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
+async function interruptedActivation(layout) {
+    const entries = await readJournal(layout.journal);
+    const activation = lastThatTouched(entries) === null ? await lostFromJournal(layout) : interruptedIn(entries);
+    if (activation === null)
+        return null;
+    const { job, owner } = activationFiles(layout, activation);
+    return ownerLives(owner) !== true && (await exists(job)) ? activation : null;
+}
+/** Somebody emptied the journal: what an activation left tells of it, where its release is live and was never verified. */
+async function lostFromJournal(layout) {
+    const live = await liveRelease(layout);
+    if (live === null || (await activatedAt(layout, live).catch(() => null)) !== null)
+        return null;
+    for (const name of await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])) {
+        if (!name.endsWith('.json'))
+            continue;
+        const job = await readJob((0,external_node_path_namespaceObject.join)(layout.activations, name));
+        if (job?.request.release === live)
+            return job.request.activation;
+    }
+    return null;
+}
+/** Whether somebody emptied the journal after this activation had swapped. The release of a deploy is no other's. */
+async function isLost(layout, { kind, release }) {
+    if (kind !== 'deploy' || (await liveRelease(layout)) !== release)
+        return false;
+    return (await activatedAt(layout, release).catch(() => null)) === null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/activation.js
+
+/** Runs one step, and journals its begin and its end. The text that it returns is told. */
+async function step({ world: { journal } }, name, detail, act) {
+    await journal.begin(name, detail);
+    try {
+        const result = await act();
+        await journal.done(name, typeof result === 'string' ? result : detail);
+        return result;
+    }
+    catch (error) {
+        await journal.failed(name, error.message);
+        throw error;
+    }
+}
+/** Tells the workers where the activation is. */
+function tellWorkers({ world, facts }, moment, changes = {}) {
+    const notice = noticeFor(moment, facts);
+    return world.notify(notice && { ...notice, ...changes });
+}
+/** Notes a failure in the journal instead of throwing it. */
+async function bestEffort(world, act, problem) {
+    await act.catch((error) => world.journal.note('health-check', `${problem}: ${error.message}`));
+}
+/** Runs the user's commands, unless an earlier process of the activation has. @throws Failure `hook-failed` */
+async function hook(activation, name) {
+    const { world, job, facts } = activation;
+    const { preActivate, postActivate } = job.request;
+    const commands = name === 'pre-activate' ? preActivate : postActivate;
+    if (commands === null || facts.done.has(name))
+        return;
+    await step(activation, name, name, () => world.runHook(name, commands, facts.target));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/decide.js
+/** Brings workers to the release that `current` points at: reloads those that are there, and adds those that miss. */
+function toServe(serving) {
+    const { release, count } = serving;
+    return (seen, asked) => {
+        const ready = servingNow(seen, serving);
+        if (ready.length >= count)
+            return 'done';
+        const acts = missing(seen, asked, serving);
+        if (acts.length > 0)
+            return acts;
+        const workers = seen.listed.slice(0, count);
+        const dead = workers.find((worker) => hasDied(worker, asked, serving));
+        if (dead !== undefined) {
+            const { status } = dead.process;
+            return problem('worker-died', `A worker of ${release} exited before it could take traffic (PM2 status: ${status}).`);
+        }
+        if (asked.refused.length > 0)
+            return problem('pm2-failed', asked.refused.join('; '));
+        if (!asked.late)
+            return [];
+        const waiting = workers.find((worker) => !ready.includes(worker));
+        const few = `${count - ready.length} of ${count} workers did not start to serve ${release} in time`;
+        return problem('worker-unhealthy', `${few}: ${describe(waiting)}`);
+    };
+}
+/** The workers that serve the release since this began. */
+function servingNow(seen, { release, count, initial, adopted }) {
+    const old = new Set(initial.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid));
+    return seen.listed
+        .slice(0, count)
+        .filter((worker) => serves(worker, release) && !old.has(worker.process.pid));
+}
+function missing({ listed }, asked, serving) {
+    const { app, count, from, initial, adopted } = serving;
+    const reloads = initial
+        .slice(from, count)
+        .filter(({ id }) => !adopted.has(id) && !wasAsked(asked, 'reload', id))
+        .map(({ id, pid }) => ({ do: 'reload', id, pid, options: app.options }));
+    const beyond = count - Math.max(from, initial.length);
+    const starts = initial.length === 0 && from === 0 ? 1 : 0;
+    const first = listed[0]?.process;
+    if (first === undefined) {
+        return starts === 1 && !wasAsked(asked, 'start')
+            ? [...reloads, { do: 'start', id: 0, pid: 0, app }]
+            : reloads;
+    }
+    const { id, pid } = first;
+    const duplicates = beyond - starts - asked.acts.filter(({ act }) => act.do === 'duplicate').length;
+    return [
+        ...reloads,
+        ...Array.from({ length: Math.max(0, duplicates) }, () => ({ do: 'duplicate', id, pid })),
+    ];
+}
+/** PM2 starts a worker that exits before it is ready anew: then another process has its id. */
+function hasDied({ process: { id, pid, status } }, asked, serving) {
+    if (status === 'errored' || status === 'stopped')
+        return true;
+    const { release, initial, adopted } = serving;
+    const old = new Set(initial.filter((process) => !adopted.has(process.id)).map((process) => process.pid));
+    const own = asked.sightings.filter((sighting) => sighting.id === id && sighting.release === release && !old.has(sighting.pid));
+    const pids = new Set(own.map((sighting) => sighting.pid));
+    return pids.size > 1 || (pids.size === 1 && !pids.has(pid));
+}
+/**
+ * Replaces every worker that does not serve the release, which `current` points at again, and finishes a reload that
+ * waits with it. Done also where PM2 has no worker at all, because its daemon died.
+ */
+function toRestore({ release, options, instances, failed, leaving }) {
+    return ({ listed }, asked) => {
+        const serving = listed.filter((worker) => serves(worker, release)).length;
+        if (listed.length === 0 || serving >= Math.min(instances, listed.length))
+            return 'done';
+        if (asked.late) {
+            const other = listed.find((worker) => !serves(worker, release));
+            return problem('restore-failed', `Not every worker came back to ${release}: ${describe(other)}`);
+        }
+        return listed.flatMap((worker) => {
+            const { process, record } = worker;
+            const { id, pid, status } = process;
+            const ended = status === 'errored' || status === 'stopped';
+            if (record?.release === release || (record === null && !ended))
+                return [];
+            const first = !asked.acts.some(({ act }) => act.id === id && act.pid === pid);
+            if (!ended && record !== null && isBehindDoor(record)) {
+                // PM2 itself starts a process that exits before it was ready once more, and from here on that is the release.
+                // Asked to restart it, it would start two (7.0.4), and forget one. It may hang, and nobody is lost there.
+                return [{ do: first ? 'sigint' : 'kill', id, pid }];
+            }
+            if (first) {
+                // A worker of a third release, from before an activation that was interrupted, stays when it is told to leave.
+                const stays = record !== null && record.release !== failed && record.phase === 'open';
+                return [{ do: stays ? 'reload' : 'restart', id, pid, options }];
+            }
+            return status === 'stopping' ? endIfHung({ id, pid, record }, asked, leaving) : [];
+        });
+    };
+}
+/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
+const QUIET = 5;
+/**
+ * Stops the app. PM2 takes a process that is stopped before it was ready for one that crashed, and starts it anew
+ * (7.0.4). A worker that starts while the notice says `halt` starts nothing, is ready at once, and can be stopped.
+ * @param drained whether to wait for workers that take no traffic any more and finish what is inside
+ */
+function toStop(drained, leaving) {
+    const running = ({ listed }) => listed.filter((worker) => !hasStopped(worker) && (drained || !isLeaving(worker)));
+    return (seen, asked) => {
+        const looks = [...asked.looks, seen].slice(-QUIET);
+        if (looks.length === QUIET && looks.every((look) => running(look).length === 0))
+            return 'done';
+        const workers = running(seen);
+        if (asked.late && workers.length > 0) {
+            return problem('restore-failed', `The app could not be stopped: ${describe(workers[0])}`);
+        }
+        return workers.flatMap((worker) => {
+            const { id, pid, status } = worker.process;
+            if (pid === 0)
+                return [];
+            if (asked.acts.some(({ act }) => act.pid === pid))
+                return endIfHung({ id, pid, record: worker.record }, asked, leaving);
+            if (isStarting(worker))
+                return [{ do: 'kill', id, pid }];
+            return status === 'online' ? [{ do: 'stop', id, pid }] : [];
+        });
+    };
+}
+/**
+ * Ends a crash loop that an earlier failure may have left: PM2 does not reload such a worker ("process already
+ * started", 7.0.4), and it serves nobody.
+ */
+const toStopCrashLoop = ({ listed }, { late }) => {
+    const starting = listed.filter(isStarting);
+    if (starting.length === 0 || late)
+        return 'done';
+    return starting
+        .filter(({ process: { pid } }) => pid > 0)
+        .map(({ process: { id, pid } }) => ({ do: 'kill', id, pid }));
+};
+/**
+ * Removes the workers beyond `instances`, the youngest first, and tells those to leave that PM2 does not list. Those
+ * that it replaces hear it once more. Others it has forgotten: it starts a process twice that is restarted before it
+ * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic.
+ */
+function toScaleDown(release, instances, leaving) {
+    return ({ listed, unlisted }, asked) => {
+        const surplus = listed
+            .slice(instances)
+            .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))
+            .map(({ process: { id, pid } }) => ({ do: 'remove', id, pid }));
+        const forgotten = unlisted
+            .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
+            .map(({ pid }) => ({ do: 'sigint', id: -1, pid }));
+        const hung = unlisted.flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving));
+        const acts = [...surplus, ...forgotten, ...hung];
+        if (acts.length > 0)
+            return acts;
+        const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])];
+        const isAlone = !records.some((record) => takesTraffic(record, release)) && !unlisted.some(isBehindDoor);
+        return asked.late || isAlone ? 'done' : [];
+    };
+}
+function takesTraffic(record, except) {
+    return record.release !== except && record.phase === 'open';
+}
+/**
+ * Waits until PM2 has no old worker aside. It has one place for each id: PM2 7 refuses a reload while that is taken, 5
+ * and 6 forget the worker.
+ */
+const toBeReplaced = ({ replacing }, { late }) => (replacing.size === 0 || late ? 'done' : []);
+/** Watches workers for a time: the same processes, each healthy whenever it is asked. */
+function toStayHealthy(release, pids, observeMs) {
+    return (seen, { now, since }) => unhealthy(seen, release, pids) ?? (now - since >= observeMs ? 'done' : []);
+}
+/** Waits until so many workers of a release are healthy. */
+function toBecomeHealthy(release, instances) {
+    return (seen, { late }) => {
+        const workers = seen.listed.filter((worker) => serves(worker, release));
+        if (workers.length === 0) {
+            return late ? problem('restore-failed', `No worker serves ${release}.`) : [];
+        }
+        const pids = workers.slice(0, instances).map(({ process: { pid } }) => pid);
+        const trouble = unhealthy(seen, release, pids);
+        return trouble === null ? 'done' : late ? trouble : [];
+    };
+}
+function unhealthy({ listed, answers, door }, release, pids) {
+    const serving = listed.filter((worker) => serves(worker, release)).map(({ process: { pid } }) => pid);
+    if (!pids.every((pid) => serving.includes(pid))) {
+        return problem('worker-died', `A worker of ${release} exited after it began to take traffic.`);
+    }
+    for (const pid of serving) {
+        const answer = answers.get(pid);
+        if (answer !== undefined && !answer.healthy) {
+            const message = `Worker ${pid} of ${release} became unhealthy: ${answer.detail}`;
+            return problem('worker-unhealthy', message, answer.excerpt);
+        }
+    }
+    // The old workers still answer here beside the new ones, and may not know the new health path: any answer shows that
+    // the port is open.
+    if (door !== null && door.status > 0)
+        return null;
+    return problem('door-closed', `Nobody answers at the public address: ${door?.detail ?? 'not asked'}`);
+}
+/** A launcher that lives closes its door at once when it is told to leave. After this it is asked, in ms. */
+const decide_PATIENCE = 5000;
+function endIfHung({ id, pid, record }, asked, { check, drainMs }) {
+    if (record === null)
+        return [];
+    const asks = asked.acts.filter(({ act }) => act.pid === pid);
+    const waited = asked.now - (asks[0]?.at ?? asked.now);
+    if (record.phase === 'draining')
+        return waited >= drainMs ? [{ do: 'kill', id, pid }] : [];
+    const isAsking = asks.some(({ act, answered }) => act.do === 'kill-if-hung' && !answered);
+    if (record.phase !== 'open' || waited < decide_PATIENCE || isAsking)
+        return [];
+    return [{ do: 'kill-if-hung', id, pid, port: record.port, check }];
+}
+function wasAsked({ acts }, what, id) {
+    return acts.some(({ act }) => act.do === what && (id === undefined || act.id === id));
+}
+function problem(code, message, evidence = null) {
+    return { code, message, evidence };
+}
+/** Whether a worker takes traffic for a release. */
+function serves({ process, record }, release) {
+    return process.status === 'online' && record?.release === release && record.phase === 'open';
+}
+/** The release that takes traffic, or null where none does, or more than one. */
+function servedRelease(workers) {
+    const served = new Set(workers.flatMap(({ process, record }) => process.status === 'online' && record?.phase === 'open' ? [record.release] : []));
+    return served.size === 1 ? [...served][0] : null;
+}
+/** What a worker does, for people. */
+function describe(worker) {
+    if (worker === undefined)
+        return 'PM2 lists too few workers.';
+    const { process, record } = worker;
+    if (record === null)
+        return `process ${process.pid} (${process.status}) has not reported.`;
+    const answer = record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`;
+    return `process ${process.pid} is ${record.phase}${answer}`;
+}
+/** Behind a closed door, and not told to wait. */
+function isStarting({ process: { status }, record }) {
+    const ready = status === 'online' || status === 'stopped' || status === 'errored' || status === 'stopping';
+    return !ready && (record === null || record.phase === 'booting' || record.phase === 'proving');
+}
+/** PM2 does not start it again. */
+function isLeaving({ process: { status }, record }) {
+    return status === 'stopping' && record?.phase === 'draining';
+}
+function hasStopped({ process: { status }, record }) {
+    return record === null && (status === 'stopped' || status === 'errored');
+}
+function isBehindDoor({ phase, doorPort }) {
+    return phase === 'booting' || phase === 'proving' || doorPort === 0;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/workers.js
+/**
+ * The app's workers: what PM2 keeps of them, and what each truly runs.
+ *
+ * Proof, not exit codes: a worker counts when PM2 lists its pid as online and the process itself, known by pid and start
+ * time, says that it runs the release and has opened its door.
+ */
+
+
+
+
+/** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
+function pm2App(base, name, { runtime, entry }, { listen, kill }) {
+    const layout = layoutOf(base);
+    return {
+        name,
+        ...programOf(layout),
+        options: {
+            wait_ready: true,
+            // The old workers serve for as long as this, whatever the new ones do: time to notice and to restore.
+            listen_timeout: listen,
+            kill_timeout: kill,
+            max_memory_restart: runtime.maxMemoryBytes,
+            node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
+        },
+    };
+}
+/** What PM2 starts, whatever the release. */
+function programOf({ current }) {
+    return { script: `${current}/${LAUNCHER}`, cwd: current };
+}
+/** Whether PM2 can bring these workers to a new release without a gap. */
+function isOurs(process, app) {
+    return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
+}
+async function lookAtWorkers({ layout, pm2, appName, }) {
+    const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)]);
+    return match(processes, records);
+}
+/** Puts processes and records together. */
+function match(processes, records) {
+    const workers = records.filter(({ candidate }) => !candidate);
+    const pids = new Set(processes.map(({ pid }) => pid));
+    return {
+        listed: byId(processes).map((process) => ({
+            process,
+            record: workers.find(({ pid }) => pid === process.pid) ?? null,
+        })),
+        unlisted: workers.filter(({ pid }) => !pids.has(pid)),
+    };
+}
+function byId(processes) {
+    return [...processes].sort((a, b) => a.id - b.id);
+}
+function toStates(workers) {
+    return workers.map(({ process, record }) => ({
+        pmId: String(process.id),
+        pid: process.pid,
+        status: process.status,
+        release: record?.release ?? null,
+        phase: record?.phase ?? null,
+        restarts: process.restarts,
+        memoryBytes: process.memoryBytes,
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/conclude.js
+/** How an activation ended: what is kept of it, and its verdict. */
+
+
+
+
+/** From here on nothing takes the release back. Never throws. */
+async function conclude(activation, status, cause) {
+    const { world, job, facts } = activation;
+    const { before, previous, target } = facts;
+    const { release } = target;
+    const { activation: id, kind, replaces } = job.request;
+    if (status === 'live') {
+        const serving = { activation: id, kind, replaced: replaces ?? before.current };
+        await bestEffort(world, world.markServing(release, serving), 'Could not mark the release as verified');
+    }
+    // Whatever came of it, this was the last time that anybody restores that.
+    await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced');
+    if (status === 'live') {
+        await bestEffort(world, world.savePm2(), 'PM2 could not save its process list for the next boot');
+    }
+    const workers = await conclude_listed(world);
+    const live = { live: release, restored: previous?.release ?? null, down: servedRelease(workers) }[status];
+    const rollsBackTo = status === 'live' ? await world.previousRelease(release).catch(() => null) : null;
+    return settled({
+        status,
+        live,
+        previous: before.current,
+        rollsBackTo,
+        failure: toRecord(cause),
+        workers: toStates(workers),
+    });
+}
+/** The current release is another activation's: nothing is touched. */
+async function leaveAsIs(world, cause) {
+    const current = await world.current();
+    const workers = await conclude_listed(world);
+    const served = servedRelease(workers);
+    const verified = served !== null && (await world.isVerified(served));
+    return settled({
+        status: served === current && verified ? 'restored' : 'down',
+        live: served,
+        previous: current,
+        rollsBackTo: null,
+        failure: toRecord(cause),
+        workers: toStates(workers),
+    });
+}
+function conclude_listed(world) {
+    return world.look({}).then((seen) => seen.listed, () => []);
+}
+function toRecord(cause) {
+    return cause instanceof failure_Failure ? cause.toRecord() : cause;
+}
+function settled(verdict) {
+    return { at: 'settled', verdict, known: false };
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
+
+function orphansIn(records) {
+    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
+}
+/** What they were, for people; null where there is none. */
+function describeOrphans(records) {
+    const orphans = orphansIn(records);
+    if (orphans.length === 0)
+        return null;
+    const workers = orphans.length === 1 ? '1 worker' : `${orphans.length} workers`;
+    const lost = exitedSince(records).length;
+    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
+    return `PM2's daemon had died: ${workers} kept serving without it${gone}`;
+}
+/** The pids of those that took traffic when the daemon died, and do not live any more. */
+function exitedSince(records) {
+    const alive = new Set(records.map(({ pid }) => pid));
+    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
+    return [...new Set(beside)].filter((pid) => !alive.has(pid));
+}
+function orphanStates(records) {
+    return orphansIn(records).map(({ pid, release, phase }) => ({
+        pmId: '',
+        pid,
+        status: 'orphaned',
+        release,
+        phase,
+        restarts: 0,
+        memoryBytes: memoryOf(pid),
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
+/**
+ * What control groups leave a process, such as a container's limit or a systemd unit's. The machine's own figures say
+ * nothing of them. Both versions, and both at once: in a hybrid hierarchy version 1 has the controllers.
+ */
+
+
+const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+/** How much memory its groups leave a process, in bytes: pages that the kernel drops on demand count as free. */
+function memoryLeft(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'memory', at);
+    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
+    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
+}
+/** How many CPUs its groups let a process use at the same time; Infinity: no limit. */
+function cpusAllowed(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'cpu', at);
+    // "max 100000" is no quota, and so is -1.
+    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
+    return Math.min(Infinity, ...v2.map((group) => {
+        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
+        return share(quota ?? 0, period ?? 0);
+    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
+}
+/** The folders of the process's group and of all around it: a limit counts for all that is below. */
+function groupsOf(process, controller, { proc, cgroup }) {
+    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
+        const [, controllers = '', ...path] = line.split(':');
+        return { controllers: controllers.split(','), path: path.join(':') };
+    });
+    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
+    return {
+        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
+        v2: foldersUpTo(cgroup, pathOf('')),
+    };
+}
+/** Without a namespace of its own a container sees a path that is not mounted there: its group is the mount's top. */
+function foldersUpTo(top, path) {
+    if (path === undefined || !path.startsWith('/'))
+        return [];
+    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
+    while (path !== '/') {
+        path = (0,external_node_path_namespaceObject.dirname)(path);
+        folders.push((0,external_node_path_namespaceObject.join)(top, path));
+    }
+    return folders;
+}
+function textIn(folder, name) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
+    }
+    catch {
+        return null;
+    }
+}
+/** @param otherwise where there is no such file, or a word such as "max" in it */
+function numberIn(folder, name, otherwise) {
+    const text = textIn(folder, name) ?? '';
+    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
+}
+function statIn(folder, name) {
+    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
+    return Number(line?.[1] ?? 0);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/memory.js
+/** Whether the server has room for the old workers and the new ones at the same time. */
+
+
+
+/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
+const USUAL = 120 * 1024 * 1024;
+/** A new worker may take this much more than the old ones do. */
+const HEADROOM = 1.2;
+/** @param available bytes: see `availableMemory` */
+function mayRunTogether(running, instances, available) {
+    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
+    const each = measured.length === 0 ? USUAL : Math.max(...measured);
+    return instances <= 1 || instances * each * HEADROOM <= available;
+}
+/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
+function availableMemory(daemon, at = kernel) {
+    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
+}
+/** The kernel's own estimate. */
+function machineMemory({ proc }) {
+    try {
+        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
+        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
+    }
+    catch {
+        return (0,external_node_os_namespaceObject.totalmem)();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/common/listening-sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+function listeningSockets() {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    return lines.flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        const [host = '', port = ''] = local.split(':');
+        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+    });
+}
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+function heldBy(pid, sockets) {
+    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
+    return sockets.filter(({ inode }) => inodes.has(inode));
+}
+/** The file descriptor under which a process of this user holds a socket, or null. */
+function descriptorOf(pid, inode) {
+    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
+}
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = inodeOf(`${folder}/${name}`);
+            return inode === null ? [] : [{ fd: Number(name), inode }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function inodeOf(link) {
+    try {
+        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Addresses of servers on this machine. */
+
+
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+function isEverywhere(host) {
+    return EVERYWHERE.has(host);
+}
+function formatAddress({ host, port }) {
+    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+/** An address that reaches a server which listens on all of them. */
+function reachable(host) {
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+/** How long a server of this machine may take to accept a connection, in ms. */
+const sockets_ACCEPT = 2000;
+function acceptsConnections({ host, port }) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable(host), port, timeout: sockets_ACCEPT });
+        const end = (accepted) => {
+            socket.destroy();
+            resolve(accepted);
+        };
+        socket.once('connect', () => end(true));
+        socket.once('timeout', () => end(false));
+        socket.once('error', () => end(false));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
+/** The apps that PM2 runs for this user: which of them Gapless deployed, from where, and where they listen. */
+
+
+
+
+
+
+
+/** What PM2 starts of every app that Gapless deployed, below the app's folder. */
+const PROGRAM = `/current/${LAUNCHER}`;
+/** The folder that Gapless deployed the app to, as PM2 has it; null where somebody else started it. */
+function folderOf({ script }) {
+    return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
+}
+/** Whether two paths lead to one folder. One that is not there is itself. */
+function isSameFolder(one, other) {
+    return one === other || (apps_realPath(one) ?? one) === (apps_realPath(other) ?? other);
+}
+function apps_realPath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+/** Where the workers of all apps that Gapless deployed take traffic. */
+async function openDoors(processes) {
+    const apps = new Map();
+    for (const process of processes) {
+        const folder = folderOf(process);
+        if (folder !== null)
+            apps.set(folder, process.name);
+    }
+    const doors = [...apps].map(async ([folder, name]) => {
+        const layout = layoutOf(folder);
+        const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
+        return Promise.all(workers.map(async ({ release, doorPort }) => {
+            const runtime = await readRuntime(layout, release).catch(() => null);
+            // Unknown is everywhere: to refuse what might work does less harm.
+            return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort };
+        }));
+    });
+    return (await Promise.all(doors)).flat();
+}
+function isRunningUnder({ status }) {
+    return status === 'online' || status === 'launching';
+}
+/**
+ * Where processes listen that Gapless did not start; empty where that cannot be told.
+ * @param all of PM2's processes, and its daemon, which listens for everything in cluster mode
+ */
+async function addressesOf(processes, { all, daemon }) {
+    const sockets = listeningSockets();
+    const running = processes.filter(isRunningUnder);
+    const pids = withDescendants(running.map(({ pid }) => pid).filter((pid) => pid > 0));
+    const own = pids.flatMap((pid) => heldBy(pid, sockets));
+    const clustered = running.filter(({ mode }) => mode === 'cluster_mode');
+    if (clustered.length === 0 || daemon === null)
+        return own.map(toAddress);
+    const doors = await openDoors(all);
+    const shared = heldBy(daemon, sockets).filter(({ port }) => !doors.some((door) => door.port === port));
+    const named = shared.filter(({ port }) => clustered.some((process) => portOf(process) === port));
+    const alone = !all.some((other) => other.mode === 'cluster_mode' &&
+        isRunningUnder(other) &&
+        folderOf(other) === null &&
+        !processes.some(({ id }) => id === other.id));
+    return [...own, ...(named.length > 0 ? named : alone ? shared : [])].map(toAddress);
+}
+function toAddress({ host, port }) {
+    return { host, port };
+}
+/** What its environment says, where PM2 started it with one. */
+function portOf({ definition }) {
+    const { env, PORT } = definition;
+    const port = Number(env?.PORT ?? PORT);
+    return Number.isInteger(port) ? port : null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
+/**
+ * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
+ * app's name. Written down before the swap, so that whoever finishes the activation can put it back.
+ */
+
+
+
+
+
+
+
+
+/** @param processes of the app's name: those that Gapless started, and the others */
+async function lookAtReplaced(layout, { ours, foreign }, running) {
+    const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)]);
+    return { current, processes: foreign, besideOurs: ours.some(isRunningUnder), addresses };
+}
+function replacesNothing({ current, processes }) {
+    return current === null && processes.length === 0;
+}
+/** What an activation wrote down that has come to no verdict since; else null. */
+function readReplaced({ replaced }) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(replaced, 'utf8'));
+    }
+    catch {
+        return null;
+    }
+}
+async function writeReplaced({ replaced }, content) {
+    if (replacesNothing(content))
+        return;
+    // It holds the environment of the processes.
+    await writeFileAtomic(replaced, JSON.stringify(content), 0o600);
+}
+async function forgetReplaced({ replaced }) {
+    await (0,promises_namespaceObject.rm)(replaced, { force: true });
+}
+/** How long an app may take until it listens again, in ms. */
+const replaced_PATIENCE = 60_000;
+const replaced_LOOK = 200;
+/** Looks in a row that must find the same processes. */
+const STEADY = 10;
+/**
+ * Puts all of it back, and looks whether it serves.
+ * @returns what was seen
+ * @throws Failure `restore-failed`
+ */
+async function putBack({ layout, pm2, appName, withRoom }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
+    const seen = [];
+    if (current !== null) {
+        await withRoom(() => pointCurrentBack(layout, current));
+        seen.push(`current -> ${current} again`);
+    }
+    const complaints = [];
+    for (const process of processes) {
+        await pm2.revive(process).catch((error) => complaints.push(error.message));
+    }
+    const expected = processes.filter(isRunningUnder).length;
+    if (expected > 0) {
+        const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
+        if (problem !== null) {
+            const what = [problem, ...complaints].join('; ');
+            throw new failure_Failure('restore-failed', `The app that PM2 ran before did not start again: ${what}.`);
+        }
+        const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
+        seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
+    }
+    return seen.join('; ');
+}
+/** @returns what is wrong, once there is no more time; null where all is well */
+async function untilRunning(list, expected, addresses, patienceMs) {
+    const deadline = performance.now() + patienceMs;
+    let before = '';
+    for (let steady = 0; steady < STEADY;) {
+        const running = (await list()).filter(({ status }) => status === 'online');
+        const silent = [];
+        for (const address of addresses)
+            if (!(await acceptsConnections(address)))
+                silent.push(address);
+        const pids = running.map(({ pid }) => pid).join(' ');
+        const well = running.length >= expected && silent.length === 0;
+        steady = well && pids === before ? steady + 1 : 0;
+        before = pids;
+        if (steady < STEADY && performance.now() >= deadline) {
+            if (running.length < expected)
+                return `PM2 keeps ${running.length} of ${expected} processes online`;
+            if (silent.length > 0)
+                return `nothing accepts connections on ${listOf(silent)}`;
+            return 'its processes restart again and again';
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(replaced_LOOK);
+    }
+    return null;
+}
+function listOf(addresses) {
+    return [...new Set(addresses.map(formatAddress))].join(', ');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/stay.js
+/** Of `post-activate`, and of all that has no limit of its own, in ms. */
+const HOOK = 60_000;
+/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
+const ANSWERS = 20_000;
+/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
+const stay_MARGIN = 20_000;
+/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
+function timesOf(releases) {
+    const longest = (of) => Math.max(...releases.map(of));
+    const observe = longest(({ observeMs }) => observeMs);
+    const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + stay_MARGIN / 2;
+    const drain = drained + stay_MARGIN / 2;
+    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
+    const heal = drain + longest(({ health }) => health.timeoutMs);
+    const stay = boot + observe + ANSWERS + HOOK + heal;
+    return { boot, heal, drain: drained, stay, listen: 2 * boot + HOOK, kill: stay + drain };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/facts.js
+
+
+
+
+
+/** @throws where the target cannot be read, or PM2 not asked */
+async function gatherFacts(world, job, state) {
+    const { request, appName } = job;
+    const target = await world.goal(request.release);
+    const current = await world.current();
+    const processes = await world.list();
+    const noted = 'before' in state ? state.before : null;
+    const resumed = state.at !== 'prepared';
+    const found = await world.findReplaced();
+    // What an interrupted activation has replaced is not there to be seen any more.
+    const replaced = ((resumed || replacesNothing(found)) && (await world.readReplaced())) || found;
+    const before = noted ?? (await beforeSwap(world, job, { current, resumed, replaced }));
+    const { previous: back } = before;
+    // A previous release that is damaged must not keep a good one from going live.
+    const previous = back === null ? null : await world.goal(back).catch(() => null);
+    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
+    const app = pm2App(job.base, appName, target, times);
+    const { listed, unlisted } = await world.look({});
+    const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])];
+    // What an earlier process had asked for runs beside the old workers already, and has its memory.
+    const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
+    const instances = world.instancesOf(target.runtime) - there;
+    const own = (await world.entries()).filter(({ activation }) => activation === request.activation);
+    return {
+        target,
+        previous,
+        before,
+        resumed,
+        app,
+        times,
+        processes,
+        together: mayRunTogether(processes, instances, await world.freeMemory()),
+        foreign: processes.filter((process) => !isOurs(process, app)).length,
+        replaced,
+        orphans: describeOrphans(records),
+        done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
+    };
+}
+/** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
+async function beforeSwap(world, { request }, { current, resumed, replaced }) {
+    const { release, replaces } = request;
+    const live = resumed && current === release ? replaces : current;
+    // `current` is somebody else's, and no worker of ours runs: what ours served once is not what serves.
+    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
+    return { current: live, previous: isElsewhere ? null : await fallback(world, live, release) };
+}
+/**
+ * The release to restore: the current one, also from itself, whose workers are then restarted. Where an activation was
+ * interrupted `current` points at a release that was never shown to serve; then the last that was.
+ */
+async function fallback(world, live, target) {
+    if (live !== null && (await world.isVerified(live)))
+        return live;
+    const verified = await world.previousRelease(live, target);
+    return verified ?? (live === target ? null : live);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/converge.js
+/** The one loop that waits for workers: looks, decides, acts, until there is nothing left to do. */
+
+const converge_POLL = 100;
+/** More looks than any decision asks for. */
+const LOOKS = 5;
+/** @throws the Failure that was decided on */
+async function converge(world, decide, { limitMs, pauseMs = converge_POLL, ask = {} }) {
+    const since = world.now();
+    const acts = [];
+    const refused = [];
+    const open = [];
+    let sightings = [];
+    let looks = [];
+    const start = (act) => {
+        const index = acts.push({ act, at: world.now(), answered: false }) - 1;
+        const answer = world.act(act).catch((error) => void refused.push(error.message));
+        open.push(answer.then(() => void (acts[index] = { ...acts[index], answered: true })));
+    };
+    for (;;) {
+        const seen = await world.look(ask);
+        const now = world.now();
+        sightings = remember(sightings, seen);
+        const asked = { now, since, late: now - since >= limitMs, acts, refused, sightings, looks };
+        const decision = decide(seen, asked);
+        if (decision === 'done')
+            return { seen, answered: Promise.all(open).then(() => refused) };
+        if ('code' in decision)
+            throw failure_Failure.revive({ ...decision, remedy: null });
+        decision.forEach(start);
+        looks = [...looks, seen].slice(-LOOKS);
+        await world.sleep(pauseMs);
+    }
+}
+function remember(known, { listed }) {
+    const now = listed.map(({ process: { id, pid }, record }) => ({
+        id,
+        pid,
+        release: record?.release ?? null,
+    }));
+    const isKnown = (one) => known.some(({ id, pid, release }) => id === one.id && pid === one.pid && release === one.release);
+    const fresh = now.filter((one) => !isKnown(one));
+    return fresh.length === 0 ? known : [...known, ...fresh];
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/serve.js
+/** Brings the workers to the release that `current` points at. */
+
+
+
+
+/** Old workers look at the notice this often at the most, with room for a busy machine, in ms. */
+const DOORS_CLOSE = 10_000;
+/** A crash loop ends within this, or never, in ms. */
+const CRASH_LOOP = 30_000;
+/**
+ * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
+ * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
+ */
+async function serve(activation, wanted) {
+    const { world } = activation;
+    const { app, release, instances, together, limitMs } = wanted;
+    const adopted = await underWay(activation, release);
+    if (adopted.size === 0) {
+        await untilReplaced(activation);
+        await stopCrashLoop(activation, wanted.moment);
+    }
+    const initial = await world.list();
+    let from = 0;
+    for (let count = together ? instances : 1;; count += 1) {
+        const serving = { app, release, count, from, initial, adopted };
+        const { seen, answered } = await converge(world, toServe(serving), { limitMs });
+        if (count >= instances) {
+            if (!together)
+                await answered;
+            return servingNow(seen, serving);
+        }
+        const refused = await answered;
+        if (refused.length > 0)
+            throw new failure_Failure('pm2-failed', refused.join('; '));
+        from = count;
+    }
+}
+/**
+ * The ids that PM2 is replacing by the target already. PM2's daemon carries through what an earlier process had asked
+ * for. To wait for that would take a release that dies again and again longer than the old workers stay.
+ */
+async function underWay({ world, facts }, release) {
+    if (!facts.resumed || release !== facts.target.release)
+        return new Set();
+    return (await world.look({ replacing: true })).replacing;
+}
+/** Waits for old workers that still drain from the activation before. */
+async function untilReplaced({ world, facts }) {
+    await converge(world, toBeReplaced, { limitMs: facts.app.options.kill_timeout, ask: { replacing: true } });
+}
+async function stopCrashLoop(activation, moment) {
+    const { world } = activation;
+    const { listed } = await world.look({});
+    if (!listed.some(isStarting))
+        return;
+    await tellWorkers(activation, moment, { halt: true });
+    await converge(world, toStopCrashLoop, { limitMs: CRASH_LOOP });
+    await tellWorkers(activation, moment);
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/port.js
+/** Whether the app's port is free for it: found out before anything live is touched. */
+
+
+
+
+
+
+
+/** @throws Failure `port-taken` or `port-forbidden` */
+async function assertPortIsOurs(host, port, users) {
+    const error = await tryListen(host, port);
+    if (error === null)
+        return;
+    if (error.code === 'EACCES') {
+        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
+            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
+        });
+    }
+    if (error.code === 'EADDRNOTAVAIL') {
+        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
+            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        });
+    }
+    if (error.code !== 'EADDRINUSE')
+        throw error;
+    const sockets = listeningSockets().filter((socket) => socket.port === port);
+    const holds = (pid) => heldBy(pid, sockets).length > 0;
+    if (ownersOf(port, users).some(holds))
+        return;
+    const pid = pids().find(holds);
+    if (pid === undefined && (await comesFree(host, port)))
+        return;
+    throw portTaken(`${host}:${port}`, port, pid);
+}
+/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
+const LAST_BREATH = 2000;
+async function comesFree(host, port) {
+    const deadline = performance.now() + LAST_BREATH;
+    while (performance.now() < deadline) {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
+        if ((await tryListen(host, port)) === null)
+            return true;
+    }
+    return false;
+}
+/**
+ * To a second app PM2's daemon hands the same socket, and visitors would get the one or the other (PM2 5 to 7).
+ * @param base the app's folder
+ * @throws Failure `port-taken` where another app of Gapless's has its door there
+ */
+async function assertNoOtherDoor(base, address, all) {
+    const doors = await openDoors(all);
+    const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base));
+    if (other === undefined)
+        return;
+    const { name, folder } = other;
+    throw new failure_Failure('port-taken', `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`, {
+        remedy: `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
+            `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
+    });
+}
+/** Whether the kernel gives both to nobody but one. */
+function clashes(one, other) {
+    const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host);
+    return one.port === other.port && overlap;
+}
+/**
+ * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
+ * round: the old workers have it until the new ones serve.
+ * @throws Failure `port-taken`
+ */
+function assertMayMove(from, to) {
+    if (from.host === to.host || !clashes(from, to))
+        return;
+    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
+}
+/**
+ * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
+ * @param from where the app listens now; empty where that is not known
+ * @throws Failure `address-differs` unless the run names the new address itself
+ */
+function assertMoveIsMeant(from, to, said) {
+    const [first] = from;
+    if (first === undefined || from.some((address) => takesOver(to, address)))
+        return;
+    const samePort = from.some(({ port }) => port === to.port);
+    if (said.port === to.port || (samePort && said.host === to.host))
+        return;
+    const now = [...new Set(from.map(formatAddress))].join(', ');
+    throw new failure_Failure('address-differs', `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`, {
+        remedy: `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
+            `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
+    });
+}
+function takesOver(to, { host, port }) {
+    return port === to.port && (host === to.host || isEverywhere(to.host));
+}
+/** Who it is, as far as this user may see. */
+function portTaken(address, port, pid) {
+    const command = pid === undefined ? '' : commandOf(pid);
+    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    // Not the arguments: they may hold a secret of somebody's.
+    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
+    const remedy = daemonHome === undefined
+        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
+        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
+            'Set another `app-port`, or stop the app that it runs there.';
+    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
+}
+/**
+ * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
+ * socket, and visitors would get the one or the other (PM2 5 to 7).
+ */
+function ownersOf(port, { processes, records, daemon, addresses }) {
+    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
+    const recordOf = (pid) => records.find((record) => record.pid === pid);
+    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
+        // Started by somebody else, and as far as anybody knows it listens there.
+        (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
+            (addresses.length === 0 || addresses.some((address) => address.port === port)));
+    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+    const own = withDescendants(running.map(({ pid }) => pid));
+    const orphans = orphansIn(records).map(({ pid }) => pid);
+    return [...own, ...orphans, ...(throughDaemon && daemon !== null ? [daemon] : [])];
+}
+function tryListen(host, port) {
+    return new Promise((resolve) => {
+        const server = (0,external_node_net_namespaceObject.createServer)();
+        server.once('error', (error) => resolve(error));
+        server.listen({ host, port }, () => server.close(() => resolve(null)));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/swap.js
+/** Everything up to the swap, and the swap itself. */
+
+
+
+
+
+/** @throws only while nothing live has been touched, unless the rename itself fails */
+async function prepareAndSwap(activation) {
+    const { before } = activation.facts;
+    const { kind, replaces } = activation.job.request;
+    if (replaces !== null && replaces !== before.current) {
+        const message = `${before.current ?? 'No release'} replaced ${replaces} before the ${kind} began.`;
+        const remedy = `Run the ${kind} again if "${before.current}" is not the release that should be live.`;
+        const cause = new failure_Failure('overtaken', message, { remedy });
+        if (kind === 'restore')
+            return { at: 'superseded', before, cause };
+        throw cause;
+    }
+    await prepare(activation);
+    await swap(activation);
+    return { at: 'swapped', before };
+}
+/** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
+async function prepare(activation) {
+    const { world, job, facts } = activation;
+    const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts;
+    const { release, runtime } = target;
+    const { kind, said } = job.request;
+    if (!resumed) {
+        await assertWanted(activation);
+        if (kind === 'deploy' && before.current !== null && before.current !== release) {
+            await world.assertNotOvertaken(before.current);
+        }
+    }
+    // A release that has swapped may listen there already.
+    await world.assertClaims(runtime, resumed ? null : said);
+    const serving = (processes.length > 0 || orphans !== null) && foreign === 0;
+    if (serving && previous !== null && !resumed)
+        assertMayMove(previous.runtime, runtime);
+    await hook(activation, 'pre-activate');
+    await world.journal.note('swap', await world.linkOldStatic(release, []));
+    await world.preparePoint(release);
+    if (previous !== null && previous.release !== release)
+        await world.preparePoint(previous.release);
+    if (!resumed) {
+        // Workers that stay for an activation that died need not any more: PM2 has long done what that had asked for.
+        await world.notify(null);
+        await untilReplaced(activation);
+    }
+    if (replaced.current !== null) {
+        await world.journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
+    }
+    await tellWorkers(activation, 'swap');
+}
+async function swap(activation) {
+    const { world, facts } = activation;
+    const { target, before, resumed, replaced } = facts;
+    const { journal } = world;
+    if (!resumed)
+        await assertWanted(activation);
+    await verifyLauncher(activation);
+    await world.writeReplaced(replaced);
+    try {
+        // Whoever resumes this activation cannot read from `current` any more what it was.
+        await journal.begin('swap', describeSwap(activation), { before });
+        // The rename of the link is the one moment that counts: before it nothing live has changed.
+        await world.point(target.release);
+    }
+    catch (error) {
+        await journal.failed('swap', error.message).catch(() => undefined);
+        const untouched = !resumed && (await world.current().catch(() => before.current)) === before.current;
+        if (untouched)
+            await world.forgetReplaced().catch(() => undefined);
+        throw error;
+    }
+    journal.bestEffort();
+    await journal.done('swap', describeSwap(activation));
+}
+/** @throws Failure `withdrawn` when the run was cancelled */
+async function assertWanted({ world }) {
+    if (await world.isWithdrawn())
+        throw withdrawn();
+}
+/** What has to come back, or has swapped already, is repaired where it can be. @throws Failure `release-damaged` */
+async function verifyLauncher({ world, job, facts }) {
+    const { release } = facts.target;
+    if (job.request.kind !== 'restore' && !facts.resumed)
+        return world.assertLauncher(release);
+    const repaired = await world.repairLauncher(release);
+    if (repaired !== null)
+        await world.journal.note('swap', repaired);
+}
+function describeSwap({ facts: { target, replaced } }) {
+    const detail = `current -> releases/${target.release}`;
+    return replaced.current === null
+        ? detail
+        : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/go-live.js
+/** From the swap to a release that is live: reload → health-check → post-activate. */
+
+
+
+
+
+
+
+/** @throws where the release is not live: then the previous one has to be restored */
+async function goLive(activation) {
+    const { world, facts } = activation;
+    const { target, resumed } = facts;
+    const { health, observeMs } = target.runtime;
+    if (resumed) {
+        await prepare(activation);
+        await swap(activation);
+    }
+    activation.during = 'reload';
+    const workers = await step(activation, 'reload', describeReload(activation), () => reload(activation));
+    activation.during = 'health-check';
+    await step(activation, 'health-check', `${health.path}, observed for ${observeMs} ms`, async () => {
+        await stayHealthy(activation, workers, observeMs);
+        // Whoever took no lock of ours may have come to the same port meanwhile.
+        await world.assertNoOtherDoor(target.runtime);
+        await hook(activation, 'post-activate');
+        await standAlone(activation);
+        await stayHealthy(activation, workers, 0).catch((error) => {
+            const failure = failure_Failure.from(error);
+            throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
+                remedy: needsOthers,
+            });
+        });
+    });
+    return { at: 'ended', as: 'live', cause: null };
+}
+/** The old workers took a share of all requests to the public address, those of the new release to itself included. */
+const needsOthers = 'Check what the new release requests from its own public address: until then, the previous release answered ' +
+    'some of these requests. Then read the last log lines in the evidence.';
+/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
+async function reload(activation) {
+    const { world, facts } = activation;
+    const { target, app, together, foreign, processes } = facts;
+    const { release, runtime } = target;
+    if (foreign > 0)
+        for (const { id, pid } of processes)
+            await world.act({ do: 'remove', id, pid });
+    const limitMs = runtime.health.timeoutMs + runtime.observeMs;
+    const instances = world.instancesOf(runtime);
+    return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' });
+}
+async function stayHealthy({ world, facts: { target } }, workers, observeMs) {
+    const pids = workers.map(({ process: { pid } }) => pid);
+    await converge(world, toStayHealthy(target.release, pids, observeMs), {
+        limitMs: Infinity,
+        pauseMs: Math.min(target.runtime.health.intervalMs, 500),
+        ask: { health: target },
+    });
+}
+/** Lets the workers of other releases leave: from here on every answer is the new release's. */
+async function standAlone({ world, facts: { target, times } }) {
+    const { release, runtime } = target;
+    await bestEffort(world, world.notify(null), 'Could not tell the old workers to leave');
+    const leaving = { check: runtime.health, drainMs: times.drain };
+    const decide = toScaleDown(release, world.instancesOf(runtime), leaving);
+    const scaled = converge(world, decide, { limitMs: DOORS_CLOSE });
+    const alone = scaled.then(async ({ seen: { listed, unlisted } }) => {
+        const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])];
+        if (records.some((record) => record.release !== release && record.phase === 'open')) {
+            await world.journal.note('health-check', 'Workers of another release still take requests.');
+        }
+    });
+    await bestEffort(world, alone, 'Could not remove surplus workers');
+}
+function describeReload({ world, facts }) {
+    const { target, foreign, processes, before, replaced, together, orphans } = facts;
+    const remarks = [`${world.instancesOf(target.runtime)} workers`];
+    if (foreign > 0) {
+        remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
+        const { addresses } = replaced;
+        if (addresses.length > 0)
+            remarks.push(`before, the app listened on ${listOf(addresses)}`);
+    }
+    if (orphans !== null)
+        remarks.push(orphans);
+    else if (processes.length === 0 && before.previous !== null)
+        remarks.push('PM2 did not list the app any more');
+    if (!together)
+        remarks.push('one after the other, because memory is short');
+    return remarks.join('; ');
+}
+
+;// CONCATENATED MODULE: external "node:module"
+const external_node_module_namespaceObject = require("node:module");
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon-start.js
 /**
  * One start of PM2's daemon at a time: PM2 itself lets two who look at the same moment start one each, of which the
@@ -2069,807 +4365,296 @@ function toProcess(raw) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/port-lock.js
+;// CONCATENATED MODULE: ./build/agent/activation/restore.js
+/** Puts the previous release back in its place, and shows that it serves. */
+
+
+
+
+
+
+
+
+
+const nothingToRestore = 'there is no release to go back to';
+/** @throws Failure with both reasons, where nothing is known to serve */
+async function restore(activation, cause) {
+    const { world, facts } = activation;
+    const { previous, before } = facts;
+    const { journal } = world;
+    const detail = previous === null ? nothingToRestore : `back to ${previous.release}`;
+    journal.bestEffort();
+    // Whoever resumes this activation must not go forward again.
+    await journal.begin('rollback', detail, { cause: restore_toRecord(cause), before });
+    // First of all: whatever PM2 starts from now on is the previous release.
+    const problem = previous === null ? null : await pointBack(activation, previous);
+    const failure = await withEvidence(activation, cause);
+    try {
+        if (problem !== null)
+            throw problem;
+        await tellWorkers(activation, 'restore').catch(() => undefined);
+        if (previous === null) {
+            await journal.done('rollback', await stopForGood(activation));
+            return { at: 'ended', as: 'down', cause: failure };
+        }
+        await restoreUnderAnyDaemon(activation, previous);
+        await journal.done('rollback', detail);
+        return { at: 'ended', as: 'restored', cause: failure };
+    }
+    catch (error) {
+        const { message } = world.troubleOf(error);
+        await journal.failed('rollback', message);
+        throw failure.reworded(`${failure.message} Then: ${message}`, {
+            remedy: 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.',
+        });
+    }
+}
+/** @returns why it could not; null where it did */
+async function pointBack({ world }, { release }) {
+    // A launcher that cannot be repaired is no reason to stay with a release that fails.
+    const launcher = await world.repairLauncher(release).catch((error) => error.message);
+    const problem = await world.point(release).then(() => null, (error) => error);
+    if (launcher !== null)
+        await world.journal.note('rollback', launcher);
+    return problem;
+}
+/** A daemon that dies in the middle takes all workers with it; under the next one it is begun once more. */
+async function restoreUnderAnyDaemon(activation, previous) {
+    const { world } = activation;
+    const daemon = await world.daemon();
+    await restoreWorkers(activation, previous).catch(async (error) => {
+        if ((await world.daemon()) === daemon)
+            throw error;
+        return restoreWorkers(activation, previous);
+    });
+}
 /**
- * One activation per port at a time. To look whether a port is free and to open it are two steps, minutes apart, and the
- * lock of an app keeps no other app out in between. It lies in PM2's home, since the daemon there would hand one socket to
- * both; beyond it the kernel gives a port to one process alone.
+ * Beside old workers that stay, the failed release's are restarted: whatever state they are in, they are out of the
+ * way at once. It takes their drain, and where the old workers cannot stay as long nobody would serve at its end. A
+ * release that answers, such as one whose `post-activate` failed after minutes, then serves until a reload has put
+ * the old one in its place.
+ */
+async function restoreWorkers(activation, previous) {
+    const { world, job, facts } = activation;
+    const { target, times } = facts;
+    const { release, runtime } = previous;
+    // The failed release may have served for a moment, although it was never shown to.
+    await world.journal.note('swap', await world.linkOldStatic(release, [target.release]));
+    const app = pm2App(job.base, job.appName, previous, times);
+    const { options } = app;
+    const leaving = { check: runtime.health, drainMs: times.drain };
+    const instances = world.instancesOf(runtime);
+    const seen = await world.look({});
+    const processes = seen.listed.map(({ process }) => process);
+    const reload = async () => {
+        await tellWorkers(activation, 'make-room').catch(() => undefined);
+        const together = mayRunTogether(processes, instances, await world.freeMemory());
+        const limitMs = times.heal;
+        await serve(activation, { app, release, instances, together, limitMs, moment: 'make-room' });
+    };
+    const left = othersStay(seen, activation, previous);
+    let recovered = false;
+    if (left > 0 && (left >= times.heal || !(await stillServes(activation)))) {
+        const decide = toRestore({ release, options, instances, failed: target.release, leaving });
+        const { seen: after } = await converge(world, decide, { limitMs: times.heal });
+        recovered = after.listed.length > 0;
+    }
+    if (!recovered)
+        await reload();
+    // PM2 itself may have started a worker once more, under the failed release's options.
+    if (!(await world.list()).every((process) => runsUnder(process, options)))
+        await reload();
+    const { timeoutMs, intervalMs } = runtime.health;
+    const ask = { health: previous };
+    await converge(world, toBecomeHealthy(release, instances), {
+        limitMs: timeoutMs,
+        pauseMs: intervalMs,
+        ask,
+    });
+    await converge(world, toScaleDown(release, instances, leaving), { limitMs: DOORS_CLOSE });
+}
+/** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
+function othersStay({ listed, unlisted }, { world, facts: { target } }, previous) {
+    const itself = previous.release === target.release;
+    const others = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])].filter(({ phase, release }) => phase === 'open' && (itself || release !== target.release));
+    const now = world.sinceBoot();
+    return Math.max(0, ...others.map(({ leavesAt }) => (leavesAt === null ? Infinity : leavesAt - now)));
+}
+/** Whether any worker of the failed release would serve on. */
+async function stillServes({ world, facts: { target } }) {
+    const { listed, answers } = await world.look({ health: target });
+    return listed.some((worker) => serves(worker, target.release) && answers.get(worker.process.pid)?.healthy === true);
+}
+/** A first deploy has nothing to restore, unless it replaced what somebody else made. @returns what was done */
+async function stopForGood(activation) {
+    const { world, facts } = activation;
+    const { replaced, before, target } = facts;
+    const foreign = replaced.processes;
+    // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
+    const stopped = await stopWorkers(activation, foreign.length === 0).then(() => null, (error) => error);
+    if (stopped !== null && foreign.length === 0)
+        throw stopped;
+    // What is put back replaces the link in one step.
+    if (before.current !== target.release && replaced.current === null)
+        await world.unlink();
+    if (replacesNothing(replaced))
+        return `${nothingToRestore}: the app is left stopped`;
+    if (foreign.length > 0) {
+        for (const { id, pid } of await world.list()) {
+            world.act({ do: 'remove', id, pid }).catch(() => undefined);
+        }
+    }
+    return `${nothingToRestore}: ${await world.putBack(replaced)}`;
+}
+async function stopWorkers(activation, drained) {
+    const { app, target, times } = activation.facts;
+    await tellWorkers(activation, 'stop');
+    // Connections that stay hold a worker until the end of its drain.
+    await converge(activation.world, toStop(drained, { check: target.runtime.health, drainMs: times.drain }), {
+        limitMs: app.options.kill_timeout,
+    });
+}
+function restore_toRecord(cause) {
+    return cause instanceof failure_Failure ? cause.toRecord() : cause;
+}
+async function withEvidence({ world }, cause) {
+    const failure = cause instanceof failure_Failure ? cause : failure_Failure.revive(cause);
+    const parts = [failure.evidence ?? '', await world.evidence()];
+    const evidence = parts.filter((part) => part !== '').join('\n');
+    const remedy = failure.remedy ?? remedies[failure.code];
+    return failure.reworded(failure.message, remedy === undefined ? { evidence } : { evidence, remedy });
+}
+/** Only now there is evidence to point at. */
+const remedies = {
+    'worker-died': 'Read its last log lines in the evidence. If it was healthy on a spare port, `app-port`, `max-memory` or the free ' +
+        'memory differ under PM2.',
+    'worker-unhealthy': 'Read its last log lines in the evidence, and the answer to the health check. If it was healthy on a spare port, ' +
+        'it may not work while other workers run beside it.',
+};
+
+;// CONCATENATED MODULE: ./build/agent/activation/run.js
+/**
+ * The activation: from the lock to the verdict, and back if need be. It runs detached from the SSH session, so that it
+ * ends in a verdict whatever happens to the runner; the runner only reads the journal. Every step can be repeated: its
+ * process may die at any moment, and another one goes on from what the journal says.
  */
 
 
 
 
-/** @throws Failure `locked`, or `withdrawn` if it gave up */
-async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
-    const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
-    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
-    return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
-        const failure = failure_Failure.from(error);
-        if (failure.code !== 'locked')
-            throw error;
-        throw failure.reworded(`Another app is being deployed to port ${port}.`, {
-            remedy: 'Set another `app-port` for one of the two apps, or run the deploy again.',
-        });
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/store/manifest-lines.js
-/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
-
-/** Far more than the longest path takes, in bytes. */
-const LONGEST = 256 * 1024;
-async function* readLines(source) {
-    let begun = Buffer.alloc(0);
-    for await (const chunk of source) {
-        const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
-        let from = 0;
-        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
-            if (end > from)
-                yield bytes.toString('utf8', from, end);
-            from = end + 1;
-        }
-        begun = bytes.subarray(from);
-        if (begun.length > LONGEST)
-            throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
-    }
-    if (begun.length > 0)
-        yield begun.toString('utf8');
-}
-
-;// CONCATENATED MODULE: ./build/agent/store/manifest-file.js
-/** A release's manifest on disk, one entry a line. */
 
 
 
-
-/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
-async function* readManifest(file) {
-    const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
-    const links = new Set();
+/** @throws where there is no verdict: something live was touched, and whoever resumes it comes to one */
+async function runActivation(world, job) {
+    const run = { world, job, activation: null, resumed: false };
+    let state = { at: 'queued' };
     try {
-        for await (const line of readLines(input)) {
-            const entry = parseStored(line);
-            assertNotBelow(links, entry.path);
-            if (entry.kind === 'link')
-                links.add(entry.path);
-            yield entry;
+        while (state.at !== 'settled') {
+            if (state.at === 'unsettled')
+                throw state.cause;
+            state = await next(run, state).catch((error) => afterFailure(run, state, error));
         }
+        const { verdict, known } = state;
+        // Before the lock is given back: nobody may come between and find this one without an end.
+        if (!known)
+            await world.journal.verdict(verdict);
+        if (mayDismiss(state))
+            await world.dismiss();
+        return verdict;
     }
     finally {
-        input.destroy();
+        await world.unlock();
     }
 }
-function assertNotBelow(links, path) {
-    for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
-        if (!links.has(path.slice(0, end)))
-            continue;
-        throw new failure_Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`);
+function next(run, state) {
+    const { world, job, activation } = run;
+    switch (state.at) {
+        case 'queued':
+            return run_begin(run);
+        case 'prepared':
+            return prepareAndSwap(activation);
+        case 'swapped':
+            return goLive(activation);
+        case 'restoring':
+            return restore(activation, state.cause);
+        case 'ended':
+            return conclude(activation, state.as, state.cause);
+        case 'superseded':
+            return leaveAsIs(world, state.cause);
+        default:
+            throw new failure_Failure('internal', `${job.request.activation} is ${state.at} already`);
     }
 }
-
-;// CONCATENATED MODULE: ./build/agent/store/releases.js
-/** The releases on the server: which there are, which is live, what each is. */
-
-
-
-
-
-
-
-
-/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
-async function releaseIds(layout) {
-    const names = await takenIds(layout);
-    const ours = await Promise.all(names.map((name) => isRelease(layout, name)));
-    return names.filter((_, index) => ours[index]);
-}
-/** What in `releases` is named like a release, oldest first, whoever put it there. */
-async function takenIds(layout) {
-    const names = await (0,promises_namespaceObject.readdir)(layout.releases).catch(() => []);
-    return names.filter((name) => RELEASE_ID.test(name)).sort();
-}
-/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
-async function isRelease(layout, id) {
-    return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info);
-}
-/**
- * The release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else stands in its place
- */
-async function liveRelease(layout) {
-    const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
-    if (stat !== null && !stat.isSymbolicLink()) {
-        throw new failure_Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
-            remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
-        });
+/** Waits for the lock, and finds out from the journal where the activation stands. */
+async function run_begin(run) {
+    const { world, job } = run;
+    const { activation, kind, release, lockTimeoutMs } = job.request;
+    const { journal } = world;
+    if (hasTouched(await world.entries(), activation)) {
+        journal.bestEffort();
+        // It has no choice but to go on, and an earlier process may have used the reserve up.
+        await world.takeReserve().catch(() => undefined);
     }
-    const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
-    if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
-        return null;
-    const id = (0,external_node_path_namespaceObject.basename)(target);
-    return (await isRelease(layout, id)) ? id : null;
-}
-/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
-async function foreignCurrent(layout) {
-    const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null;
-    return isForeign ? linkTarget(layout.current) : null;
-}
-function realPath(path) {
-    return (0,promises_namespaceObject.realpath)(path).catch(() => null);
-}
-/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
-async function prepareLink(layout, id) {
-    // Relative, so that the app's folder can be moved as a whole.
-    const target = (0,external_node_path_namespaceObject.join)('releases', id);
-    const link = preparedLink(layout, id);
-    if ((await linkTarget(link).catch(() => null)) === target)
-        return;
-    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
-    await (0,promises_namespaceObject.symlink)(target, link);
-}
-/** Points `current` at a release in one atomic step: there is no moment without it. */
-async function pointCurrentAt(layout, id) {
-    await liveRelease(layout);
-    await prepareLink(layout, id);
-    await renameToCurrent(layout, preparedLink(layout, id));
-}
-/** Makes `current` the link that it was before. @param target as the link said it */
-async function pointCurrentBack(layout, target) {
-    const link = preparedLink(layout, 'before');
-    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
-    await (0,promises_namespaceObject.symlink)(target, link);
-    await renameToCurrent(layout, link);
-}
-async function renameToCurrent(layout, link) {
-    await (0,promises_namespaceObject.rename)(link, layout.current);
-    await syncFolder(layout.base);
-}
-async function dropPreparedLinks(layout) {
-    for (const name of await (0,promises_namespaceObject.readdir)(layout.own)) {
-        if (name.startsWith(PREPARED))
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(layout.own, name), { force: true });
+    else {
+        await world.takeReserve();
     }
-}
-const PREPARED = 'current-to-';
-function preparedLink(layout, id) {
-    return (0,external_node_path_namespaceObject.join)(layout.own, PREPARED + id);
-}
-async function readInfo(layout, id) {
-    const { info } = releaseFiles(releaseDirectory(layout, id));
-    const text = await readIfThere(info);
-    if (text === null)
-        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
-    return parse(releaseInfo, text, info);
-}
-async function readRuntime(layout, id) {
-    const file = releaseFiles(releaseDirectory(layout, id)).runtime;
-    const text = await readIfThere(file);
-    if (text === null)
-        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
-    return parse(runtime, text, file);
-}
-/** What is known of the release since it was shown to serve, or null if it never was. */
-async function verificationOf(layout, id) {
-    const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
-    if (text === null)
-        return null;
-    const found = parse(verification, text, 'verified.json');
-    // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
-    return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found;
-}
-/** The time that an id names, as an ISO time. */
-function timeOf(id) {
-    return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z');
-}
-/** When the release was first shown to serve, as an ISO time, or null if it never was. */
-async function activatedAt(layout, id) {
-    return (await verificationOf(layout, id))?.activatedAt ?? null;
-}
-/** Takes back that a release was shown to serve: it was, and then it was rejected. */
-async function markRejected(layout, id) {
-    await (0,promises_namespaceObject.rm)(releaseFiles(releaseDirectory(layout, id)).verified, { force: true });
-}
-async function listReleases(layout) {
-    const live = await liveRelease(layout);
-    const ids = await releaseIds(layout);
-    return Promise.all(ids.map(async (id) => {
-        const verified = await verificationOf(layout, id).catch(() => null);
-        return {
-            id,
-            live: id === live,
-            activatedAt: verified?.activatedAt ?? null,
-            left: (verified?.leftBy ?? null) !== null,
-            info: await readInfo(layout, id).catch(() => null),
-            bytes: await contentBytes(layout, id),
-        };
-    }));
-}
-async function contentBytes(layout, id) {
-    let bytes = 0;
-    try {
-        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
-            if (entry.kind === 'file')
-                bytes += entry.size;
-        }
-    }
-    catch {
-        // A damaged release has no size to tell; the audit names the damage.
-    }
-    return bytes;
-}
-/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
-async function removeRelease(layout, id) {
-    if (!(await isRelease(layout, id))) {
-        throw new failure_Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
-            remedy: 'Leave it to the tool that made it, or remove it by hand.',
-        });
-    }
-    const grave = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.removed`);
-    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
-    await (0,promises_namespaceObject.mkdir)(layout.incoming, { recursive: true, mode: 0o700 });
-    await (0,promises_namespaceObject.rename)(releaseDirectory(layout, id), grave);
-    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
-}
-
-;// CONCATENATED MODULE: ./build/worker/worker-record.js
-/** What a worker says about itself; the agent and the launcher agree on it here. */
-
-const workerRecord = object({
-    pid: count,
-    /** Tells the process from a later one of the same pid: see process-identity.ts. */
-    startTime: string,
-    release: string,
-    candidate: guards_boolean,
-    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
-    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
-    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
-    port: count,
-    /** The public port, once open. */
-    doorPort: count,
-    /** When it closes its door at the latest, of since-boot.ts; null: nobody has told it to leave. */
-    leavesAt: nullable(count),
-    /** The last answer to the launcher's own question, or what went wrong. */
-    detail: string,
-    excerpt: string,
-    /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
-    movedPorts: nullable(list(count)),
-    /** Whether it goes on serving when PM2's daemon dies. */
-    outlives: missingAs(false, guards_boolean),
-    /** Set when PM2's daemon has died. */
-    orphaned: nullable(object({
-        /** When, of since-boot.ts. */
-        since: count,
-        /** The other workers that took traffic then. */
-        beside: list(count),
-    })),
-});
-
-;// CONCATENATED MODULE: ./build/agent/pm2/workers.js
-/** What the app's workers say of themselves, proven against the kernel. */
-
-
-
-
-
-
-/** The records of the processes that live. */
-async function readWorkers(directory) {
-    const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
-    return found.filter((worker) => worker !== null);
-}
-/** Removes what processes that are dead have left behind. */
-async function removeDeadWorkers(directory) {
-    const alive = new Set((await readWorkers(directory)).map(({ pid }) => String(pid)));
-    for (const name of await (0,promises_namespaceObject.readdir)(directory).catch(() => [])) {
-        const pid = /^(\d+)\.(?:json|share|gift)$/.exec(name)?.[1];
-        if (pid !== undefined && !alive.has(pid))
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
-    }
-}
-async function pidsIn(directory) {
-    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
-    return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
-}
-function fileOf(directory, pid) {
-    return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
-}
-/** The record of a living process, or null. */
-async function readWorker(directory, pid) {
-    const text = await readIfThere(fileOf(directory, pid));
-    if (text === null)
-        return null;
-    try {
-        const worker = parse(workerRecord, text, 'worker record');
-        return isRunning(worker.pid, worker.startTime) ? worker : null;
-    }
-    catch {
-        return null;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/serving.js
-/** Which release takes the traffic, asked of the workers' own records. */
-
-
-/**
- * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way,
- * or waits to be taken up, both may: then it is the one before. PM2's list would not do here, as it hides the workers that it is
- * replacing (`_old_…`, 5.4 to 7), and they serve.
- */
-async function servingRelease(layout) {
-    const workers = await readWorkers(layout.workers);
-    const open = new Set(workers.flatMap(({ candidate, phase, release }) => (!candidate && phase === 'open' ? [release] : [])));
-    const trial = lastActivation(layout.base)?.target;
-    if (open.size > 1 && trial !== undefined)
-        open.delete(trial);
-    return open.size === 1 ? [...open][0] : null;
-}
-
-;// CONCATENATED MODULE: ./build/common/listening-sockets.js
-/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
-
-/** The kernel's word for a listening socket in /proc/net/tcp. */
-const LISTEN = '0A';
-function listeningSockets() {
-    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
-        try {
-            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
-        }
-        catch {
-            return [];
-        }
-    });
-    return lines.flatMap((line) => {
-        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-        const [host = '', port = ''] = local.split(':');
-        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
-    });
-}
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
-function heldBy(pid, sockets) {
-    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
-    return sockets.filter(({ inode }) => inodes.has(inode));
-}
-/** The file descriptor under which a process of this user holds a socket, or null. */
-function descriptorOf(pid, inode) {
-    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
-}
-/** The sockets that a process has open, with their descriptors. */
-function socketsOf(pid) {
-    const folder = `/proc/${pid}/fd`;
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
-            const inode = inodeOf(`${folder}/${name}`);
-            return inode === null ? [] : [{ fd: Number(name), inode }];
-        });
-    }
-    catch {
-        return [];
-    }
-}
-/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
-function inodeOf(link) {
-    try {
-        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
-    }
-    catch {
-        return null;
-    }
-}
-/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
-function toText(hex) {
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
-    const tail = bytes.slice(-4).join('.');
-    if (bytes.length === 4)
-        return tail;
-    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
-    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
-        return tail;
-    // A URL has the short form of an address of 128 bits.
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Addresses of servers on this machine. */
-
-
-const EVERYWHERE = new Set(['0.0.0.0', '::']);
-function isEverywhere(host) {
-    return EVERYWHERE.has(host);
-}
-function formatAddress({ host, port }) {
-    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-/** An address that reaches a server which listens on all of them. */
-function reachable(host) {
-    if (host === '0.0.0.0')
-        return '127.0.0.1';
-    return host === '::' ? '::1' : host;
-}
-/** How long a server of this machine may take to accept a connection, in ms. */
-const sockets_ACCEPT = 2000;
-function acceptsConnections({ host, port }) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable(host), port, timeout: sockets_ACCEPT });
-        const end = (accepted) => {
-            socket.destroy();
-            resolve(accepted);
-        };
-        socket.once('connect', () => end(true));
-        socket.once('timeout', () => end(false));
-        socket.once('error', () => end(false));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
-/** The apps that PM2 runs for this user: which of them Gapless deployed, from where, and where they listen. */
-
-
-
-
-
-
-
-/** What PM2 starts of every app that Gapless deployed, below the app's folder. */
-const PROGRAM = `/current/${LAUNCHER}`;
-/** The folder that Gapless deployed the app to, as PM2 has it; null where somebody else started it. */
-function folderOf({ script }) {
-    return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
-}
-/** Whether two paths lead to one folder. One that is not there is itself. */
-function isSameFolder(one, other) {
-    return one === other || (apps_realPath(one) ?? one) === (apps_realPath(other) ?? other);
-}
-function apps_realPath(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)(path);
-    }
-    catch {
-        return null;
-    }
-}
-/** Where the workers of all apps that Gapless deployed take traffic. */
-async function openDoors(processes) {
-    const apps = new Map();
-    for (const process of processes) {
-        const folder = folderOf(process);
-        if (folder !== null)
-            apps.set(folder, process.name);
-    }
-    const doors = [...apps].map(async ([folder, name]) => {
-        const layout = layoutOf(folder);
-        const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
-        return Promise.all(workers.map(async ({ release, doorPort }) => {
-            const runtime = await readRuntime(layout, release).catch(() => null);
-            // Unknown is everywhere: to refuse what might work does less harm.
-            return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort };
-        }));
-    });
-    return (await Promise.all(doors)).flat();
-}
-function isRunningUnder({ status }) {
-    return status === 'online' || status === 'launching';
-}
-/**
- * Where processes listen that Gapless did not start; empty where that cannot be told.
- * @param all of PM2's processes, and its daemon, which listens for everything in cluster mode
- */
-async function addressesOf(processes, { all, daemon }) {
-    const sockets = listeningSockets();
-    const running = processes.filter(isRunningUnder);
-    const pids = withDescendants(running.map(({ pid }) => pid).filter((pid) => pid > 0));
-    const own = pids.flatMap((pid) => heldBy(pid, sockets));
-    const clustered = running.filter(({ mode }) => mode === 'cluster_mode');
-    if (clustered.length === 0 || daemon === null)
-        return own.map(toAddress);
-    const doors = await openDoors(all);
-    const shared = heldBy(daemon, sockets).filter(({ port }) => !doors.some((door) => door.port === port));
-    const named = shared.filter(({ port }) => clustered.some((process) => portOf(process) === port));
-    const alone = !all.some((other) => other.mode === 'cluster_mode' &&
-        isRunningUnder(other) &&
-        folderOf(other) === null &&
-        !processes.some(({ id }) => id === other.id));
-    return [...own, ...(named.length > 0 ? named : alone ? shared : [])].map(toAddress);
-}
-function toAddress({ host, port }) {
-    return { host, port };
-}
-/** What its environment says, where PM2 started it with one. */
-function portOf({ definition }) {
-    const { env, PORT } = definition;
-    const port = Number(env?.PORT ?? PORT);
-    return Number.isInteger(port) ? port : null;
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/app-name.js
-/** Whether the app's name in PM2 and the app's folder belong to each other, and to no other app. */
-
-
-
-/**
- * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
- * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
- * is gone or has another path by now.
- * @throws Failure `app-name-taken`
- */
-function assertNameIsOurs(layout, processes) {
-    for (const process of processes) {
-        const folder = folderOf(process);
-        if (folder === null || isSameFolder(folder, layout.base) || apps_realPath(folder) === null)
-            continue;
-        throw new failure_Failure('app-name-taken', `PM2 runs an app of this name from ${folder}, which Gapless deployed`, {
-            remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
-        });
-    }
-}
-/**
- * Two names on one folder would take each other's release, and each other's place at the door. An app that was renamed
- * looks exactly alike, so that nothing is taken over: whoever renamed it says so.
- * @param all of PM2's processes
- * @throws Failure `path-taken`
- */
-async function assertFolderIsOurs(layout, appName, all) {
-    const others = all.filter(({ name }) => name !== appName);
-    const other = others.find((process) => {
-        const folder = folderOf(process);
-        return folder !== null && isSameFolder(folder, layout.base);
-    });
-    if (other !== undefined) {
-        throw new failure_Failure('path-taken', `PM2 runs the app "${other.name}" from "${layout.base}", and this run is for "${appName}".`, {
-            remedy: `Give each app its own \`path\`. If "${other.name}" is this app under its former name, ` +
-                `set \`app-name: ${other.name}\`.`,
-        });
-    }
-    if ((await foreignCurrent(layout)) === null)
-        return;
-    const user = others.find((process) => runsThrough(layout.current, process));
-    if (user === undefined)
-        return;
-    throw new failure_Failure('path-taken', `PM2 runs the app "${user.name}" from "${layout.current}", which this run would replace.`, {
-        remedy: `Set another \`path\`. If "${user.name}" is the app that is to be replaced, set \`app-name: ${user.name}\`.`,
-    });
-}
-function runsThrough(link, { script, cwd }) {
-    return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/stranded.js
-/** A daemon that cannot start a worker any more: somebody removed the Node or the PM2 that it runs from. */
-
-
-/**
- * Every new worker would exit at once, those of the previous release too.
- * @param all of PM2's processes
- * @param records of the app's workers
- * @throws Failure `pm2-stranded`
- */
-function assertNotStranded(daemon, all, records) {
-    const missing = [nodeOf(daemon.pid), daemon.program].find((file) => file !== null && !(0,external_node_fs_namespaceObject.existsSync)(file));
-    if (missing === undefined)
-        return;
-    const outlives = (pid) => records.some((record) => record.pid === pid && record.outlives);
-    const allOutlive = all.every(({ pid, status }) => status !== 'online' || outlives(pid));
-    throw new failure_Failure('pm2-stranded', `The PM2 daemon (process ${daemon.pid}) can start no worker: "${missing}", which it runs from, is gone.`, {
-        remedy: allOutlive
-            ? `Run \`kill -9 ${daemon.pid}\` on the server and deploy again: the workers serve on, and the deploy starts a new daemon.`
-            : 'Run `pm2 update` on the server, which restarts all apps of this user, and deploy again.',
-    });
-}
-/** Where the daemon looks for Node; null where nobody can tell. A file of that name may have replaced the one it runs. */
-function nodeOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
-    }
-    catch {
-        return null;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
-
-function orphansIn(records) {
-    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
-}
-/** What they were, for people; null where there is none. */
-function describeOrphans(records) {
-    const orphans = orphansIn(records);
-    if (orphans.length === 0)
-        return null;
-    const workers = orphans.length === 1 ? '1 worker' : `${orphans.length} workers`;
-    const lost = exitedSince(records).length;
-    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
-    return `PM2's daemon had died: ${workers} kept serving without it${gone}`;
-}
-/** The pids of those that took traffic when the daemon died, and do not live any more. */
-function exitedSince(records) {
-    const alive = new Set(records.map(({ pid }) => pid));
-    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
-    return [...new Set(beside)].filter((pid) => !alive.has(pid));
-}
-function orphanStates(records) {
-    return orphansIn(records).map(({ pid, release, phase }) => ({
-        pmId: '',
-        pid,
-        status: 'orphaned',
-        release,
-        phase,
-        restarts: 0,
-        memoryBytes: memoryOf(pid),
-    }));
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/port.js
-/** Whether the app's port is free for it: found out before anything live is touched. */
-
-
-
-
-
-
-
-/** @throws Failure `port-taken` or `port-forbidden` */
-async function assertPortIsOurs(host, port, users) {
-    const error = await tryListen(host, port);
-    if (error === null)
-        return;
-    if (error.code === 'EACCES') {
-        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
-            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
-        });
-    }
-    if (error.code === 'EADDRNOTAVAIL') {
-        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
-            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
-        });
-    }
-    if (error.code !== 'EADDRINUSE')
+    await journal.begin('lock', 'waiting for the lock');
+    await lockInTurn(world, activation);
+    await journal.done('lock', 'locked');
+    // Two sessions may have resumed the same one whose process had died.
+    const state = stateOf(await world.entries(), activation, await world.isLost());
+    if (state.at === 'settled')
+        return state;
+    const resumed = state.at !== 'prepared';
+    run.resumed = resumed;
+    if (resumed)
+        journal.bestEffort();
+    await world.endLeftovers(!resumed);
+    await world.connect();
+    if (state.at === 'superseded')
+        return state;
+    const { runtime } = await world.goal(release);
+    await world.lockPort(runtime.port, resumed ? 0 : lockTimeoutMs).catch((error) => {
+        // After the swap there is no way out but forward or back.
+        if (resumed)
+            return;
+        // A disk that takes no lock must not keep a release away that has to come back.
+        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+            return;
         throw error;
-    const sockets = listeningSockets().filter((socket) => socket.port === port);
-    const holds = (pid) => heldBy(pid, sockets).length > 0;
-    if (ownersOf(port, users).some(holds))
-        return;
-    const pid = pids().find(holds);
-    if (pid === undefined && (await comesFree(host, port)))
-        return;
-    throw portTaken(`${host}:${port}`, port, pid);
-}
-/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
-const LAST_BREATH = 2000;
-async function comesFree(host, port) {
-    const deadline = performance.now() + LAST_BREATH;
-    while (performance.now() < deadline) {
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
-        if ((await tryListen(host, port)) === null)
-            return true;
-    }
-    return false;
-}
-/**
- * To a second app PM2's daemon hands the same socket, and visitors would get the one or the other (PM2 5 to 7).
- * @param base the app's folder
- * @throws Failure `port-taken` where another app of Gapless's has its door there
- */
-async function assertNoOtherDoor(base, address, all) {
-    const doors = await openDoors(all);
-    const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base));
-    if (other === undefined)
-        return;
-    const { name, folder } = other;
-    throw new failure_Failure('port-taken', `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`, {
-        remedy: `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
-            `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
     });
-}
-/** Whether the kernel gives both to nobody but one. */
-function clashes(one, other) {
-    const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host);
-    return one.port === other.port && overlap;
+    // What PM2 runs may change while it waits for the port.
+    run.activation = { world, job, facts: await gatherFacts(world, job, state), during: 'swap' };
+    return state;
 }
 /**
- * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
- * round: the old workers have it until the new ones serve.
- * @throws Failure `port-taken`
+ * Takes the lock, and finishes an activation first that was interrupted. PM2 may still be replacing workers for that one,
+ * and would end the old ones while it waits for new ones that never come.
  */
-function assertMayMove(from, to) {
-    if (from.host === to.host || !clashes(from, to))
+async function lockInTurn(world, activation) {
+    await world.lock();
+    const entries = await world.entries();
+    const other = interruptedIn(entries);
+    if (other === null || hasTouched(entries, activation))
         return;
-    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
+    await world.unlock();
+    await world.journal.note('lock', `finishing activation ${other} first, which was interrupted`);
+    await world.finish(other);
+    await world.lock();
 }
-/**
- * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
- * @param from where the app listens now; empty where that is not known
- * @throws Failure `address-differs` unless the run names the new address itself
- */
-function assertMoveIsMeant(from, to, said) {
-    const [first] = from;
-    if (first === undefined || from.some((address) => takesOver(to, address)))
-        return;
-    const samePort = from.some(({ port }) => port === to.port);
-    if (said.port === to.port || (samePort && said.host === to.host))
-        return;
-    const now = [...new Set(from.map(formatAddress))].join(', ');
-    throw new failure_Failure('address-differs', `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`, {
-        remedy: `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
-            `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
-    });
-}
-function takesOver(to, { host, port }) {
-    return port === to.port && (host === to.host || isEverywhere(to.host));
-}
-/** Who it is, as far as this user may see. */
-function portTaken(address, port, pid) {
-    const command = pid === undefined ? '' : commandOf(pid);
-    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
-    // Not the arguments: they may hold a secret of somebody's.
-    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
-    const remedy = daemonHome === undefined
-        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
-        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
-            'Set another `app-port`, or stop the app that it runs there.';
-    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
-}
-/**
- * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
- * socket, and visitors would get the one or the other (PM2 5 to 7).
- */
-function ownersOf(port, { processes, records, daemon, addresses }) {
-    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
-    const recordOf = (pid) => records.find((record) => record.pid === pid);
-    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
-        // Started by somebody else, and as far as anybody knows it listens there.
-        (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
-            (addresses.length === 0 || addresses.some((address) => address.port === port)));
-    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
-    const own = withDescendants(running.map(({ pid }) => pid));
-    const orphans = orphansIn(records).map(({ pid }) => pid);
-    return [...own, ...orphans, ...(throughDaemon && daemon !== null ? [daemon] : [])];
-}
-function tryListen(host, port) {
-    return new Promise((resolve) => {
-        const server = (0,external_node_net_namespaceObject.createServer)();
-        server.once('error', (error) => resolve(error));
-        server.listen({ host, port }, () => server.close(() => resolve(null)));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/claims.js
-
-
-
-
-
-/** @returns one check for each thing that is claimed: it throws where another app has that */
-function checksOf({ layout, appName, address, said }, { all, daemon, program }) {
-    const processes = all.filter(({ name }) => name === appName);
-    const foreign = processes.filter((process) => folderOf(process) === null);
-    const foreignAddresses = () => addressesOf(foreign, { all, daemon });
-    return [
-        async () => {
-            if (daemon === null)
-                return;
-            assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers));
-        },
-        async () => assertNameIsOurs(layout, processes),
-        () => assertFolderIsOurs(layout, appName, all),
-        async () => {
-            if (said === null)
-                return;
-            const doors = await openDoors(processes);
-            const now = doors.length > 0 ? doors : await foreignAddresses();
-            assertMoveIsMeant(now, address, said);
-        },
-        async () => {
-            await assertNoOtherDoor(layout.base, address, all);
-            const records = await readWorkers(layout.workers);
-            const users = { processes, records, daemon, addresses: await foreignAddresses() };
-            await assertPortIsOurs(address.host, address.port, users);
-        },
-    ];
-}
-/** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
-async function assertClaims(claim, running) {
-    for (const check of checksOf(claim, running))
-        await check();
+async function afterFailure({ world, job, activation, resumed }, state, error) {
+    const before = activation?.facts.before;
+    const seen = {
+        // What nobody can tell is taken for what it was.
+        current: await world.current().catch(() => before?.current ?? null),
+        serving: await world.serving(),
+        before,
+        touched: resumed || hasTouched(await world.entries(), job.request.activation),
+        elsewhere: await world.isElsewhere(),
+        during: activation?.during ?? 'lock',
+    };
+    return onFailure(state, world.troubleOf(error), seen);
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
@@ -2887,7 +4672,7 @@ function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
 /** In a word, for people. */
-function stateOf({ id, live, left, activatedAt }, releases) {
+function history_stateOf({ id, live, left, activatedAt }, releases) {
     if (live)
         return 'live';
     if (activatedAt === null)
@@ -3204,945 +4989,16 @@ function codeOf(error) {
     return error.code;
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/carry.js
-/** What visitors of the other releases still ask for comes into the release that goes live. */
-
-/**
- * Before its workers boot. No reason to fail: without it, old pages miss something, but the release is whole.
- *
- * @param served releases that visitors may have a page of, besides those that were verified
- */
-async function carryOldStatic({ layout, journal }, release, served = []) {
-    const remark = await carryStatic(layout, release, served).then(({ files }) => `${files} static files of other releases carried into ${release}`, (error) => `static files of other releases could not be carried: ${error.message}`);
-    await journal.note('swap', remark);
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/environment.js
-/**
- * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
- * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
- */
-
-
-const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-function cleanEnvironment() {
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
-    return {
-        HOME: (0,external_node_os_namespaceObject.homedir)(),
-        USER: username,
-        LOGNAME: username,
-        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
-        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
-    };
-}
-/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
-function searchPath() {
-    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
-    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
-/**
- * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
- * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
- */
-
-
-
-
-/**
- * @param base where the daemon will be started if none runs
- * @param kept what PM2 keeps of the app; null where it has none that a release could replace
- */
-async function workerStart(base, pm2Home, kept) {
-    const daemon = await daemonPid(pm2Home);
-    const start = (daemon === null ? null : inherited(daemon)) ?? {
-        node: process.execPath,
-        cwd: base,
-        env: {},
-        limits: '',
-    };
-    // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
-    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
-    return { ...start, env: { ...start.env, ...laidOver } };
-}
-/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
-const NOT_KEPT = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id']);
-function environmentKept(definition) {
-    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
-}
-/** Null where the daemon has just ended. */
-function inherited(daemon) {
-    const of = (name) => `/proc/${daemon}/${name}`;
-    try {
-        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
-        return {
-            // A Node that was updated under a running daemon is gone.
-            node: node.endsWith(' (deleted)') ? process.execPath : node,
-            // The link itself: it leads into a folder that was removed, too.
-            cwd: of('cwd'),
-            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
-            limits: [
-                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
-                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
-            ].join('\n'),
-        };
-    }
-    catch {
-        return null;
-    }
-}
-/** The channel to whoever started the daemon, which Node takes out of the environment. */
-const CHANNEL = /^NODE_CHANNEL_/;
-function environmentIn(environ) {
-    const pairs = environ.split('\0').map((pair) => {
-        const at = pair.indexOf('=');
-        return [pair.slice(0, at), pair.slice(at + 1)];
-    });
-    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
-}
-function umaskIn(status) {
-    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
-    return umask === undefined ? [] : [`umask ${umask}`];
-}
-/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
-const LIMITS = {
-    'Max open files': ['n', 1],
-    'Max address space': ['v', 1024],
-    'Max data size': ['d', 1024],
-    'Max stack size': ['s', 1024],
-    'Max file size': ['f', 512],
-    'Max core file size': ['c', 512],
-};
-/** A limit that this session may not raise stays as it is. */
-function changedLimits(own, wanted) {
-    const before = limitsIn(own);
-    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
-        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
-        const [flag, unit] = LIMITS[name];
-        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
-        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
-    });
-}
-function limitsIn(text) {
-    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
-    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
-}
-/**
- * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
- * would look for it in the folder where PM2's daemon happened to be started.
- * @param release its folder, or the link to it
- * @param entry the release's server.js, relative to the release
- */
-function nodeArguments(nodeOptions, release, entry) {
-    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/fleet.js
-/**
- * The app's workers as a whole: what PM2 keeps of them, and what each truly runs.
- *
- * Proof, not exit codes: a worker counts when PM2 lists its pid as online and the process itself, known by pid
- * and start time, says that it runs the release and has opened its door.
- */
-
-
-
-
-const fleet_POLL = 100;
-/** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
-function pm2App(layout, name, { runtime, entry }, { listen, kill }) {
-    return {
-        name,
-        ...programOf(layout),
-        options: {
-            wait_ready: true,
-            // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
-            listen_timeout: listen,
-            kill_timeout: kill,
-            max_memory_restart: runtime.maxMemoryBytes,
-            node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
-        },
-    };
-}
-async function listWorkers({ layout, pm2, appName }) {
-    const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)]);
-    return byId(processes).map((process) => ({
-        process,
-        record: records.find((record) => record.pid === process.pid && !record.candidate) ?? null,
-    }));
-}
-function toStates(workers) {
-    return workers.map(({ process, record }) => ({
-        pmId: String(process.id),
-        pid: process.pid,
-        status: process.status,
-        release: record?.release ?? null,
-        phase: record?.phase ?? null,
-        restarts: process.restarts,
-        memoryBytes: process.memoryBytes,
-    }));
-}
-/** What PM2 starts, whatever the release. */
-function programOf({ current }) {
-    return { script: `${current}/${LAUNCHER}`, cwd: current };
-}
-/** Whether PM2 can bring these workers to a new release without a gap. */
-function isOurs(process, app) {
-    return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
-}
-/** Whether a worker takes traffic for a release. */
-function serves({ process, record }, release) {
-    return process.status === 'online' && record?.release === release && record.phase === 'open';
-}
-/** The release that takes traffic, or null where none does, or more than one. */
-function servedRelease(workers) {
-    const served = new Set(workers.flatMap(({ process, record }) => process.status === 'online' && record?.phase === 'open' ? [record.release] : []));
-    return served.size === 1 ? [...served][0] : null;
-}
-/** What a worker does, for people. */
-function describe(worker) {
-    if (worker === undefined)
-        return 'PM2 lists too few';
-    const { process, record } = worker;
-    if (record === null)
-        return `process ${process.pid} (${process.status}) has not reported`;
-    return `process ${process.pid} is ${record.phase}${record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`}`;
-}
-function byId(processes) {
-    return [...processes].sort((a, b) => a.id - b.id);
-}
-/** @returns whether the condition came true in time */
-async function waitFor(condition, timeoutMs) {
-    const deadline = performance.now() + timeoutMs;
-    while (!(await condition())) {
-        if (performance.now() >= deadline)
-            return false;
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-    return true;
-}
-
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: ./build/common/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
-
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
-const TRY_TIMEOUT = 10_000;
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
-function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
-    return new Promise((resolve) => {
-        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
-        const request = external_node_http_default().get({
-            host,
-            port,
-            path: check.path,
-            agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
-        });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-        request.on('close', () => clearTimeout(deadline));
-        request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection and says nothing more (18 to 24).
-        request.on('upgrade', (response, socket) => {
-            socket.destroy();
-            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
-        });
-        request.on('response', (response) => {
-            const chunks = [];
-            let size = 0;
-            response.on('data', (chunk) => {
-                if (size < BODY_LIMIT)
-                    chunks.push(chunk);
-                size += chunk.length;
-            });
-            response.on('error', (error) => fail(error.message));
-            response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-        });
-    });
-}
-/** What a proxy in front of the app adds to a request. */
-function addressed({ origin }) {
-    if (origin === null)
-        return {};
-    const { scheme, host } = origin;
-    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
-}
-function judge(check, status, body) {
-    const excerpt = body.slice(0, EXCERPT);
-    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
-    if (!accepted)
-        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
-    if (check.body !== null && !body.includes(check.body)) {
-        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
-    }
-    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/signals.js
-/** What an activation says to workers without PM2. */
-
-
-/** Tells a worker to leave, as PM2 does: it closes its door and drains. */
-function tell(pid) {
-    signal(pid, 'SIGINT');
-}
-function kill(pid) {
-    signal(pid, 'SIGKILL');
-}
-/**
- * Tells workers to leave that PM2 does not list. Those that it replaces were told already, and hear it once more. Others
- * it has forgotten: it starts a process twice that is restarted before it was ready (7.0.4), and keeps one of the two.
- */
-async function dismissForgotten({ layout, pm2, appName }) {
-    const listed = new Set((await pm2.list(appName)).map(({ pid }) => pid));
-    for (const { pid, candidate, phase } of await readWorkers(layout.workers)) {
-        if (!candidate && phase === 'open' && !listed.has(pid))
-            tell(pid);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/hung.js
-
-
-/** A launcher that lives closes its door at once when it is told to leave. After this it is asked whether it does, in ms. */
-const hung_PATIENCE = 5000;
-/** Whose event loop turns has answered by then, whatever the answer is, in ms. */
-const ANSWER = 5000;
-/** A record alone is no proof: on a full disk it stays as it was. */
-function hungWorkers(check) {
-    const since = new Map();
-    return {
-        async end(told) {
-            const now = performance.now();
-            const open = told.filter(({ phase }) => phase === 'open');
-            const late = open.filter(({ pid, startTime }) => {
-                const worker = `${pid} ${startTime}`;
-                const first = since.get(worker) ?? now;
-                since.set(worker, first);
-                return now - first >= hung_PATIENCE;
-            });
-            await Promise.all(late.map(async ({ pid, port }) => {
-                const { status } = await askHealth('127.0.0.1', port, check, ANSWER);
-                if (status === 0)
-                    kill(pid);
-            }));
-        },
-    };
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/halt.js
-/**
- * Stops workers that may be about to start. PM2 takes a process that is stopped before it was ready for one that
- * crashed, and starts it anew (7.0.4), so that a release that dies again and again cannot be stopped by asking. A
- * worker that starts while the activation says `halt` starts nothing, is ready at once, and can be.
- */
-
-
-
-
-
-/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
-const CALM = 5;
-const TIMEOUT = 30_000;
-/**
- * Stops the app for good: for a first deploy that failed, with nothing to go back to.
- * @param drained whether to wait for workers that take no traffic any more and finish what is inside
- * @throws Failure `restore-failed`
- */
-async function stopAll(activation, drained) {
-    await activation.announce({ halt: true });
-    // Connections that stay hold a worker until the end of its drain.
-    const deadline = performance.now() + activation.app.options.kill_timeout;
-    const asked = new Set();
-    const hung = hungWorkers(activation.target.runtime.health);
-    for (let calm = 0; calm < CALM;) {
-        const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker) && (drained || !isLeaving(worker)));
-        calm = running.length === 0 ? calm + 1 : 0;
-        if (performance.now() >= deadline) {
-            throw new failure_Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
-        }
-        for (const worker of running) {
-            const { id, pid, status } = worker.process;
-            if (pid === 0 || asked.has(pid))
-                continue;
-            if (isStarting(worker))
-                kill(pid);
-            else if (status === 'online')
-                activation.pm2.stop(id).catch(() => undefined);
-            else
-                continue;
-            asked.add(pid);
-        }
-        await hung.end(running.flatMap(({ process, record }) => (asked.has(process.pid) && record ? [record] : [])));
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-}
-/**
- * Calms what PM2 starts again and again, as an earlier failure may have left it: PM2 does not reload it ("process
- * already started", 7.0.4), and nobody is served by it.
- */
-async function calm(activation) {
-    const starting = async () => (await listWorkers(activation)).filter(isStarting);
-    if ((await starting()).length === 0)
-        return;
-    await activation.announce({ halt: true });
-    await waitFor(async () => {
-        const workers = await starting();
-        for (const { process } of workers)
-            if (process.pid > 0)
-                kill(process.pid);
-        return workers.length === 0;
-    }, TIMEOUT);
-    await activation.announce({ halt: false });
-}
-/** Behind a closed door, and not told to wait. */
-function isStarting({ process: { status }, record }) {
-    const ready = status === 'online' || status === 'stopped' || status === 'errored' || status === 'stopping';
-    return !ready && (record === null || record.phase === 'booting' || record.phase === 'proving');
-}
-/** PM2 does not start it again. */
-function isLeaving({ process: { status }, record }) {
-    return status === 'stopping' && record?.phase === 'draining';
-}
-function hasStopped({ process: { status }, record }) {
-    return record === null && (status === 'stopped' || status === 'errored');
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/bring-up.js
-/** Brings the workers to the release that `current` points at, and waits until every one serves it. */
-
-
-
-
-/**
- * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
- * @param together all at once, or one after the other, each after its old worker has gone
- * @throws what `untilServing` throws
- */
-async function bringUp(activation, app, release, instances, together, timeoutMs) {
-    const { pm2, appName } = activation;
-    const complaints = [];
-    // What the first process, which died, had asked for is carried through by the daemon. To wait for it would take a
-    // release that dies again and again longer than the old workers stay.
-    const adopted = await underWay(activation, release);
-    if (adopted.size === 0) {
-        await untilReplaced(activation, app.options.kill_timeout);
-        await calm(activation);
-    }
-    const present = byId(await pm2.list(appName));
-    const old = new Set(present.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid));
-    let first = present[0]?.id;
-    let serving = [];
-    for (let count = together ? instances : 1; count <= instances; count += 1) {
-        const asked = [];
-        const ask = (work) => {
-            asked.push(work.catch((error) => complaints.push(error.message)));
-        };
-        for (let index = serving.length; index < count; index += 1) {
-            const known = present[index];
-            if (known !== undefined) {
-                if (!adopted.has(known.id))
-                    ask(pm2.reload(known.id, app.options));
-            }
-            else if (first !== undefined) {
-                ask(pm2.duplicate(first));
-            }
-            else {
-                ask(pm2.start(app));
-                first = await firstId(activation);
-            }
-        }
-        serving = await untilServing(activation, { release, instances: count, old, timeoutMs, complaints });
-        if (!together)
-            await Promise.all(asked);
-    }
-    return serving;
-}
-/** The workers that PM2 is replacing by the target's already. */
-async function underWay(activation, release) {
-    const { takenUp, target } = activation;
-    return takenUp && release === target.release ? replacing(activation) : new Set();
-}
-/** The ids whose old worker still drains. */
-async function replacing({ pm2, appName }) {
-    const ids = (await pm2.list(appName)).map(({ id }) => id);
-    const answers = await Promise.all(ids.map((id) => pm2.isReplacing(id)));
-    return new Set(ids.filter((_, index) => answers[index]));
-}
-/**
- * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
- * then refuses a reload, 5 and 6 forget the old worker.
- */
-async function untilReplaced(options, timeoutMs) {
-    await waitFor(async () => (await replacing(options)).size === 0, timeoutMs);
-}
-async function firstId({ pm2, appName }) {
-    let found = [];
-    await waitFor(async () => (found = await pm2.list(appName)).length > 0, 10_000);
-    return found[0]?.id;
-}
-/**
- * Waits until every worker serves `release`.
- * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
- */
-async function untilServing(options, { release, instances, old, timeoutMs, complaints }) {
-    const deadline = performance.now() + timeoutMs;
-    const seen = new Map();
-    for (;;) {
-        const workers = (await listWorkers(options)).slice(0, instances);
-        const serving = workers.filter((worker) => serves(worker, release) && !old.has(worker.process.pid));
-        if (serving.length >= instances)
-            return serving;
-        for (const { process, record } of workers) {
-            if (record?.release === release && !old.has(process.pid))
-                remember(seen, process.id, process.pid);
-            const pids = seen.get(process.id);
-            if (process.status === 'errored' ||
-                process.status === 'stopped' ||
-                (pids && (pids.size > 1 || !pids.has(process.pid)))) {
-                throw new failure_Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
-            }
-        }
-        if (complaints.length > 0)
-            throw new failure_Failure('pm2-failed', complaints.join('; '));
-        if (performance.now() >= deadline) {
-            const waiting = workers.find((worker) => !serving.includes(worker));
-            throw new failure_Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-}
-function remember(seen, id, pid) {
-    const pids = seen.get(id) ?? new Set();
-    seen.set(id, pids.add(pid));
-}
-/** Takes away the workers beyond `instances`, the youngest first. */
-async function trim({ pm2, appName }, instances) {
-    const present = byId(await pm2.list(appName));
-    // Not waited for: what is asked to leave drains in the background.
-    for (const process of present.slice(instances))
-        pm2.remove(process.id).catch(() => undefined);
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/observe.js
-/** Watches the workers that serve, and those that should not any more. */
-
-
-
-
-
-
-/**
- * Watches workers that serve for `observeMs`: the same processes, each healthy whenever it is asked.
- * @throws Failure `worker-died` or `worker-unhealthy`
- */
-async function observe(options, release, workers, runtime) {
-    const until = performance.now() + runtime.observeMs;
-    const pids = workers.map(({ process }) => process.pid);
-    do {
-        const now = (await listWorkers(options)).filter((worker) => serves(worker, release));
-        if (!pids.every((pid) => now.some(({ process }) => process.pid === pid))) {
-            throw new failure_Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
-        }
-        for (const { process, record } of now) {
-            const answer = await askHealth('127.0.0.1', record.port, runtime.health);
-            if (!answer.healthy) {
-                throw new failure_Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
-            }
-        }
-        // The old workers still answer here beside the new ones, and may not know the new health path: any answer
-        // shows that the port is open.
-        const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health);
-        if (door.status === 0) {
-            throw new failure_Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
-    } while (performance.now() < until);
-}
-/** Waits until the workers of other releases have closed their doors: from then on all answers are the new one's. */
-async function untilOthersLeft({ layout }, release, timeoutMs) {
-    return waitFor(async () => (await readWorkers(layout.workers)).every((worker) => worker.release === release || worker.candidate || worker.phase !== 'open'), timeoutMs);
-}
-
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
-/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
-
-
-
-
-
-
-
-
-
-
-
-
-const candidate_POLL = 50;
-/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
-const STOP_TIMEOUT = 3000;
-/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
-const MARGIN = 60_000;
-/**
- * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
- */
-async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
-    const directory = releaseDirectory(layout, id);
-    const { launcher } = releaseFiles(directory);
-    const { node, cwd, env, limits } = start;
-    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
-    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
-    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
-    // Without a name it goes with the processes that have it open, whichever of them is killed.
-    (0,external_node_fs_namespaceObject.rmSync)(logFile);
-    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
-    // It begins once it is on record.
-    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
-    // A group of its own: what the app starts goes with it.
-    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
-    const exit = new Promise((resolve) => {
-        child.once('error', (error) => resolve(error.message));
-        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
-    });
-    let ended;
-    void exit.then((how) => (ended = how));
-    let forget;
-    try {
-        forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN);
-        return await watch();
-    }
-    finally {
-        await stop(child, exit);
-        await forget?.();
-        (0,external_node_fs_namespaceObject.closeSync)(log);
-    }
-    async function watch() {
-        const { health } = runtime;
-        const begun = performance.now();
-        let last = 'it has not listened yet';
-        let attempts = 0;
-        for (;;) {
-            if (ended !== undefined)
-                throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
-            const worker = await readWorker(layout.workers, child.pid ?? 0);
-            if (worker?.phase === 'open') {
-                // The launcher has proved it on its private port; now through the door, as visitors will come.
-                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
-                attempts += 1;
-                last = `${health.path} answered ${answer.detail}`;
-                if (answer.healthy) {
-                    const bootMs = Math.round(performance.now() - begun);
-                    return {
-                        bootMs,
-                        status: answer.status,
-                        attempts,
-                        movedPorts: worker.movedPorts ?? [],
-                        notFound: notFoundIn(endOf(log)),
-                    };
-                }
-            }
-            else if (worker !== null && worker.detail !== '') {
-                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
-            }
-            if (performance.now() - begun > health.timeoutMs) {
-                const listened = worker !== null && worker.port > 0;
-                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
-                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
-                    : `never listened on its PORT within ${health.timeoutMs} ms`);
-            }
-            alive();
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
-        }
-    }
-    function failure(code, what) {
-        const text = endOf(log);
-        const address = takenAddress(text);
-        const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
-        return new failure_Failure(code, `the new release ${what}${inUse}`, {
-            remedy: address === undefined ? readTheLog : shareTheAddress,
-            evidence: lastLines(text),
-        });
-    }
-}
-const readTheLog = 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.';
-const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
-    'address is in use, or run the listener as a PM2 app of its own.';
-/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
-function takenAddress(text) {
-    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
-}
-/**
- * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
- * has gone.
- * @returns what ends the record
- */
-async function begin(layout, { pid, stdin }, limitMs) {
-    // It may have ended already: then that is what there is to tell.
-    stdin?.on('error', () => undefined);
-    if (pid === undefined)
-        return undefined;
-    const forget = await recordCandidate(layout, pid, limitMs);
-    stdin?.end('go\n');
-    return forget;
-}
-/** In bytes. */
-const LONGEST_END = 64 * 1024;
-/** At a position of its own: the app goes on writing where it is. */
-function endOf(log) {
-    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
-    const end = Buffer.alloc(Math.min(size, LONGEST_END));
-    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
-    return end.toString('utf8', 0, length);
-}
-/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
-function notFoundIn(text) {
-    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
-    return lastLines(lines.join('\n'));
-}
-/** The end of a log, as evidence. */
-function lastLines(text, limit = 40) {
-    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
-}
-async function stop(child, exit) {
-    const { pid } = child;
-    if (pid === undefined)
-        return;
-    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
-    if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM');
-        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
-    }
-    signal(-pid, 'SIGKILL');
-    // One that hangs in the kernel is not waited for: it does nothing more.
-    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
-/** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
-
-
-
-
-
-
-
-
-
-
-
-const HOOK_OWNER = '.hook-owner';
-/** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
-const LONGEST_HOOK = 30 * 60_000;
-/**
- * Runs commands in the release's folder with the release's environment, until the shell has ended: what it
- * started in the background goes on.
- * @returns their output's last lines
- * @throws Failure `hook-failed`
- */
-async function runHook(hook, timeoutMs = LONGEST_HOOK) {
-    const { name, commands, directory, runtime, log, owner } = hook;
-    const script = `${log}.sh`;
-    const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
-    try {
-        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
-        await writeFileAtomic(script, `${commands}\n`, 0o600);
-        // It begins when it is told to, and whoever told it has written down which process it is.
-        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-c', 'read -r go && exec /bin/sh -e "$0" </dev/null', script], {
-            cwd: directory,
-            env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
-            stdio: ['pipe', output, output],
-            // A group of its own, so that one that takes too long can be ended as a whole.
-            detached: true,
-        });
-        const ending = end(child, timeoutMs);
-        await hooks_begin(child, owner);
-        const ended = await ending;
-        const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
-        if (ended === 'exit code 0')
-            return text;
-        throw new failure_Failure('hook-failed', `\`${name}\` failed (${ended})`, {
-            remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
-            evidence: text,
-        });
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(output);
-        await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
-    }
-}
-async function hooks_begin({ pid, stdin }, owner) {
-    // It may have ended already: then that is what there is to tell.
-    stdin?.on('error', () => undefined);
-    if (pid === undefined)
-        return;
-    try {
-        await writeOwner(owner, pid);
-        stdin?.end('go\n');
-    }
-    catch (error) {
-        stdin?.end();
-        throw error;
-    }
-}
-const hooks_POLL = 100;
-/**
- * A hook outlives an activation that was killed, and the lock is void then: a migration must have ended before it is
- * run again, and before another activation goes on. For the holder of the lock.
- * @param onWait called with each activation whose hook is waited for
- * @param giveUp asked while it waits
- * @throws Failure `withdrawn` if it gave up
- */
-async function untilHooksEnded({ activations }, { onWait, giveUp }, timeoutMs = LONGEST_HOOK) {
-    const names = (await (0,promises_namespaceObject.readdir)(activations).catch(() => [])).filter((name) => name.endsWith(HOOK_OWNER));
-    for (const name of names) {
-        const file = (0,external_node_path_namespaceObject.join)(activations, name);
-        if (ownerAge(file) === null)
-            continue;
-        onWait(name.slice(0, -HOOK_OWNER.length));
-        // What it may take is counted from its beginning, as if the activation that it belongs to lived.
-        for (let age = ownerAge(file); age !== null; age = ownerAge(file)) {
-            if (await giveUp())
-                throw withdrawn();
-            if (age >= timeoutMs)
-                killOwnersGroup(file);
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(hooks_POLL);
-        }
-    }
-}
-function end(child, timeoutMs) {
-    return new Promise((resolve) => {
-        const timer = setTimeout(() => {
-            resolve(`not done after ${timeoutMs} ms`);
-            if (child.pid !== undefined)
-                process.kill(-child.pid, 'SIGKILL');
-        }, timeoutMs);
-        const settle = (how) => {
-            clearTimeout(timer);
-            resolve(how);
-        };
-        child.once('error', ({ message }) => settle(`could not be started: ${message}`));
-        child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
-/**
- * What control groups leave a process, such as a container's limit or a systemd unit's. The machine's own figures say
- * nothing of them. Both versions, and both at once: in a hybrid hierarchy version 1 has the controllers.
- */
-
-
-const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
-/** How much memory its groups leave a process, in bytes: pages that the kernel drops on demand count as free. */
-function memoryLeft(process, at = kernel) {
-    const { v1, v2 } = groupsOf(process, 'memory', at);
-    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
-    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
-}
-/** How many CPUs its groups let a process use at the same time; Infinity: no limit. */
-function cpusAllowed(process, at = kernel) {
-    const { v1, v2 } = groupsOf(process, 'cpu', at);
-    // "max 100000" is no quota, and so is -1.
-    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
-    return Math.min(Infinity, ...v2.map((group) => {
-        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
-        return share(quota ?? 0, period ?? 0);
-    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
-}
-/** The folders of the process's group and of all around it: a limit counts for all that is below. */
-function groupsOf(process, controller, { proc, cgroup }) {
-    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
-        const [, controllers = '', ...path] = line.split(':');
-        return { controllers: controllers.split(','), path: path.join(':') };
-    });
-    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
-    return {
-        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
-        v2: foldersUpTo(cgroup, pathOf('')),
-    };
-}
-/** Without a namespace of its own a container sees a path that is not mounted there: its group is the mount's top. */
-function foldersUpTo(top, path) {
-    if (path === undefined || !path.startsWith('/'))
-        return [];
-    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
-    while (path !== '/') {
-        path = (0,external_node_path_namespaceObject.dirname)(path);
-        folders.push((0,external_node_path_namespaceObject.join)(top, path));
-    }
-    return folders;
-}
-function textIn(folder, name) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
-    }
-    catch {
-        return null;
-    }
-}
-/** @param otherwise where there is no such file, or a word such as "max" in it */
-function numberIn(folder, name, otherwise) {
-    const text = textIn(folder, name) ?? '';
-    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
-}
-function statIn(folder, name) {
-    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
-    return Number(line?.[1] ?? 0);
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/instances.js
-
-
-/**
- * How many workers the release asks for; 0 stands for one per core that they may use.
- * @param daemon PM2's, in whose control group the workers are; null: this process stands for it
- */
-function instancesOf({ instances }, daemon, at = kernel) {
-    return instances === 0 ? Math.ceil(Math.min((0,external_node_os_namespaceObject.cpus)().length, cpusAllowed(daemon ?? 'self', at))) : instances;
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/memory.js
-/** Whether the server has room for the old workers and the new ones at the same time. */
-
-
-
-/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
-const USUAL = 120 * 1024 * 1024;
-/** A new worker may take this much more than the old ones do. */
-const HEADROOM = 1.2;
-/** @param available bytes: see `availableMemory` */
-function mayRunTogether(running, instances, available) {
-    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
-    const each = measured.length === 0 ? USUAL : Math.max(...measured);
-    return instances <= 1 || instances * each * HEADROOM <= available;
-}
-/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
-function availableMemory(daemon, at = kernel) {
-    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
-}
-/** The kernel's own estimate. */
-function machineMemory({ proc }) {
-    try {
-        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
-        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
-    }
-    catch {
-        return (0,external_node_os_namespaceObject.totalmem)();
-    }
+;// CONCATENATED MODULE: ./build/agent/activation/goal.js
+
+/** @throws Failure `release-damaged` */
+async function readGoal(layout, release) {
+    const [runtime, { entry }] = await Promise.all([readRuntime(layout, release), readInfo(layout, release)]);
+    return { release, runtime, entry };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/overtaken.js
 /** A queued run that comes late must not silently replace the release of a later one. */
-
 
 
 /**
@@ -4179,144 +5035,232 @@ function isManual({ event }) {
 function named({ workflow, runNumber }, word = 'Run') {
     return `${word} ${runNumber} of "${workflow}"`;
 }
-/**
- * Another deploy went its whole way before this activation had the lock, or before it was resumed: its release stays.
- * @returns the verdict where this activation has nothing to do any more, else null
- * @throws Failure `overtaken` where nothing was touched yet, and somebody waits for the release
- */
-async function yieldToNewer(activation) {
-    const { job, live, succeeded, takenUp } = activation;
-    const { kind, replaces } = job.request;
-    if (succeeded) {
-        const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
-            remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
-        });
-        return leaveAsIs(activation, failure);
-    }
-    if (replaces === null || replaces === live || takenUp)
-        return null;
-    if (kind === 'restore') {
-        const message = `${live ?? 'No release'} replaced ${replaces} before it could be taken back.`;
-        return leaveAsIs(activation, new failure_Failure('overtaken', message));
-    }
-    throw new failure_Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
-        remedy: `Run the ${kind} again if "${live}" is not the release that should be live.`,
-    });
-}
-async function leaveAsIs(activation, failure) {
-    const { layout, live } = activation;
-    const workers = await listWorkers(activation).catch(() => []);
-    const served = servedRelease(workers);
-    const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null;
-    const status = served === live && verified ? 'restored' : 'down';
+
+;// CONCATENATED MODULE: ./build/agent/activation/server/releases.js
+/** The releases on the disk, and the link to the current one. */
+
+
+
+
+
+
+
+function releasesOn(layout, run, room) {
     return {
-        status,
-        live: served,
-        previous: live,
-        rollsBackTo: null,
-        failure: failure.toRecord(),
-        workers: toStates(workers),
+        goal: (release) => readGoal(layout, release),
+        current: () => liveRelease(layout),
+        isVerified: async (release) => (await activatedAt(layout, release).catch(() => null)) !== null,
+        previousRelease: (current, except) => previousRelease(layout, current, except),
+        preparePoint: (release) => room(() => prepareLink(layout, release)),
+        point: (release) => room(() => pointCurrentAt(layout, release)),
+        unlink: () => (0,promises_namespaceObject.rm)(layout.current, { force: true }),
+        markServing: (release, serving) => room(() => markServing(layout, release, serving)),
+        // No reason to fail: without them, old pages miss something, but the release is whole.
+        linkOldStatic: (release, served) => carryStatic(layout, release, served).then(({ files }) => `${files} static files of other releases linked into ${release}`, (error) => `Could not link static files of other releases: ${error.message}`),
+        assertLauncher: (release) => assertLauncher(layout, release),
+        repairLauncher: (release) => room(() => repairLauncher(layout, release)),
+        assertNotOvertaken: (current) => assertNotOvertaken(layout, run, current),
     };
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
+;// CONCATENATED MODULE: ./build/agent/activation/port-lock.js
 /**
- * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
- * app's name. Written down before the swap, so that whoever finishes the activation can put it back.
+ * One activation per port at a time. To look whether a port is free and to open it are two steps, minutes apart, and the
+ * lock of an app keeps no other app out in between. It lies in PM2's home, since the daemon there would hand one socket to
+ * both; beyond it the kernel gives a port to one process alone.
  */
 
 
 
 
-
-
-
-
-/** @param processes of the app's name: those that Gapless started, and the others */
-async function lookAtReplaced(layout, { ours, foreign }, running) {
-    const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)]);
-    return { current, processes: foreign, besideOurs: ours.some(isRunningUnder), addresses };
+/** @throws Failure `locked`, or `withdrawn` if it gave up */
+async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
+    const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
+    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
+    return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
+        const failure = failure_Failure.from(error);
+        if (failure.code !== 'locked')
+            throw error;
+        throw failure.reworded(`Another app is being deployed to port ${port}.`, {
+            remedy: 'Set another `app-port` for one of the two apps, or run the deploy again.',
+        });
+    });
 }
-function replacesNothing({ current, processes }) {
-    return current === null && processes.length === 0;
+
+;// CONCATENATED MODULE: ./build/agent/activation/server/turn.js
+/** Whose turn it is: the app's lock, the port's, and what activations that died left running. */
+
+
+
+
+
+
+
+
+function turnOn(layout, { pm2Home, request }, journal) {
+    const { activation, run, lockTimeoutMs } = request;
+    const files = activationFiles(layout, activation);
+    const owner = run.runUrl || activation;
+    const isWithdrawn = () => exists(files.withdrawn);
+    const note = (text) => void journal.note('lock', `waiting for ${text}`);
+    const locks = [];
+    return {
+        isWithdrawn,
+        takeReserve: () => takeBallast(files.ballast),
+        isElsewhere: async () => (await lockedFor(layout.lock)) === activation,
+        async lock() {
+            const waiting = { activation, onWait: note, giveUp: isWithdrawn };
+            locks.push(await takeLock(layout.lock, owner, lockTimeoutMs, waiting));
+        },
+        async lockPort(port, timeoutMs) {
+            const onWait = (holder) => note(`port ${port}, which is being opened by ${holder}`);
+            const waiting = { activation, onWait, giveUp: isWithdrawn };
+            const take = () => takePort(pm2Home, port, owner, timeoutMs, waiting);
+            locks.push(await withRoom(files.ballast, take));
+        },
+        async endLeftovers(mayGiveUp) {
+            await untilHooksEnded(layout, {
+                onWait: (of) => note(`a hook of activation ${of}, whose process died`),
+                giveUp: async () => mayGiveUp && (await isWithdrawn()),
+            });
+            // Their memory and their cores are needed.
+            await endOrphanedCandidates(layout);
+        },
+        async unlock() {
+            // No trouble here may turn a verdict into another: a lock whose process has ended is void by itself.
+            const [lock, ...others] = locks.splice(0);
+            for (const other of others)
+                await other.release().catch(console.error);
+            if (lock === undefined)
+                return;
+            await dropPreparedLinks(layout).catch(console.error);
+            await lock.release().catch(console.error);
+        },
+    };
 }
-/** What an activation wrote down that has come to no verdict since; else null. */
-function readReplaced({ replaced }) {
+
+;// CONCATENATED MODULE: ./build/agent/pm2/app-name.js
+/** Whether the app's name in PM2 and the app's folder belong to each other, and to no other app. */
+
+
+
+/**
+ * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
+ * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
+ * is gone or has another path by now.
+ * @throws Failure `app-name-taken`
+ */
+function assertNameIsOurs(layout, processes) {
+    for (const process of processes) {
+        const folder = folderOf(process);
+        if (folder === null || isSameFolder(folder, layout.base) || apps_realPath(folder) === null)
+            continue;
+        throw new failure_Failure('app-name-taken', `PM2 runs an app of this name from ${folder}, which Gapless deployed`, {
+            remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
+        });
+    }
+}
+/**
+ * Two names on one folder would take each other's release, and each other's place at the door. An app that was renamed
+ * looks exactly alike, so that nothing is taken over: whoever renamed it says so.
+ * @param all of PM2's processes
+ * @throws Failure `path-taken`
+ */
+async function assertFolderIsOurs(layout, appName, all) {
+    const others = all.filter(({ name }) => name !== appName);
+    const other = others.find((process) => {
+        const folder = folderOf(process);
+        return folder !== null && isSameFolder(folder, layout.base);
+    });
+    if (other !== undefined) {
+        throw new failure_Failure('path-taken', `PM2 runs the app "${other.name}" from "${layout.base}", and this run is for "${appName}".`, {
+            remedy: `Give each app its own \`path\`. If "${other.name}" is this app under its former name, ` +
+                `set \`app-name: ${other.name}\`.`,
+        });
+    }
+    if ((await foreignCurrent(layout)) === null)
+        return;
+    const user = others.find((process) => runsThrough(layout.current, process));
+    if (user === undefined)
+        return;
+    throw new failure_Failure('path-taken', `PM2 runs the app "${user.name}" from "${layout.current}", which this run would replace.`, {
+        remedy: `Set another \`path\`. If "${user.name}" is the app that is to be replaced, set \`app-name: ${user.name}\`.`,
+    });
+}
+function runsThrough(link, { script, cwd }) {
+    return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/stranded.js
+/** A daemon that cannot start a worker any more: somebody removed the Node or the PM2 that it runs from. */
+
+
+/**
+ * Every new worker would exit at once, those of the previous release too.
+ * @param all of PM2's processes
+ * @param records of the app's workers
+ * @throws Failure `pm2-stranded`
+ */
+function assertNotStranded(daemon, all, records) {
+    const missing = [nodeOf(daemon.pid), daemon.program].find((file) => file !== null && !(0,external_node_fs_namespaceObject.existsSync)(file));
+    if (missing === undefined)
+        return;
+    const outlives = (pid) => records.some((record) => record.pid === pid && record.outlives);
+    const allOutlive = all.every(({ pid, status }) => status !== 'online' || outlives(pid));
+    throw new failure_Failure('pm2-stranded', `The PM2 daemon (process ${daemon.pid}) can start no worker: "${missing}", which it runs from, is gone.`, {
+        remedy: allOutlive
+            ? `Run \`kill -9 ${daemon.pid}\` on the server and deploy again: the workers serve on, and the deploy starts a new daemon.`
+            : 'Run `pm2 update` on the server, which restarts all apps of this user, and deploy again.',
+    });
+}
+/** Where the daemon looks for Node; null where nobody can tell. A file of that name may have replaced the one it runs. */
+function nodeOf(pid) {
     try {
-        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(replaced, 'utf8'));
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
     }
     catch {
         return null;
     }
 }
-async function writeReplaced({ replaced }, content) {
-    if (replacesNothing(content))
-        return;
-    // It holds the environment of the processes.
-    await writeFileAtomic(replaced, JSON.stringify(content), 0o600);
+
+;// CONCATENATED MODULE: ./build/agent/pm2/claims.js
+
+
+
+
+
+/** @returns one check for each thing that is claimed: it throws where another app has that */
+function checksOf({ layout, appName, address, said }, { all, daemon, program }) {
+    const processes = all.filter(({ name }) => name === appName);
+    const foreign = processes.filter((process) => folderOf(process) === null);
+    const foreignAddresses = () => addressesOf(foreign, { all, daemon });
+    return [
+        async () => {
+            if (daemon === null)
+                return;
+            assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers));
+        },
+        async () => assertNameIsOurs(layout, processes),
+        () => assertFolderIsOurs(layout, appName, all),
+        async () => {
+            if (said === null)
+                return;
+            const doors = await openDoors(processes);
+            const now = doors.length > 0 ? doors : await foreignAddresses();
+            assertMoveIsMeant(now, address, said);
+        },
+        async () => {
+            await assertNoOtherDoor(layout.base, address, all);
+            const records = await readWorkers(layout.workers);
+            const users = { processes, records, daemon, addresses: await foreignAddresses() };
+            await assertPortIsOurs(address.host, address.port, users);
+        },
+    ];
 }
-async function forgetReplaced({ replaced }) {
-    await (0,promises_namespaceObject.rm)(replaced, { force: true });
-}
-/** How long an app may take until it listens again, in ms. */
-const replaced_PATIENCE = 60_000;
-const replaced_LOOK = 200;
-/** Looks in a row that must find the same processes. */
-const STEADY = 10;
-/**
- * Puts all of it back, and looks whether it serves.
- * @returns what was seen
- * @throws Failure `restore-failed`
- */
-async function putBack({ layout, pm2, appName, withRoom }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
-    const seen = [];
-    if (current !== null) {
-        await withRoom(() => pointCurrentBack(layout, current));
-        seen.push(`current -> ${current} again`);
-    }
-    const complaints = [];
-    for (const process of processes) {
-        await pm2.revive(process).catch((error) => complaints.push(error.message));
-    }
-    const expected = processes.filter(isRunningUnder).length;
-    if (expected > 0) {
-        const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
-        if (problem !== null) {
-            const what = [problem, ...complaints].join('; ');
-            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
-        }
-        const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
-        seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
-    }
-    return seen.join('; ');
-}
-/** @returns what is wrong, once there is no more time; null where all is well */
-async function untilRunning(list, expected, addresses, patienceMs) {
-    const deadline = performance.now() + patienceMs;
-    let before = '';
-    for (let steady = 0; steady < STEADY;) {
-        const running = (await list()).filter(({ status }) => status === 'online');
-        const silent = [];
-        for (const address of addresses)
-            if (!(await acceptsConnections(address)))
-                silent.push(address);
-        const pids = running.map(({ pid }) => pid).join(' ');
-        const well = running.length >= expected && silent.length === 0;
-        steady = well && pids === before ? steady + 1 : 0;
-        before = pids;
-        if (steady < STEADY && performance.now() >= deadline) {
-            if (running.length < expected)
-                return `PM2 keeps ${running.length} of ${expected} processes online`;
-            if (silent.length > 0)
-                return `nothing accepts connections on ${listOf(silent)}`;
-            return 'its processes restart again and again';
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(replaced_LOOK);
-    }
-    return null;
-}
-function listOf(addresses) {
-    return [...new Set(addresses.map(formatAddress))].join(', ');
+/** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
+async function assertClaims(claim, running) {
+    for (const check of checksOf(claim, running))
+        await check();
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
@@ -4360,75 +5304,19 @@ async function evidence_endOf(file, since) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/heal.js
-/** Brings workers back, whatever state a failed release left them in. */
-
-
-
+;// CONCATENATED MODULE: ./build/agent/activation/instances.js
 
 
 /**
- * Replaces every worker that does not serve the `goal`, which `current` points at again, and finishes a reload that
- * waits with it. The old workers that PM2 keeps aside meanwhile serve.
- * @param settings PM2's options for the goal: those of the failed release may be what it failed of
- * @param failed the release whose workers leave at once when they are told to
- * @returns false where PM2 has no worker at all, because its daemon died: then there is nothing to heal
- * @throws Failure `restore-failed`
+ * How many workers the release asks for; 0 stands for one per core that they may use.
+ * @param daemon PM2's, in whose control group the workers are; null: this process stands for it
  */
-async function heal(options, settings, { release, runtime }, failed, instances, timeoutMs) {
-    const { pm2 } = options;
-    const deadline = performance.now() + timeoutMs;
-    const asked = new Set();
-    const hung = hungWorkers(runtime.health);
-    for (;;) {
-        const workers = await listWorkers(options);
-        const serving = workers.filter((worker) => serves(worker, release)).length;
-        if (workers.length === 0)
-            return false;
-        if (serving >= Math.min(instances, workers.length))
-            return true;
-        if (performance.now() >= deadline) {
-            const missing = workers.find((worker) => !serves(worker, release));
-            throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
-        }
-        const told = [];
-        for (const { process, record } of workers) {
-            const { id, pid, status } = process;
-            const ended = status === 'errored' || status === 'stopped';
-            if (record?.release === release || (record === null && !ended))
-                continue;
-            const worker = `${id} ${pid}`;
-            const first = !asked.has(worker);
-            asked.add(worker);
-            if (!ended && record !== null && isBehindDoor(record)) {
-                // PM2 starts a process that ends before it was ready by itself, and from here on that is the goal. Asked to
-                // restart it, it would start two (7.0.4), of which it forgets one. It may hang, and nobody is lost there.
-                if (first)
-                    tell(pid);
-                else
-                    kill(pid);
-            }
-            else if (first) {
-                // One of a third release, from before an activation that was interrupted, stays when it is told to leave.
-                const stays = record !== null && record.release !== failed && record.phase === 'open';
-                const act = stays ? pm2.reload(id, settings) : pm2.restart(id, settings);
-                act.catch(() => undefined);
-            }
-            else if (status === 'stopping' && record !== null) {
-                // Left through the drain, unless it hangs.
-                told.push(record);
-            }
-        }
-        await hung.end(told);
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-}
-function isBehindDoor({ phase, doorPort }) {
-    return phase === 'booting' || phase === 'proving' || doorPort === 0;
+function instancesOf({ instances }, daemon, at = kernel) {
+    return instances === 0 ? Math.ceil(Math.min((0,external_node_os_namespaceObject.cpus)().length, cpusAllowed(daemon ?? 'self', at))) : instances;
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/restore.js
-/** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
+;// CONCATENATED MODULE: ./build/agent/activation/server/workers.js
+/** PM2, the app's workers, and what they claim on the server. */
 
 
 
@@ -4443,590 +5331,112 @@ function isBehindDoor({ phase, doorPort }) {
 
 
 
-
-
-
-
-
-
-
-
-
-/** @param during the step that failed */
-async function restore(activation, during, error) {
-    const { previous, layout, step } = activation;
-    const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
-    // First of all: whatever PM2 starts from now on is the previous release.
-    const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
-    const problem = await pointed?.then(() => undefined, (cause) => cause);
-    if (launcher !== null)
-        await activation.journal.note('rollback', launcher);
-    const failure = await withEvidence(activation, during, troubleOf(error));
-    try {
-        if (problem !== undefined)
-            throw problem;
-        // The workers that PM2 has told to leave may be the only ones that serve.
-        await activation.announce({ observe: false, stay: activation.times.stay }).catch(() => undefined);
-        if (previous === null) {
-            await step('rollback', nothingToGoBackTo, () => leaveStopped(activation));
-            return await restore_verdict(activation, 'down', failure);
-        }
-        await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous));
-        return await restore_verdict(activation, 'restored', failure);
-    }
-    catch (cause) {
-        const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
-            remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
-        });
-        return restore_verdict(activation, 'down', both);
-    }
-}
-/** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
-async function soundLauncher({ layout, withRoom }, release) {
-    return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
-}
-const nothingToGoBackTo = 'there is no release to go back to';
-const leftStopped = `${nothingToGoBackTo}: the app is left stopped`;
-/** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
-async function goBackWhateverDies(activation, previous) {
-    const daemon = () => daemonPid(activation.job.pm2Home);
-    const before = await daemon();
-    await goBack(activation, previous).catch(async (error) => {
-        if ((await daemon()) === before)
-            throw error;
-        return goBack(activation, previous);
-    });
-}
-/**
- * Beside old workers that stay, the failed release's are restarted: whatever state they are in, they are out of the
- * way at once. It takes their drain, and where the old workers cannot stay as long nobody would serve at its end. A
- * release that answers, such as one whose `post-activate` failed after minutes, then serves until a reload has put
- * the old one in its place.
- */
-async function goBack(activation, previous) {
-    const { job, layout, pm2, appName, target, times } = activation;
-    const { release, runtime } = previous;
-    // The failed release may have served for a moment, although it was never shown to.
-    await carryOldStatic(activation, release, [target.release]);
-    const app = pm2App(layout, appName, previous, times);
-    const instances = instancesOf(runtime, activation.daemon);
-    const present = await pm2.list(appName);
-    const oneByOne = async () => {
-        // The workers that were told to stay hold the places that a reload needs.
-        await activation.announce({ stay: 0 }).catch(() => undefined);
-        const together = mayRunTogether(present, instances, availableMemory(await daemonPid(job.pm2Home)));
-        await bringUp(activation, app, release, instances, together, times.heal);
+/** Whose event loop turns has answered by then, whatever the answer is, in ms. */
+const HUNG = 5000;
+function workersOn(layout, job, room) {
+    const { appName, pm2Home, pm2Path: path, pm2Version: version } = job;
+    let connection = null;
+    const connected = () => {
+        if (connection === null)
+            throw new Error('PM2 is not connected');
+        return connection;
     };
-    const left = await othersStay(activation, previous);
-    const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)));
-    const healed = heals && (await heal(activation, app.options, previous, target.release, instances, times.heal));
-    if (!healed)
-        await oneByOne();
-    // PM2 itself may have started a worker anew, under the failed release's options.
-    if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options)))
-        await oneByOne();
-    await shown(activation, previous, instances);
-    await trim(activation, instances);
-    await dismissForgotten(activation);
-}
-/** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
-async function othersStay({ layout, target }, previous) {
-    const workers = await readWorkers(layout.workers);
-    const open = workers.filter(({ candidate, phase }) => !candidate && phase === 'open');
-    const itself = previous.release === target.release;
-    const others = open.filter(({ release }) => itself || release !== target.release);
-    const now = sinceBoot();
-    return Math.max(0, ...others.map(({ leavesAt }) => (leavesAt === null ? Infinity : leavesAt - now)));
-}
-/** Whether any worker of the failed release would serve on. */
-async function stillServes(activation) {
-    const { release, runtime } = activation.target;
-    const open = (await listWorkers(activation)).filter((worker) => serves(worker, release));
-    const answers = await Promise.all(open.map(({ record }) => askHealth('127.0.0.1', record.port, runtime.health)));
-    return answers.some(({ healthy }) => healthy);
-}
-/** Its workers took traffic as soon as they answered: they may become healthy a little later. */
-async function shown(activation, { release, runtime }, instances) {
-    const deadline = performance.now() + runtime.health.timeoutMs;
-    for (;;) {
-        try {
-            const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release));
-            if (workers.length === 0)
-                throw new failure_Failure('restore-failed', `no worker serves ${release}`);
-            return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 });
-        }
-        catch (error) {
-            if (performance.now() >= deadline)
-                throw error;
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(runtime.health.intervalMs);
-        }
-    }
-}
-/** A first deploy has nothing to go back to, unless it replaced what somebody else made. */
-async function leaveStopped(activation) {
-    const { pm2, layout, live, replaced, takenUp, target } = activation;
-    const foreign = replaced.processes;
-    // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
-    const stopped = await stopAll(activation, foreign.length === 0).then(() => null, (error) => error);
-    if (stopped !== null && foreign.length === 0)
-        throw stopped;
-    // After a crash behind the swap the link points at the target itself. What is put back replaces the link in one step.
-    if ((takenUp || live !== target.release) && replaced.current === null) {
-        await (0,promises_namespaceObject.rm)(layout.current, { force: true });
-    }
-    if (replacesNothing(replaced))
-        return leftStopped;
-    if (foreign.length > 0) {
-        for (const { id } of await pm2.list(activation.appName))
-            pm2.remove(id).catch(() => undefined);
-    }
-    return `${nothingToGoBackTo}: ${await putBack(activation, replaced)}`;
-}
-async function restore_verdict(activation, status, failure) {
-    // Whatever came of it, this was the last time that anybody goes back to that.
-    await forgetReplaced(activation.layout).catch(() => undefined);
-    const workers = await listWorkers(activation).catch(() => []);
-    return {
-        status,
-        live: status === 'restored' ? activation.previous.release : servedRelease(workers),
-        previous: activation.live,
-        rollsBackTo: null,
-        failure: failure.toRecord(),
-        workers: toStates(workers),
+    const list = () => connected().pm2.list(appName);
+    const running = async () => {
+        const { pm2 } = connected();
+        return { all: await pm2.all(), daemon: await daemonPid(pm2Home), program: await pm2.program() };
     };
-}
-async function withEvidence({ job, pm2, appName, logs }, during, failure) {
-    const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
-    const daemon = await daemonLogSince(job.pm2Home, logs);
-    const parts = [failure.evidence ?? '', lastLines(daemon), lastLines(text)];
-    const evidence = parts.filter((part) => part !== '').join('\n');
-    const remedy = failure.remedy ?? remedies[failure.code];
-    const message = `${failure.message} (during ${during})`;
-    return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy });
-}
-/** Only now there is evidence to point at. */
-const remedies = {
-    'worker-died': 'Look at its last lines in the evidence. Where it was healthy on a spare port, what differs under PM2 is ' +
-        '`app-port`, `max-memory` and the memory that is left.',
-    'worker-unhealthy': 'Look at its last lines in the evidence, and at what the health check was answered. Where it was healthy on a ' +
-        'spare port, what differs under PM2 is that other workers run beside it.',
-};
-
-;// CONCATENATED MODULE: ./build/agent/activation/activate.js
-/** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
-const DOORS_CLOSE = 10_000;
-/** Throws only while nothing live has been touched. */
-async function activate(activation) {
-    const yielded = await yieldToNewer(activation);
-    if (yielded !== null)
-        return yielded;
-    const { layout, target, live, journal, step } = activation;
-    const { release, runtime } = target;
-    // Its first process died after the swap: then there is no way out but forward or back.
-    let swapped = activation.takenUp;
-    let current = 'swap';
-    let remembered = false;
-    try {
-        const { how, foreign, together } = await prepare(activation);
-        await step('swap', describeSwap(activation), async () => {
-            await assertWanted(activation);
-            await proveLauncher(activation);
-            await activation.withRoom(() => writeReplaced(layout, activation.replaced));
-            remembered = true;
-            // The rename of the link is the one moment that counts: before it nothing live has changed.
-            await activation.withRoom(() => pointCurrentAt(layout, release));
-            swapped = true;
-            journal.letGo();
-        });
-        current = 'reload';
-        const workers = await step('reload', how, () => reload(activation, foreign, together));
-        current = 'health-check';
-        await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
-            await observe(activation, release, workers, runtime);
-            // Whoever took no lock of ours may have come to the same port meanwhile.
-            await assertNoOtherDoor(layout.base, runtime, await activation.pm2.all());
-            await hook(activation, 'post-activate');
-            await dismissOthers(activation);
-            await checkAlone(activation, workers);
-        });
-    }
-    catch (error) {
-        const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live);
-        if (untouched) {
-            // Not what another activation remembers, which died and is still to be resumed.
-            if (remembered)
-                await forgetReplaced(layout).catch(() => undefined);
-            throw error;
-        }
-        journal.letGo();
-        return restore(activation, current, error);
-    }
-    return settle(activation);
-}
-/** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
-async function prepare(activation) {
-    const { job, layout, appName, pm2, target, previous, live, before, replaced, app } = activation;
-    const { times, takenUp, announce, journal } = activation;
-    const { release, runtime } = target;
-    const foreign = before.filter((process) => !isOurs(process, app)).length;
-    await assertWanted(activation);
-    if (job.request.kind === 'deploy' && live !== null && live !== release) {
-        await assertNotOvertaken(layout, job.request.run, live);
-    }
-    const records = await readWorkers(layout.workers);
-    const daemon = await daemonPid(job.pm2Home);
-    // What its first process, which died, had asked for runs beside the old workers already, and has its memory.
-    const there = takenUp
-        ? records.filter((worker) => worker.release === release && !worker.candidate).length
-        : 0;
-    const together = mayRunTogether(before, instancesOf(runtime, activation.daemon) - there, availableMemory(daemon));
-    // What has swapped may listen there already.
-    const said = takenUp ? null : job.request.said;
-    await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon, program: await pm2.program() });
-    const serving = before.length > 0 && foreign === 0;
-    if (serving && previous !== null && !takenUp)
-        assertMayMove(previous.runtime, runtime);
-    if (!isDone(activation, 'pre-activate'))
-        await hook(activation, 'pre-activate');
-    await carryOldStatic(activation, release);
-    await activation.withRoom(() => prepareLink(layout, release));
-    if (previous !== null && previous.release !== release) {
-        await activation.withRoom(() => prepareLink(layout, previous.release));
-    }
-    if (!takenUp) {
-        // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
-        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
-        await untilReplaced(activation, app.options.kill_timeout);
-    }
-    if (replaced.current !== null) {
-        await journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
-    }
-    // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
-    await announce({ observe: foreign === 0, stay: together ? times.stay : 0 });
-    return { how: describeReload(activation, foreign, together), foreign, together };
-}
-function isDone({ history }, name) {
-    return history.some(({ step, state }) => step === name && state === 'done');
-}
-/** @throws Failure `withdrawn` when the run was cancelled meanwhile */
-async function assertWanted(activation) {
-    const { job, layout } = activation;
-    // What has swapped is finished, whoever takes it up.
-    if (activation.takenUp)
-        return;
-    if (await exists(activationFiles(layout, job.request.activation).withdrawn))
-        throw withdrawn();
-}
-/** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
-async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }) {
-    const { release } = target;
-    if (job.request.kind !== 'restore' && !takenUp)
-        return assertLauncher(layout, release);
-    const repaired = await withRoom(() => repairLauncher(layout, release));
-    if (repaired !== null)
-        await journal.note('swap', repaired);
-}
-async function hook(activation, name) {
-    const { job, layout, target, step, journal } = activation;
-    const { activation: id, preActivate, postActivate } = job.request;
-    const commands = name === 'pre-activate' ? preActivate : postActivate;
-    if (commands === null)
-        return;
-    const directory = releaseDirectory(layout, target.release);
-    const { hookLog: log, hookOwner: owner } = activationFiles(layout, id);
-    const run = () => runHook({ name, commands, directory, runtime: target.runtime, log, owner });
-    if (name === 'pre-activate')
-        await step(name, name, run);
-    else
-        await journal.note('health-check', `${name}: ${await run()}`);
-}
-/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
-async function reload(activation, foreign, together) {
-    const { pm2, before, app, target } = activation;
-    const { release, runtime } = target;
-    if (foreign > 0)
-        for (const { id } of before)
-            await pm2.remove(id);
-    const timeout = runtime.health.timeoutMs + runtime.observeMs;
-    return bringUp(activation, app, release, instancesOf(runtime, activation.daemon), together, timeout);
-}
-function describeSwap({ target, replaced: { current } }) {
-    const swap = `current -> releases/${target.release}`;
-    return current === null
-        ? swap
-        : `${swap}; it replaces current -> ${current}, which is put back if this deploy fails`;
-}
-function describeReload({ before, daemon, replaced, target }, foreign, together) {
-    const remarks = [`${instancesOf(target.runtime, daemon)} workers`];
-    if (foreign > 0) {
-        remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${before.length} before`);
-        const { addresses } = replaced;
-        if (addresses.length > 0)
-            remarks.push(`before, the app listened on ${listOf(addresses)}`);
-    }
-    if (!together)
-        remarks.push('one after the other, because memory is short');
-    return remarks.join('; ');
-}
-/** Lets the workers of other releases leave: from here on every answer is the new release's. */
-async function dismissOthers(activation) {
-    const { layout, target } = activation;
-    await bestEffort(activation, trim(activation, instancesOf(target.runtime, activation.daemon)), 'Could not remove surplus workers');
-    await bestEffort(activation, (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'Could not tell the old workers to leave');
-    await bestEffort(activation, dismissForgotten(activation), 'Could not tell workers that PM2 does not list to leave');
-    if (!(await untilOthersLeft(activation, target.release, DOORS_CLOSE).catch(() => false))) {
-        await activation.journal.note('health-check', 'Workers of another release still take requests.');
-    }
-}
-/**
- * Checks every new worker once more, without the old ones. Until here they took a share of all requests to the public
- * address, those of the new release to itself included.
- * @throws Failure as `observe` does
- */
-async function checkAlone(activation, workers) {
-    const { release, runtime } = activation.target;
-    await observe(activation, release, workers, { ...runtime, observeMs: 0 }).catch((error) => {
-        const failure = failure_Failure.from(error);
-        throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
-            remedy: 'Check what the new release requests from its own public address: until then, the previous release answered ' +
-                'some of these requests. Then read the last log lines in the evidence.',
-        });
-    });
-}
-/** The release is live: no failure from here on takes it back. */
-async function settle(activation) {
-    const { job, layout, target, live, pm2 } = activation;
-    const { release } = target;
-    const { activation: id, kind, replaces } = job.request;
-    const serving = { activation: id, kind, replaced: replaces ?? live };
-    await bestEffort(activation, activation.withRoom(() => markServing(layout, release, serving)), 'Could not mark the release as verified');
-    await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced');
-    await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot');
-    const workers = await listWorkers(activation).catch(() => []);
-    const rollsBackTo = await previousRelease(layout, release).catch(() => null);
     return {
-        status: 'live',
-        live: release,
-        previous: live,
-        rollsBackTo,
-        failure: null,
-        workers: toStates(workers),
-    };
-}
-/** Notes a failure in the journal instead of throwing it. */
-async function bestEffort({ journal }, act, problem) {
-    await act.catch((error) => journal.note('health-check', `${problem}: ${error.message}`));
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/goal.js
-
-/** @throws Failure `release-damaged` */
-async function readGoal(layout, release) {
-    const [runtime, { entry }] = await Promise.all([readRuntime(layout, release), readInfo(layout, release)]);
-    return { release, runtime, entry };
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
-/** Finds an activation that swapped and has no verdict: its process died, or the whole server. */
-
-
-
-
-
-
-
-/** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
-async function interruptedActivation(layout) {
-    const entries = await readJournal(layout.journal);
-    const activation = lastThatSwapped(entries) ?? (await lostFromJournal(layout));
-    if (activation === null || verdictIn(entries, activation) !== null)
-        return null;
-    const { job, owner } = activationFiles(layout, activation);
-    return ownerLives(owner) !== true && (await exists(job)) ? activation : null;
-}
-function lastThatSwapped(entries) {
-    return entries.findLast(isSwap)?.activation ?? null;
-}
-function isSwap({ step, state }) {
-    return step === 'swap' && state === 'begin';
-}
-/** Somebody emptied the journal: what an activation left tells of it, where its release is live and was never verified. */
-async function lostFromJournal(layout) {
-    const live = await liveRelease(layout);
-    if (live === null || (await activatedAt(layout, live).catch(() => null)) !== null)
-        return null;
-    for (const name of await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])) {
-        if (!name.endsWith('.json'))
-            continue;
-        const job = await readJob((0,external_node_path_namespaceObject.join)(layout.activations, name));
-        if (job?.request.release === live)
-            return job.request.activation;
-    }
-    return null;
-}
-/** Whether it has begun to touch what is live. */
-function hasSwapped(entries, activation) {
-    return entries.some((entry) => entry.activation === activation && isSwap(entry));
-}
-/** Whether another one has swapped after it: what is live now is that one's. */
-function wasSucceeded(entries, activation) {
-    return hasSwapped(entries, activation) && lastThatSwapped(entries) !== activation;
-}
-function verdictIn(entries, activation) {
-    return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null;
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/stay.js
-/** Of `post-activate`, and of all that has no limit of its own, in ms. */
-const HOOK = 60_000;
-/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
-const ANSWERS = 20_000;
-/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
-const stay_MARGIN = 20_000;
-/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
-function timesOf(releases) {
-    const longest = (of) => Math.max(...releases.map(of));
-    const observe = longest(({ observeMs }) => observeMs);
-    const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + stay_MARGIN;
-    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
-    const heal = drain + longest(({ health }) => health.timeoutMs);
-    const stay = boot + observe + ANSWERS + HOOK + heal;
-    return { boot, heal, stay, listen: 2 * boot + HOOK, kill: stay + drain };
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/context.js
-/** What the steps of one activation share: facts that were true when it began, and its few tools. */
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * @param entries what the journal has, of all activations
- * @throws where the target cannot be read; nothing has been touched then
- */
-async function beginActivation(job, journal, entries, pm2) {
-    const layout = layoutOf(job.base);
-    const { appName, request } = job;
-    const target = await readGoal(layout, request.release);
-    const live = await liveRelease(layout);
-    const all = await pm2.all();
-    const daemon = await daemonPid(job.pm2Home);
-    const before = await pm2.list(appName);
-    const ours = before.filter((process) => isOurs(process, programOf(layout)));
-    const foreign = before.filter((process) => !ours.includes(process));
-    const takenUp = hasSwapped(entries, request.activation);
-    const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon });
-    // What an activation whose process died had replaced is not there to be seen any more.
-    const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found;
-    // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
-    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
-    const back = isElsewhere ? null : await fallback(layout, live, request.release);
-    // A previous release that is damaged must not keep a good one from going live.
-    const previous = back === null ? null : await readGoal(layout, back).catch(() => null);
-    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
-    let news = { observe: true, stay: times.stay, halt: false };
-    const { ballast } = activationFiles(layout, request.activation);
-    const withRoom = (act) => ballast_withRoom(ballast, act);
-    return {
-        job,
-        layout,
-        pm2,
-        appName,
-        target,
-        previous,
-        live,
-        history: entries.filter(({ activation }) => activation === request.activation),
-        takenUp,
-        succeeded: wasSucceeded(entries, request.activation),
-        app: pm2App(layout, appName, target, times),
-        times,
-        before,
-        daemon,
-        replaced,
-        logs: await logSizes([
-            daemonLog(job.pm2Home),
-            ...before.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
-        ]),
-        journal,
-        async step(name, detail, act) {
-            await journal.begin(name, detail);
-            try {
-                const result = await act();
-                await journal.done(name, typeof result === 'string' ? result : detail);
-                return result;
-            }
-            catch (error) {
-                await journal.failed(name, error.message);
-                throw error;
-            }
+        async connect() {
+            const pm2 = await connectPm2({ path, version }, pm2Home);
+            connection = { pm2, daemon: null, logs: new Map() };
+            const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
+            const logs = await sizesOf([daemonLog(pm2Home), ...files]);
+            connection = { pm2, daemon: await daemonPid(pm2Home), logs };
         },
-        withRoom,
-        announce: (change) => {
-            news = { ...news, ...change };
-            const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
-            const content = { ...self, target: target.release, ...news };
-            return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
+        close: () => connection?.pm2.close(),
+        daemon: () => daemonPid(pm2Home),
+        list: async () => byId(await list()),
+        async look({ health, replacing = false }) {
+            const { pm2 } = connected();
+            const seen = await lookAtWorkers({ layout, pm2, appName });
+            const answers = health === undefined ? workers_nothing : await ask(seen, health);
+            const ids = replacing ? seen.listed.map(({ process: { id } }) => id) : [];
+            const aside = await Promise.all(ids.map((id) => pm2.isReplacing(id)));
+            return { ...seen, ...answers, replacing: new Set(ids.filter((_, index) => aside[index])) };
         },
+        act: (act) => perform(connected().pm2, act),
+        savePm2: () => connected().pm2.save(),
+        freeMemory: async () => availableMemory(await daemonPid(pm2Home)),
+        instancesOf: (runtime) => instancesOf(runtime, connected().daemon),
+        async evidence() {
+            const { logs } = connected();
+            const written = await list().then((processes) => logsSince(processes, logs), () => '');
+            const parts = [lastLines(await daemonLogSince(pm2Home, logs)), lastLines(written)];
+            return parts.filter((part) => part !== '').join('\n');
+        },
+        async findReplaced() {
+            const now = await running();
+            const program = programOf(layout);
+            const processes = now.all.filter(({ name }) => name === appName);
+            const ours = processes.filter((process) => isOurs(process, program));
+            const foreign = processes.filter((process) => !ours.includes(process));
+            return lookAtReplaced(layout, { ours, foreign }, now);
+        },
+        readReplaced: async () => readReplaced(layout),
+        writeReplaced: (replaced) => room(() => writeReplaced(layout, replaced)),
+        forgetReplaced: () => forgetReplaced(layout),
+        putBack: (replaced) => putBack({ layout, pm2: connected().pm2, appName, withRoom: room }, replaced),
+        assertClaims: async (address, said) => assertClaims({ layout, appName, address, said }, await running()),
+        assertNoOtherDoor: async (address) => assertNoOtherDoor(layout.base, address, await connected().pm2.all()),
     };
 }
-/**
- * The release to go back to: the live one, also from itself, whose workers are then started anew. Where an
- * activation was interrupted `current` points at a release that was never shown to serve; then the last that was.
- */
-async function fallback(layout, live, target) {
-    if (live !== null && (await activatedAt(layout, live).catch(() => null)) !== null)
-        return live;
-    const verified = await previousRelease(layout, live, target);
-    return verified ?? (live === target ? null : live);
+function perform(pm2, act) {
+    switch (act.do) {
+        case 'reload':
+        case 'restart':
+            return pm2[act.do](act.id, act.options);
+        case 'stop':
+        case 'remove':
+        case 'duplicate':
+            return pm2[act.do](act.id);
+        case 'start':
+            return pm2.start(act.app);
+        case 'sigint':
+            // As PM2 does: the worker closes its door and drains.
+            return send(act.pid, 'SIGINT');
+        case 'kill':
+            return send(act.pid, 'SIGKILL');
+        case 'kill-if-hung':
+            return killIfHung(act);
+    }
 }
-async function logSizes(files) {
+async function send(pid, name) {
+    signal(pid, name);
+}
+async function killIfHung({ pid, port, check }) {
+    const { status } = await askHealth('127.0.0.1', port, check, HUNG);
+    if (status === 0)
+        signal(pid, 'SIGKILL');
+}
+const workers_nothing = { answers: new Map(), door: null };
+async function ask({ listed }, { release, runtime: { host, port, health } }) {
+    const records = listed.flatMap(({ record }) => record ?? []);
+    const open = records.filter((record) => record.release === release && record.phase === 'open');
+    const asked = open.map(async (record) => {
+        const answer = await askHealth('127.0.0.1', record.port, health);
+        return [record.pid, answer];
+    });
+    const door = askHealth(reachable(host), port, health);
+    return { answers: new Map(await Promise.all(asked)), door: await door };
+}
+async function sizesOf(files) {
     const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
     return new Map(await Promise.all(sizes));
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/run.js
-/**
- * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
- * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
- */
+;// CONCATENATED MODULE: ./build/agent/activation/server/world.js
+/** An activation on a real server: its files, its clock, its processes and its PM2. */
 
 
 
@@ -5046,128 +5456,63 @@ async function logSizes(files) {
 
 
 
-
-
-
-async function runActivation(job) {
+/** What the process of an activation does. @throws where there is no verdict */
+async function runJob(job) {
+    const files = activationFiles(layoutOf(job.base), job.request.activation);
+    await withRoom(files.ballast, () => writeOwner(files.owner));
+    const endGuard = guardRoom(files.ballast);
+    const world = worldOf(job);
+    try {
+        const verdict = await runActivation(world, job);
+        await removeFiles(files);
+        return verdict;
+    }
+    finally {
+        endGuard();
+        world.close();
+    }
+}
+function worldOf(job) {
+    const { activation, release, run } = job.request;
     const layout = layoutOf(job.base);
-    const { activation } = job.request;
     const files = activationFiles(layout, activation);
-    const room = (act) => ballast_withRoom(files.ballast, act);
-    await room(() => writeOwner(files.owner));
+    const room = (act) => withRoom(files.ballast, act);
     const journal = openJournal(layout.journal, activation, room);
-    const hasTouched = async () => hasSwapped(await readJournal(layout.journal), activation);
-    const touched = await hasTouched();
-    const stopGuard = guardRoom(files.ballast);
-    const progress = { begun: null, concluded: false };
-    let verdict;
-    try {
-        // One that died after the swap goes on without: it has no choice, and may have used it up.
-        await takeBallast(files.ballast).catch((error) => {
-            if (!touched)
-                throw error;
-        });
-        verdict = await underLock(job, layout, journal, progress);
-    }
-    catch (error) {
-        // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one. Another
-        // process that took it up as well may have got as far meanwhile, or be at work.
-        const { begun, concluded } = progress;
-        if (concluded || (begun === null ? await hasTouched() : begun === 'touched'))
-            throw error;
-        if ((await lockedFor(layout.lock)) === activation)
-            throw error;
-        const live = await servingRelease(layout).catch(() => null);
-        verdict = keptVerdict(live, troubleOf(error).toRecord());
-        await journal.verdict(verdict);
-    }
-    finally {
-        stopGuard();
-    }
-    await removeFiles(files);
-    return verdict;
-}
-async function underLock(job, layout, journal, progress) {
-    const { run, lockTimeoutMs, activation } = job.request;
-    const { withdrawn } = activationFiles(layout, activation);
-    await journal.begin('lock', 'waiting for the lock');
-    const lock = await takeLock(layout.lock, run.runUrl || activation, lockTimeoutMs, {
-        activation,
-        onWait: (holder) => void journal.note('lock', `waiting for ${holder}`),
-        giveUp: () => exists(withdrawn),
-    });
-    try {
-        await journal.done('lock', 'locked');
-        // Two sessions may have taken up the same one whose process had died.
-        const entries = await readJournal(layout.journal);
-        const settled = verdictIn(entries, activation);
-        if (settled !== null)
-            return settled;
-        progress.begun = hasSwapped(entries, activation) ? 'touched' : 'untouched';
-        await untilHooksEnded(layout, {
-            onWait: (of) => void journal.note('lock', `waiting for a hook of activation ${of}, whose process died`),
-            giveUp: async () => progress.begun === 'untouched' && (await exists(withdrawn)),
-        });
-        // Its memory and its cores are needed for what comes.
-        await endOrphanedCandidates(layout);
-        const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
-        try {
-            const { runtime } = await readGoal(layout, job.request.release);
-            const takenUp = progress.begun === 'touched';
-            // What PM2 runs may change while it waits for the port: the activation begins after that.
-            const verdict = await withPort({ job, layout, journal, port: runtime.port, takenUp }, async () => activate(await beginActivation(job, journal, entries, pm2)));
-            // Before the lock is given back: nobody may come between and find this one without an end.
-            progress.concluded = true;
-            await journal.verdict(verdict);
-            return verdict;
-        }
-        finally {
-            pm2.close();
-        }
-    }
-    finally {
-        // None of it may turn a verdict into another: a lock whose process has ended is void by itself.
-        await dismiss(layout, activation).catch(console.error);
-        await dropPreparedLinks(layout).catch(console.error);
-        await lock.release().catch(console.error);
-    }
-}
-/** While nobody else opens the same port: see port-lock.ts. */
-async function withPort({ job, layout, journal, port, takenUp }, act) {
-    const { kind, run, lockTimeoutMs, activation } = job.request;
-    const { ballast, withdrawn } = activationFiles(layout, activation);
-    const take = () => takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
-        activation,
-        onWait: (holder) => void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
-        giveUp: () => exists(withdrawn),
-    });
-    const lock = await ballast_withRoom(ballast, take).catch((error) => {
-        // After the swap there is no way out but forward or back.
-        if (takenUp)
-            return null;
-        // A disk that takes no lock must not keep a release away that has to come back.
-        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
-            return null;
-        throw error;
-    });
-    try {
-        return await act();
-    }
-    finally {
-        await lock?.release().catch(console.error);
-    }
-}
-/**
- * The old workers need not stay any more, unless they may be all that serves: after the swap, without a verdict or with
- * a bad one, they leave when their time is up, and PM2 may have brought something back by then.
- */
-async function dismiss(layout, activation) {
-    const entries = await readJournal(layout.journal);
-    const verdict = verdictIn(entries, activation);
-    if (verdict === null ? hasSwapped(entries, activation) : verdict.status === 'down')
-        return;
-    if (lastActivation(layout.base)?.pid === process.pid)
-        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
+    const notice = activationFile(layout.base);
+    return {
+        now: () => performance.now(),
+        sleep: (ms) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms),
+        sinceBoot: sinceBoot,
+        troubleOf: troubleOf,
+        journal,
+        entries: () => readJournal(layout.journal),
+        isLost: () => isLost(layout, job.request),
+        ...turnOn(layout, job, journal),
+        ...releasesOn(layout, run, room),
+        ...workersOn(layout, job, room),
+        async finish(other) {
+            const interrupted = await readJob(activationFiles(layout, other).job);
+            if (interrupted !== null)
+                await runJob(interrupted).catch(console.error);
+        },
+        serving: () => servingRelease(layout).catch(() => null),
+        async notify(content) {
+            if (content === null)
+                return (0,promises_namespaceObject.rm)(notice, { force: true });
+            const { pid } = process;
+            const file = { pid, startTime: process_identity_startTimeOf(pid) ?? '', target: release, ...content };
+            await room(() => writeFileAtomic(notice, JSON.stringify(file), 0o600));
+        },
+        async dismiss() {
+            if (lastActivation(layout.base)?.pid !== process.pid)
+                return;
+            await (0,promises_namespaceObject.rm)(notice, { force: true }).catch(console.error);
+        },
+        runHook: (name, commands, { runtime }) => {
+            const directory = releaseDirectory(layout, release);
+            return runHook({ name, commands, directory, runtime, log: files.hookLog, owner: files.hookOwner });
+        },
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
@@ -5329,10 +5674,10 @@ async function watchActivation(layout, context, activation, withdraw, watcher) {
     const files = activationFiles(layout, activation);
     const begun = await exists(files.job);
     if (!begun && !(await hasEntries(layout, activation))) {
-        throw new failure_Failure('unknown-activation', 'the activation never began on the server');
+        throw new failure_Failure('unknown-activation', 'The activation never began on the server.');
     }
     if (begun && withdraw) {
-        await ballast_withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
+        await withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
     }
     const since = performance.now();
     const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
@@ -5422,11 +5767,11 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
                 return entry.verdict;
         }
     }
-    const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
-        remedy: 'Run the deploy again: it starts from what `current` points at.',
+    const failure = new failure_Failure('activation-died', 'The activation on the server ended twice without a verdict.', {
+        remedy: 'Run `command: status` to see which release serves, then deploy again.',
         evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
     });
-    if (hasSwapped(await readJournal(layout.journal), activation))
+    if (hasTouched(await readJournal(layout.journal), activation))
         throw failure;
     // The journal is written before anything live is touched: what is not in it has not been done.
     return keptVerdict(await servingRelease(layout), failure.toRecord());
@@ -5589,7 +5934,7 @@ async function removeInterrupted(layout) {
  * @param repair false: changes nothing
  * @returns those that were put back, or could be
  */
-async function heal_heal(layout, id, entries, repair) {
+async function heal(layout, id, entries, repair) {
     const directory = releaseDirectory(layout, id);
     const healed = new Set();
     const wanted = new Map();
@@ -5847,7 +6192,7 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
             throw damaged('its manifest', 'is missing');
         throw error;
     }
-    const healed = await heal_heal(layout, id, [...wrong.keys()], repair);
+    const healed = await heal(layout, id, [...wrong.keys()], repair);
     for (const [entry, state] of wrong) {
         if (healed.has(entry))
             continue;
@@ -6369,7 +6714,7 @@ async function outline(layout) {
 }
 /** @throws Failure `base-changed` when the base does not have what is said to be the same */
 async function* fillIn(layout, base, difference) {
-    const entries = base === null ? none() : readManifest(manifestOf(layout, base));
+    const entries = base === null ? outline_none() : readManifest(manifestOf(layout, base));
     try {
         let next = await nextOf(entries);
         for await (const line of readLines(difference)) {
@@ -6410,7 +6755,7 @@ async function nextOf(entries) {
         throw baseChanged();
     }
 }
-async function* none() {
+async function* outline_none() {
     yield* [];
 }
 
@@ -7504,10 +7849,10 @@ async function rehearse({ layout, appName }, { release, run, address, said, keep
     const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
     const findings = [
         waiting(await lockHolder(layout.lock)),
-        interrupted(await interruptedActivation(layout)),
+        rehearse_interrupted(await interruptedActivation(layout)),
         release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
         ...claims,
-        rehearse_replacing(await foreignCurrent(layout)),
+        replacing(await foreignCurrent(layout)),
         // It would not come to that where the run ends before.
         claims.every((finding) => finding === null) ? gap(foreign) : null,
     ];
@@ -7533,13 +7878,13 @@ function waiting(holder) {
     const message = `the lock is held by ${holder}`;
     return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
 }
-function interrupted(activation) {
+function rehearse_interrupted(activation) {
     if (activation === null)
         return null;
     const message = 'an earlier run was interrupted after the swap';
     return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
 }
-function rehearse_replacing(target) {
+function replacing(target) {
     if (target === null)
         return null;
     return {
@@ -7688,6 +8033,7 @@ function closeToOthers() {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -7713,7 +8059,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             return [];
         const pm2 = await connectPm2(search.found, home, { mayStart: false });
         try {
-            return await listWorkers({ layout, pm2, appName });
+            return (await lookAtWorkers({ layout, pm2, appName })).listed;
         }
         finally {
             pm2.close();
@@ -7975,7 +8321,7 @@ async function* noBody() {
 
 
 /** Called by the bootstrap with what follows on standard input. */
-function serve(options, input) {
+function agent_serve(options, input) {
     const write = process.stdout.write.bind(process.stdout);
     // Standard output is the protocol's: whatever else is printed goes to standard error.
     process.stdout.write = process.stderr.write.bind(process.stderr);
@@ -7995,19 +8341,19 @@ const READ_AHEAD = 4 * 1024 * 1024;
 function readAhead(input) {
     return external_node_stream_namespaceObject.Readable.from(input, { objectMode: false, highWaterMark: READ_AHEAD });
 }
-function agent_activate(jobFile) {
+function activate(jobFile) {
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
     process.on('SIGHUP', () => undefined);
     closeToOthers();
-    runActivation(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
+    runJob(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);
     });
 }
 const [, , mode, agent_file] = process.argv;
 if (mode === 'activate' && agent_file !== undefined)
-    agent_activate(agent_file);
+    activate(agent_file);
 
 module.exports = __webpack_exports__;
 /******/ })()

@@ -57578,7 +57578,15 @@ const failureRecord = object({
 });
 const activationStatuses = ['live', 'kept', 'restored', 'down'];
 const activationStatus = guards_oneOf(...activationStatuses);
-const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationSteps = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+];
 const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
@@ -57596,6 +57604,7 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
+const before = object({ current: nullable(messages_releaseId), previous: nullable(messages_releaseId) });
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
@@ -57604,6 +57613,10 @@ const journalEntry = object({
     state: guards_oneOf('begin', 'note', 'done', 'failed', 'verdict'),
     detail: string,
     verdict: nullable(verdict),
+    /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+    before: nullable(before),
+    /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+    cause: nullable(failureRecord),
 });
 const run = object({
     commit: string,
@@ -57906,7 +57919,14 @@ async function patiently(open, log, patienceMs) {
 
 
 /** Steps that may take a while, and say nothing meanwhile. */
-const LONG = new Set(['pre-activate', 'reload', 'health-check', 'rollback']);
+const LONG = new Set([
+    'pre-activate',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+]);
+const HOOKS = new Set(['pre-activate', 'post-activate']);
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 function activate(host, request, log) {
     const steps = new Map(activationSteps.map((name) => [name, deferred()]));
@@ -57927,7 +57947,7 @@ function activate(host, request, log) {
                 swapped = true;
             if (state === 'begin' && LONG.has(step))
                 log(`${step} begins`);
-            if (state === 'note' || (state === 'done' && step === 'pre-activate'))
+            if (state === 'note' || (state === 'done' && HOOKS.has(step)))
                 log(`${step}: ${detail || 'done'}`);
             if (state === 'done')
                 steps.get(step)?.resolve(detail);

@@ -1664,7 +1664,15 @@ const failureRecord = object({
 });
 const activationStatuses = ['live', 'kept', 'restored', 'down'];
 const activationStatus = oneOf(...activationStatuses);
-const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationSteps = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+];
 const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
@@ -1682,6 +1690,7 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
+const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
@@ -1690,6 +1699,10 @@ const journalEntry = object({
     state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
     detail: string,
     verdict: nullable(verdict),
+    /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+    before: nullable(before),
+    /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+    cause: nullable(failureRecord),
 });
 const run = object({
     commit: string,

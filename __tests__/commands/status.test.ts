@@ -25,6 +25,8 @@ const seen: Result<'status'> = {
       state: 'done',
       detail: '2 workers',
       verdict: null,
+      before: null,
+      cause: null,
     },
   ],
 }

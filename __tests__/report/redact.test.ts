@@ -86,6 +86,8 @@ describe('secrets', () => {
       state: 'note' as const,
       detail: 's3cret-value',
       verdict: null,
+      before: null,
+      cause: null,
     }
     const report = redactReport(
       {

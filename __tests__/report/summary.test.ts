@@ -138,6 +138,8 @@ describe('the summary', () => {
       state: 'done' as const,
       detail: `current: <b>\n${before}`,
       verdict: null,
+      before: null,
+      cause: null,
     }
     const server = {
       now: '2026-01-03T00:00:02.000Z',

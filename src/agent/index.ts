@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { parse } from '../protocol/guards.ts'
 import { job } from './activation/job.ts'
-import { runActivation } from './activation/run.ts'
+import { runJob } from './activation/server/world.ts'
 import { type AgentOptions, createOperations } from './operations/index.ts'
 import { serveSession } from './session.ts'
 import { closeToOthers } from './system/umask.ts'
@@ -45,7 +45,7 @@ function activate(jobFile: string): void {
   process.stderr.on('error', () => undefined)
   process.on('SIGHUP', () => undefined)
   closeToOthers()
-  runActivation(parse(job, readFileSync(jobFile, 'utf8'), 'job')).then(
+  runJob(parse(job, readFileSync(jobFile, 'utf8'), 'job')).then(
     () => process.exit(0),
     (error: unknown) => {
       console.error(error)

@@ -27,7 +27,14 @@ export interface Activation {
 }
 
 /** Steps that may take a while, and say nothing meanwhile. */
-const LONG: ReadonlySet<ActivationStep> = new Set(['pre-activate', 'reload', 'health-check', 'rollback'])
+const LONG: ReadonlySet<ActivationStep> = new Set([
+  'pre-activate',
+  'reload',
+  'health-check',
+  'post-activate',
+  'rollback',
+])
+const HOOKS: ReadonlySet<ActivationStep> = new Set(['pre-activate', 'post-activate'])
 
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 export function activate(host: Host, request: ActivationRequest, log: Log['info']): Activation {
@@ -45,8 +52,7 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
       if (step === null) return
       if (step === 'swap') swapped = true
       if (state === 'begin' && LONG.has(step)) log(`${step} begins`)
-      if (state === 'note' || (state === 'done' && step === 'pre-activate'))
-        log(`${step}: ${detail || 'done'}`)
+      if (state === 'note' || (state === 'done' && HOOKS.has(step))) log(`${step}: ${detail || 'done'}`)
       if (state === 'done') steps.get(step)?.resolve(detail)
       if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
     })

@@ -164,7 +164,15 @@ export const activationStatuses = ['live', 'kept', 'restored', 'down'] as const
 export const activationStatus = oneOf(...activationStatuses)
 export type ActivationStatus = Guarded<typeof activationStatus>
 
-export const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'] as const
+export const activationSteps = [
+  'lock',
+  'pre-activate',
+  'swap',
+  'reload',
+  'health-check',
+  'post-activate',
+  'rollback',
+] as const
 export const activationStep = oneOf(...activationSteps)
 export type ActivationStep = Guarded<typeof activationStep>
 
@@ -187,6 +195,9 @@ export function keptVerdict(live: string | null, failure: Verdict['failure']): V
   return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] }
 }
 
+const before = object({ current: nullable(releaseId), previous: nullable(releaseId) })
+export type Before = Guarded<typeof before>
+
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 export const journalEntry = object({
   time: string,
@@ -195,6 +206,10 @@ export const journalEntry = object({
   state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
   detail: string,
   verdict: nullable(verdict),
+  /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+  before: nullable(before),
+  /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+  cause: nullable(failureRecord),
 })
 export type JournalEntry = Guarded<typeof journalEntry>
 

@@ -47,7 +47,7 @@ describe('a hook', () => {
     const hook = hookOf('echo before; false; echo after')
     expect(await failureOf(runHook(hook))).toMatchObject({
       code: 'hook-failed',
-      message: '`post-activate` failed (exit code 1)',
+      message: '`post-activate` failed: exit code 1.',
       evidence: 'before',
     })
   })
@@ -73,7 +73,7 @@ describe('a hook', () => {
     const failure = await failureOf(runHook(hook, 500))
     expect(failure).toMatchObject({
       code: 'hook-failed',
-      message: '`post-activate` failed (not done after 500 ms)',
+      message: '`post-activate` failed: it did not end within 500 ms.',
       evidence: 'asking',
     })
     const pid = Number(readFileSync(join(hook.directory, 'pid'), 'utf8'))

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
-import { hasSwapped, interruptedActivation, wasSucceeded } from '../../../src/agent/activation/interrupted.ts'
+import { interruptedActivation } from '../../../src/agent/activation/interrupted.ts'
 import { activationFiles } from '../../../src/agent/activation/job.ts'
-import { openJournal, readJournal } from '../../../src/agent/activation/journal.ts'
+import { openJournal } from '../../../src/agent/activation/journal.ts'
 import type { Layout } from '../../../src/agent/store/layout.ts'
 import { writeOwner } from '../../../src/agent/system/owner.ts'
 import { markServing } from '../../../src/agent/store/history.ts'
@@ -70,21 +70,5 @@ describe('an interrupted activation', () => {
     // What was shown to serve needs nobody to finish it.
     await markServing(layout, id, { activation: request.activation, kind: 'deploy', replaced: null })
     expect(await interruptedActivation(layout)).toBeNull()
-  })
-})
-
-describe('an activation', () => {
-  test('has been succeeded when another swapped after it', async () => {
-    const layout = newLayout(folder())
-    await began(layout, 'a', 'swap')
-    const succeeded = async (activation: string) =>
-      wasSucceeded(await readJournal(layout.journal), activation)
-    expect(await succeeded('a')).toBe(false)
-    await began(layout, 'b', 'lock')
-    expect([await succeeded('a'), await succeeded('b')]).toEqual([false, false])
-    await began(layout, 'b', 'swap')
-    expect([await succeeded('a'), await succeeded('b')]).toEqual([true, false])
-    const entries = await readJournal(layout.journal)
-    expect([hasSwapped(entries, 'b'), hasSwapped(entries, 'c')]).toEqual([true, false])
   })
 })

@@ -129,7 +129,7 @@ describe('a disk that is full', () => {
 
   test('does not stop one that cannot stop any more', async () => {
     const journal = openJournal(full, 'a')
-    journal.letGo()
+    journal.bestEffort()
     await journal.done('swap', '')
     await journal.failed('reload', 'it died')
     expect(said[1]).toContain('reload failed: it died (not in the journal: ENOSPC')

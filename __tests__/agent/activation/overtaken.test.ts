@@ -1,18 +1,12 @@
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import type { Activation } from '../../../src/agent/activation/context.ts'
-import { activate } from '../../../src/agent/activation/activate.ts'
 import { assertNotOvertaken } from '../../../src/agent/activation/overtaken.ts'
-import type { Pm2, Pm2Process } from '../../../src/agent/pm2/client.ts'
 import type { RunInfo } from '../../../src/protocol/messages.ts'
 import { releaseFiles } from '../../../src/agent/store/layout.ts'
 import { readInfo } from '../../../src/agent/store/releases.ts'
-import { startTimeOf } from '../../../src/common/process-identity.ts'
-import type { WorkerRecord } from '../../../src/worker/worker-record.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 import { failureOf } from '../../support/failure.ts'
-import { newLayout, request, run, writeRelease } from '../releases-on-disk.ts'
+import { newLayout, run, writeRelease } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
 
@@ -66,75 +60,5 @@ describe('a run that comes late', () => {
   test('goes on when a rollback brought the current release back, or there is none', async () => {
     await goesOn({}, {}, 'rollback')
     await assertNotOvertaken(newLayout(folder()), late, null)
-  })
-})
-
-const id = '20260101000002'
-
-/** An activation that finds this release current. It may list PM2's processes, and do nothing else. */
-function finds(
-  changes: Partial<typeof request>,
-  activatedAt: string | null = '2026-01-01T00:00:00.000Z',
-  phase: WorkerRecord['phase'] = 'open',
-): Activation {
-  const layout = newLayout(folder())
-  writeRelease(layout, id, activatedAt)
-  const { pid } = process
-  const record: WorkerRecord = {
-    pid,
-    startTime: startTimeOf(pid)!,
-    release: id,
-    candidate: false,
-    phase,
-    port: 0,
-    doorPort: 0,
-    leavesAt: null,
-    detail: '',
-    excerpt: '',
-    movedPorts: null,
-    outlives: false,
-    orphaned: null,
-  }
-  writeFileSync(join(layout.workers, `${pid}.json`), JSON.stringify(record))
-  const worker = { id: 0, pid, status: 'online', restarts: 0, memoryBytes: 0 } as Pm2Process
-  const pm2 = { list: async () => [worker] } as unknown as Pm2
-  const job = { request: { ...request, ...changes } }
-  return { job, layout, pm2, appName: 'app', live: id } as unknown as Activation
-}
-
-describe('an activation that was decided on while another release was current', () => {
-  const replaces = '20260101000003'
-
-  test('does nothing when it is a restore, and reports the release that serves', async () => {
-    expect(await activate(finds({ kind: 'restore', replaces }))).toMatchObject({
-      status: 'restored',
-      live: id,
-      failure: { code: 'overtaken', message: `${id} replaced ${replaces} before it could be taken back.` },
-    })
-    expect(await activate(finds({ kind: 'restore', replaces }, null))).toMatchObject({ status: 'down' })
-  })
-
-  test('fails before it touches anything when it is a rollback', async () => {
-    expect(await failureOf(activate(finds({ kind: 'rollback', replaces })))).toMatchObject({
-      code: 'overtaken',
-    })
-  })
-})
-
-describe('one that died, and was succeeded before it was taken up,', () => {
-  const taken = (activatedAt: string | null, phase: WorkerRecord['phase']) =>
-    activate({ ...finds({}, activatedAt, phase), succeeded: true })
-
-  test('leaves what is live as it is', async () => {
-    expect(await taken('2026-01-01T00:00:00.000Z', 'open')).toMatchObject({
-      status: 'restored',
-      live: id,
-      failure: { code: 'overtaken' },
-    })
-  })
-
-  test('vouches for nothing that was not shown to serve', async () => {
-    expect(await taken(null, 'open')).toMatchObject({ status: 'down', live: id })
-    expect(await taken('2026-01-01T00:00:00.000Z', 'draining')).toMatchObject({ status: 'down', live: null })
   })
 })

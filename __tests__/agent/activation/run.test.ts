@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { expect, test } from '@jest/globals'
 import { activationFiles, type Job } from '../../../src/agent/activation/job.ts'
-import { runActivation } from '../../../src/agent/activation/run.ts'
 import { openJournal, readJournal } from '../../../src/agent/activation/journal.ts'
+import { runJob } from '../../../src/agent/activation/server/world.ts'
 import { takeLock } from '../../../src/agent/system/lock.ts'
 import { writeFileAtomic } from '../../../src/agent/system/files.ts'
 import type { Verdict } from '../../../src/protocol/messages.ts'
@@ -39,7 +39,7 @@ async function atWork() {
 test('of two processes of one activation the second has the verdict of the first, however long that takes', async () => {
   const { layout, job, journal, verdicts, waits } = await atWork()
   const lock = await takeLock(layout.lock, 'another', 0, { activation: request.activation })
-  const second = runActivation({ ...job, request: { ...request, lockTimeoutMs: 0 } })
+  const second = runJob({ ...job, request: { ...request, lockTimeoutMs: 0 } })
   await waits()
   expect(await verdicts()).toEqual([])
   expect(existsSync(activationFiles(layout, request.activation).job)).toBe(true)
@@ -62,7 +62,7 @@ test('what swapped while a second process waited is not called kept', async () =
   const { layout, job, journal, verdicts, waits } = await atWork()
   // As when the first has died meanwhile, and another deploy holds the lock.
   const lock = await takeLock(layout.lock, 'another', 0)
-  const second = runActivation({ ...job, request: { ...request, lockTimeoutMs: 1500 } })
+  const second = runJob({ ...job, request: { ...request, lockTimeoutMs: 1500 } })
   await waits()
   await journal.begin('swap', '')
   expect(await failureOf(second)).toMatchObject({ code: 'locked' })
@@ -73,7 +73,7 @@ test('what swapped while a second process waited is not called kept', async () =
 test('an activation has its reserve on the disk before it waits for the lock', async () => {
   const { layout, job, waits } = await atWork()
   const lock = await takeLock(layout.lock, 'another', 0)
-  const second = runActivation({ ...job, request: { ...request, lockTimeoutMs: 500 } })
+  const second = runJob({ ...job, request: { ...request, lockTimeoutMs: 500 } })
   await waits()
   expect(existsSync(activationFiles(layout, request.activation).ballast)).toBe(true)
   await second
@@ -83,7 +83,7 @@ test('an activation has its reserve on the disk before it waits for the lock', a
 test('what cannot go on before it has touched anything is kept', async () => {
   const { layout, job, verdicts } = await atWork()
   const lock = await takeLock(layout.lock, 'another', 0)
-  expect(await runActivation({ ...job, request: { ...request, lockTimeoutMs: 0 } })).toMatchObject({
+  expect(await runJob({ ...job, request: { ...request, lockTimeoutMs: 0 } })).toMatchObject({
     status: 'kept',
     failure: { code: 'locked' },
   })

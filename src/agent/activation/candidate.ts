@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { askHealth } from '../../common/health.ts'
 import { Failure } from '../../common/failure.ts'
+import { formatDuration } from '../../common/format.ts'
 import type { Result, Runtime } from '../../protocol/messages.ts'
 import { recordCandidate } from './candidates.ts'
 import { type Layout, releaseDirectory, releaseFiles } from '../store/layout.ts'
@@ -45,8 +46,10 @@ export async function verifyCandidate(
     { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true },
   )
   const exit = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(error.message))
-    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
+    child.once('error', ({ message }) => resolve(`could not start (${message})`))
+    child.once('exit', (code, signal) =>
+      resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`),
+    )
   })
   let ended: string | undefined
   void exit.then((how) => (ended = how))
@@ -67,8 +70,7 @@ export async function verifyCandidate(
     let last = 'it has not listened yet'
     let attempts = 0
     for (;;) {
-      if (ended !== undefined)
-        throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`)
+      if (ended !== undefined) throw failure('candidate-died', `${ended} before it became healthy`)
       const worker = await readWorker(layout.workers, child.pid ?? 0)
       if (worker?.phase === 'open') {
         // The launcher has proved it on its private port; now through the door, as visitors will come.
@@ -93,8 +95,8 @@ export async function verifyCandidate(
         throw failure(
           listened ? 'candidate-unhealthy' : 'candidate-silent',
           listened
-            ? `was not healthy within ${health.timeoutMs} ms: ${last}`
-            : `never listened on its PORT within ${health.timeoutMs} ms`,
+            ? `was not healthy within ${formatDuration(health.timeoutMs)}: ${last}`
+            : `never listened on its PORT within ${formatDuration(health.timeoutMs)}`,
         )
       }
       alive()
@@ -105,16 +107,15 @@ export async function verifyCandidate(
   function failure(code: string, what: string): Failure {
     const text = endOf(log)
     const address = takenAddress(text)
-    const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`
-    return new Failure(code, `the new release ${what}${inUse}`, {
+    const inUse = address === undefined ? '' : ` It could not listen on "${address}", which is in use.`
+    return new Failure(code, `The new release ${what}.${inUse}`, {
       remedy: address === undefined ? readTheLog : shareTheAddress,
       evidence: lastLines(text),
     })
   }
 }
 
-const readTheLog =
-  'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.'
+const readTheLog = 'Read the last log lines of the app below, then check `env` and `health-check-path`.'
 const shareTheAddress =
   'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
   'address is in use, or run the listener as a PM2 app of its own.'

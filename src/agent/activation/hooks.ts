@@ -5,6 +5,7 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../common/failure.ts'
+import { formatDuration } from '../../common/format.ts'
 import type { Runtime } from '../../protocol/messages.ts'
 import { lastLines } from './candidate.ts'
 import { cleanEnvironment } from '../system/environment.ts'
@@ -57,8 +58,8 @@ export async function runHook(hook: Hook, timeoutMs = LONGEST_HOOK): Promise<str
     const ended = await ending
     const text = lastLines(await readFile(log, 'utf8'))
     if (ended === 'exit code 0') return text
-    throw new Failure('hook-failed', `\`${name}\` failed (${ended})`, {
-      remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
+    throw new Failure('hook-failed', `\`${name}\` failed: ${ended}.`, {
+      remedy: 'Read its output below. It runs in the folder of the release, with the `env` of the release.',
       evidence: text,
     })
   } finally {
@@ -111,7 +112,7 @@ export async function untilHooksEnded(
 function end(child: ChildProcess, timeoutMs: number): Promise<string> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
-      resolve(`not done after ${timeoutMs} ms`)
+      resolve(`it did not end within ${formatDuration(timeoutMs)}`)
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     }, timeoutMs)
     const settle = (how: string) => {

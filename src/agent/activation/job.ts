@@ -16,6 +16,9 @@ export const job = object({
 })
 export type Job = Guarded<typeof job>
 
+/** Does what needs a little room on the disk, and makes room where there is none. */
+export type Room = <T>(act: () => Promise<T>) => Promise<T>
+
 interface ActivationFiles {
   readonly job: string
   readonly log: string

@@ -12,14 +12,18 @@ import {
 import { withFile, writeFileAtomic } from '../system/files.ts'
 
 export interface Journal {
-  begin(step: ActivationStep, detail: string): Promise<void>
+  begin(step: ActivationStep, detail: string, facts?: Partial<Facts>): Promise<void>
   note(step: ActivationStep, detail: string): Promise<void>
   done(step: ActivationStep, detail: string): Promise<void>
   failed(step: ActivationStep, detail: string): Promise<void>
   verdict(verdict: Verdict): Promise<void>
   /** From here on going on matters more than the record: a step that cannot be written down is done all the same. */
-  letGo(): void
+  bestEffort(): void
 }
+
+/** What whoever resumes the activation has to know. */
+type Facts = Pick<JournalEntry, 'before' | 'cause'>
+const none: Facts = { before: null, cause: null }
 
 type Attempt = (act: () => Promise<void>) => Promise<void>
 
@@ -27,29 +31,38 @@ type Attempt = (act: () => Promise<void>) => Promise<void>
  * @param withRoom carries out each write, and may make room where there is none
  */
 export function openJournal(file: string, activation: string, withRoom: Attempt = (act) => act()): Journal {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
+  return journalOf((line) =>
+    withRoom(() =>
+      withFile(file, flags, 0o600, async (handle) => {
+        const entry = { time: new Date().toISOString(), activation, ...line }
+        // A line of its own, even after one that a crash cut off.
+        await handle.writeFile(`\n${JSON.stringify(entry)}\n`)
+        await handle.sync()
+      }),
+    ),
+  )
+}
+
+export type JournalLine = Omit<JournalEntry, 'time' | 'activation'>
+
+/** @param write settles when the line is on the disk */
+export function journalOf(write: (line: JournalLine) => Promise<void>): Journal {
   let strict = true
-  const write = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
-    const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry })
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
-    await withFile(file, flags, 0o600, async (handle) => {
-      // A line of its own, even after one that a crash cut off.
-      await handle.writeFile(`\n${line}\n`)
-      await handle.sync()
-    })
-  }
-  const append = (entry: Omit<JournalEntry, 'time' | 'activation'>) => withRoom(() => write(entry))
-  const step = (state: JournalEntry['state']) => (name: ActivationStep, detail: string) =>
-    append({ step: name, state, detail, verdict: null }).catch((error: unknown) => {
-      if (strict && state !== 'note') throw error
-      console.error(`${name} ${state}: ${detail} (not in the journal: ${(error as Error).message})`)
-    })
+  const step =
+    (state: JournalEntry['state']) =>
+    (name: ActivationStep, detail: string, facts: Partial<Facts> = none) =>
+      write({ step: name, state, detail, verdict: null, ...none, ...facts }).catch((error: unknown) => {
+        if (strict && state !== 'note') throw error
+        console.error(`${name} ${state}: ${detail} (not in the journal: ${(error as Error).message})`)
+      })
   return {
     begin: step('begin'),
     note: step('note'),
     done: step('done'),
     failed: step('failed'),
-    verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
-    letGo: () => void (strict = false),
+    verdict: (verdict) => write({ step: null, state: 'verdict', detail: verdict.status, verdict, ...none }),
+    bestEffort: () => void (strict = false),
   }
 }
 

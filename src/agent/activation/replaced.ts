@@ -93,7 +93,7 @@ export async function putBack(
     const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs)
     if (problem !== null) {
       const what = [problem, ...complaints].join('; ')
-      throw new Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`)
+      throw new Failure('restore-failed', `The app that PM2 ran before did not start again: ${what}.`)
     }
     const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : ''
     seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`)

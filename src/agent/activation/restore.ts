@@ -1,81 +1,68 @@
-/** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
-import { rm } from 'node:fs/promises'
-import { setTimeout as delay } from 'node:timers/promises'
+/** Puts the previous release back in its place, and shows that it serves. */
 import { Failure } from '../../common/failure.ts'
-import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
-import { askHealth } from '../../common/health.ts'
-import { sinceBoot } from '../../common/since-boot.ts'
-import { lastLines } from './candidate.ts'
 import { runsUnder } from '../pm2/client.ts'
-import { daemonPid } from '../pm2/daemon.ts'
-import { repairLauncher } from '../store/launcher.ts'
-import { pointCurrentAt } from '../store/releases.ts'
-import { troubleOf } from '../system/trouble.ts'
-import { readWorkers } from '../pm2/workers.ts'
-import { bringUp, trim } from './bring-up.ts'
-import { carryOldStatic } from './carry.ts'
-import type { Activation } from './context.ts'
-import { daemonLogSince, logsSince } from './evidence.ts'
-import { listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
-import { stopAll } from './halt.ts'
+import { type Activation, tellWorkers } from './activation.ts'
+import { converge } from './converge.ts'
+import { type Seen, serves, toBecomeHealthy, toRestore, toScaleDown, toStop } from './decide.ts'
 import type { Goal } from './goal.ts'
-import { heal } from './heal.ts'
-import { instancesOf } from './instances.ts'
-import { availableMemory, mayRunTogether } from './memory.ts'
-import { observe } from './observe.ts'
-import { forgetReplaced, putBack, replacesNothing } from './replaced.ts'
-import { dismissForgotten } from './signals.ts'
+import { mayRunTogether } from './memory.ts'
+import { replacesNothing } from './replaced.ts'
+import { DOORS_CLOSE, serve } from './serve.ts'
+import type { Cause, State } from './state.ts'
+import { pm2App } from './workers.ts'
 
-/** @param during the step that failed */
-export async function restore(
-  activation: Activation,
-  during: ActivationStep,
-  error: unknown,
-): Promise<Verdict> {
-  const { previous, layout, step } = activation
-  const launcher = previous === null ? null : await soundLauncher(activation, previous.release)
+const nothingToRestore = 'there is no release to go back to'
+
+/** @throws Failure with both reasons, where nothing is known to serve */
+export async function restore(activation: Activation, cause: Cause): Promise<State> {
+  const { world, facts } = activation
+  const { previous, before } = facts
+  const { journal } = world
+  const detail = previous === null ? nothingToRestore : `back to ${previous.release}`
+  journal.bestEffort()
+  // Whoever resumes this activation must not go forward again.
+  await journal.begin('rollback', detail, { cause: toRecord(cause), before })
   // First of all: whatever PM2 starts from now on is the previous release.
-  const pointed =
-    previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release))
-  const problem = await pointed?.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  )
-  if (launcher !== null) await activation.journal.note('rollback', launcher)
-  const failure = await withEvidence(activation, during, troubleOf(error))
+  const problem = previous === null ? null : await pointBack(activation, previous)
+  const failure = await withEvidence(activation, cause)
   try {
-    if (problem !== undefined) throw problem
-    // The workers that PM2 has told to leave may be the only ones that serve.
-    await activation.announce({ observe: false, stay: activation.times.stay }).catch(() => undefined)
+    if (problem !== null) throw problem
+    await tellWorkers(activation, 'restore').catch(() => undefined)
     if (previous === null) {
-      await step('rollback', nothingToGoBackTo, () => leaveStopped(activation))
-      return await verdict(activation, 'down', failure)
+      await journal.done('rollback', await stopForGood(activation))
+      return { at: 'ended', as: 'down', cause: failure }
     }
-    await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous))
-    return await verdict(activation, 'restored', failure)
-  } catch (cause) {
-    const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
-      remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
+    await restoreUnderAnyDaemon(activation, previous)
+    await journal.done('rollback', detail)
+    return { at: 'ended', as: 'restored', cause: failure }
+  } catch (error) {
+    const { message } = world.troubleOf(error)
+    await journal.failed('rollback', message)
+    throw failure.reworded(`${failure.message} Then: ${message}`, {
+      remedy: 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.',
     })
-    return verdict(activation, 'down', both)
   }
 }
 
-/** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
-async function soundLauncher({ layout, withRoom }: Activation, release: string): Promise<string | null> {
-  return withRoom(() => repairLauncher(layout, release)).catch((error: unknown) => (error as Error).message)
+/** @returns why it could not; null where it did */
+async function pointBack({ world }: Activation, { release }: Goal): Promise<unknown> {
+  // A launcher that cannot be repaired is no reason to stay with a release that fails.
+  const launcher = await world.repairLauncher(release).catch((error: unknown) => (error as Error).message)
+  const problem = await world.point(release).then(
+    () => null,
+    (error: unknown) => error,
+  )
+  if (launcher !== null) await world.journal.note('rollback', launcher)
+  return problem
 }
 
-const nothingToGoBackTo = 'there is no release to go back to'
-const leftStopped = `${nothingToGoBackTo}: the app is left stopped`
-
-/** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
-async function goBackWhateverDies(activation: Activation, previous: Goal): Promise<void> {
-  const daemon = () => daemonPid(activation.job.pm2Home)
-  const before = await daemon()
-  await goBack(activation, previous).catch(async (error: unknown) => {
-    if ((await daemon()) === before) throw error
-    return goBack(activation, previous)
+/** A daemon that dies in the middle takes all workers with it; under the next one it is begun once more. */
+async function restoreUnderAnyDaemon(activation: Activation, previous: Goal): Promise<void> {
+  const { world } = activation
+  const daemon = await world.daemon()
+  await restoreWorkers(activation, previous).catch(async (error: unknown) => {
+    if ((await world.daemon()) === daemon) throw error
+    return restoreWorkers(activation, previous)
   })
 }
 
@@ -85,131 +72,117 @@ async function goBackWhateverDies(activation: Activation, previous: Goal): Promi
  * release that answers, such as one whose `post-activate` failed after minutes, then serves until a reload has put
  * the old one in its place.
  */
-async function goBack(activation: Activation, previous: Goal): Promise<void> {
-  const { job, layout, pm2, appName, target, times } = activation
+async function restoreWorkers(activation: Activation, previous: Goal): Promise<void> {
+  const { world, job, facts } = activation
+  const { target, times } = facts
   const { release, runtime } = previous
   // The failed release may have served for a moment, although it was never shown to.
-  await carryOldStatic(activation, release, [target.release])
-  const app = pm2App(layout, appName, previous, times)
-  const instances = instancesOf(runtime, activation.daemon)
-  const present = await pm2.list(appName)
+  await world.journal.note('swap', await world.linkOldStatic(release, [target.release]))
+  const app = pm2App(job.base, job.appName, previous, times)
+  const { options } = app
+  const leaving = { check: runtime.health, drainMs: times.drain }
+  const instances = world.instancesOf(runtime)
+  const seen = await world.look({})
+  const processes = seen.listed.map(({ process }) => process)
 
-  const oneByOne = async () => {
-    // The workers that were told to stay hold the places that a reload needs.
-    await activation.announce({ stay: 0 }).catch(() => undefined)
-    const together = mayRunTogether(present, instances, availableMemory(await daemonPid(job.pm2Home)))
-    await bringUp(activation, app, release, instances, together, times.heal)
+  const reload = async () => {
+    await tellWorkers(activation, 'make-room').catch(() => undefined)
+    const together = mayRunTogether(processes, instances, await world.freeMemory())
+    const limitMs = times.heal
+    await serve(activation, { app, release, instances, together, limitMs, moment: 'make-room' })
   }
-  const left = await othersStay(activation, previous)
-  const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)))
-  const healed =
-    heals && (await heal(activation, app.options, previous, target.release, instances, times.heal))
-  if (!healed) await oneByOne()
-  // PM2 itself may have started a worker anew, under the failed release's options.
-  if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) await oneByOne()
+  const left = othersStay(seen, activation, previous)
+  let recovered = false
+  if (left > 0 && (left >= times.heal || !(await stillServes(activation)))) {
+    const decide = toRestore({ release, options, instances, failed: target.release, leaving })
+    const { seen: after } = await converge(world, decide, { limitMs: times.heal })
+    recovered = after.listed.length > 0
+  }
+  if (!recovered) await reload()
+  // PM2 itself may have started a worker once more, under the failed release's options.
+  if (!(await world.list()).every((process) => runsUnder(process, options))) await reload()
 
-  await shown(activation, previous, instances)
-  await trim(activation, instances)
-  await dismissForgotten(activation)
+  const { timeoutMs, intervalMs } = runtime.health
+  const ask = { health: previous }
+  await converge(world, toBecomeHealthy(release, instances), {
+    limitMs: timeoutMs,
+    pauseMs: intervalMs,
+    ask,
+  })
+  await converge(world, toScaleDown(release, instances, leaving), { limitMs: DOORS_CLOSE })
 }
 
 /** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
-async function othersStay({ layout, target }: Activation, previous: Goal): Promise<number> {
-  const workers = await readWorkers(layout.workers)
-  const open = workers.filter(({ candidate, phase }) => !candidate && phase === 'open')
+function othersStay(
+  { listed, unlisted }: Seen,
+  { world, facts: { target } }: Activation,
+  previous: Goal,
+): number {
   const itself = previous.release === target.release
-  const others = open.filter(({ release }) => itself || release !== target.release)
-  const now = sinceBoot()
+  const others = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])].filter(
+    ({ phase, release }) => phase === 'open' && (itself || release !== target.release),
+  )
+  const now = world.sinceBoot()
   return Math.max(0, ...others.map(({ leavesAt }) => (leavesAt === null ? Infinity : leavesAt - now)))
 }
 
 /** Whether any worker of the failed release would serve on. */
-async function stillServes(activation: Activation): Promise<boolean> {
-  const { release, runtime } = activation.target
-  const open = (await listWorkers(activation)).filter((worker) => serves(worker, release))
-  const answers = await Promise.all(
-    open.map(({ record }) => askHealth('127.0.0.1', record!.port, runtime.health)),
+async function stillServes({ world, facts: { target } }: Activation): Promise<boolean> {
+  const { listed, answers } = await world.look({ health: target })
+  return listed.some(
+    (worker) => serves(worker, target.release) && answers.get(worker.process.pid)?.healthy === true,
   )
-  return answers.some(({ healthy }) => healthy)
 }
 
-/** Its workers took traffic as soon as they answered: they may become healthy a little later. */
-async function shown(activation: Activation, { release, runtime }: Goal, instances: number): Promise<void> {
-  const deadline = performance.now() + runtime.health.timeoutMs
-  for (;;) {
-    try {
-      const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release))
-      if (workers.length === 0) throw new Failure('restore-failed', `no worker serves ${release}`)
-      return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 })
-    } catch (error) {
-      if (performance.now() >= deadline) throw error
-      await delay(runtime.health.intervalMs)
-    }
-  }
-}
-
-/** A first deploy has nothing to go back to, unless it replaced what somebody else made. */
-async function leaveStopped(activation: Activation): Promise<string> {
-  const { pm2, layout, live, replaced, takenUp, target } = activation
+/** A first deploy has nothing to restore, unless it replaced what somebody else made. @returns what was done */
+async function stopForGood(activation: Activation): Promise<string> {
+  const { world, facts } = activation
+  const { replaced, before, target } = facts
   const foreign = replaced.processes
   // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
-  const stopped = await stopAll(activation, foreign.length === 0).then(
+  const stopped = await stopWorkers(activation, foreign.length === 0).then(
     () => null,
     (error: unknown) => error,
   )
   if (stopped !== null && foreign.length === 0) throw stopped
-  // After a crash behind the swap the link points at the target itself. What is put back replaces the link in one step.
-  if ((takenUp || live !== target.release) && replaced.current === null) {
-    await rm(layout.current, { force: true })
-  }
-  if (replacesNothing(replaced)) return leftStopped
+  // What is put back replaces the link in one step.
+  if (before.current !== target.release && replaced.current === null) await world.unlink()
+  if (replacesNothing(replaced)) return `${nothingToRestore}: the app is left stopped`
   if (foreign.length > 0) {
-    for (const { id } of await pm2.list(activation.appName)) pm2.remove(id).catch(() => undefined)
+    for (const { id, pid } of await world.list()) {
+      world.act({ do: 'remove', id, pid }).catch(() => undefined)
+    }
   }
-  return `${nothingToGoBackTo}: ${await putBack(activation, replaced)}`
+  return `${nothingToRestore}: ${await world.putBack(replaced)}`
 }
 
-async function verdict(
-  activation: Activation,
-  status: 'restored' | 'down',
-  failure: Failure,
-): Promise<Verdict> {
-  // Whatever came of it, this was the last time that anybody goes back to that.
-  await forgetReplaced(activation.layout).catch(() => undefined)
-  const workers = await listWorkers(activation).catch(() => [])
-  return {
-    status,
-    live: status === 'restored' ? activation.previous!.release : servedRelease(workers),
-    previous: activation.live,
-    rollsBackTo: null,
-    failure: failure.toRecord(),
-    workers: toStates(workers),
-  }
+async function stopWorkers(activation: Activation, drained: boolean): Promise<void> {
+  const { app, target, times } = activation.facts
+  await tellWorkers(activation, 'stop')
+  // Connections that stay hold a worker until the end of its drain.
+  await converge(activation.world, toStop(drained, { check: target.runtime.health, drainMs: times.drain }), {
+    limitMs: app.options.kill_timeout,
+  })
 }
 
-async function withEvidence(
-  { job, pm2, appName, logs }: Activation,
-  during: ActivationStep,
-  failure: Failure,
-): Promise<Failure> {
-  const text = await pm2.list(appName).then(
-    (processes) => logsSince(processes, logs),
-    () => '',
-  )
-  const daemon = await daemonLogSince(job.pm2Home, logs)
-  const parts = [failure.evidence ?? '', lastLines(daemon), lastLines(text)]
+function toRecord(cause: Cause) {
+  return cause instanceof Failure ? cause.toRecord() : cause
+}
+
+async function withEvidence({ world }: Activation, cause: Cause): Promise<Failure> {
+  const failure = cause instanceof Failure ? cause : Failure.revive(cause)
+  const parts = [failure.evidence ?? '', await world.evidence()]
   const evidence = parts.filter((part) => part !== '').join('\n')
   const remedy = failure.remedy ?? remedies[failure.code]
-  const message = `${failure.message} (during ${during})`
-  return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy })
+  return failure.reworded(failure.message, remedy === undefined ? { evidence } : { evidence, remedy })
 }
 
 /** Only now there is evidence to point at. */
 const remedies: Readonly<Record<string, string>> = {
   'worker-died':
-    'Look at its last lines in the evidence. Where it was healthy on a spare port, what differs under PM2 is ' +
-    '`app-port`, `max-memory` and the memory that is left.',
+    'Read its last log lines in the evidence. If it was healthy on a spare port, `app-port`, `max-memory` or the free ' +
+    'memory differ under PM2.',
   'worker-unhealthy':
-    'Look at its last lines in the evidence, and at what the health check was answered. Where it was healthy on a ' +
-    'spare port, what differs under PM2 is that other workers run beside it.',
+    'Read its last log lines in the evidence, and the answer to the health check. If it was healthy on a spare port, ' +
+    'it may not work while other workers run beside it.',
 }

@@ -20,9 +20,9 @@ import { followJournal, readJournal } from './journal.ts'
 import type { Layout } from '../store/layout.ts'
 import { ownerLives } from '../system/owner.ts'
 import { servingRelease } from '../pm2/serving.ts'
-import { hasSwapped } from './interrupted.ts'
 import { activationFiles, type Job, readJob } from './job.ts'
 import { longestStep } from './longest-step.ts'
+import { hasTouched } from './state.ts'
 
 export interface ActivationContext {
   readonly layout: Layout
@@ -92,7 +92,7 @@ export async function watchActivation(
   const files = activationFiles(layout, activation)
   const begun = await exists(files.job)
   if (!begun && !(await hasEntries(layout, activation))) {
-    throw new Failure('unknown-activation', 'the activation never began on the server')
+    throw new Failure('unknown-activation', 'The activation never began on the server.')
   }
   if (begun && withdraw) {
     await withRoom(files.ballast, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
@@ -199,11 +199,15 @@ async function follow(
       if (entry.verdict !== null) return entry.verdict
     }
   }
-  const failure = new Failure('activation-died', 'the activation on the server ended without a verdict', {
-    remedy: 'Run the deploy again: it starts from what `current` points at.',
-    evidence: [lastLines(await readFile(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
-  })
-  if (hasSwapped(await readJournal(layout.journal), activation)) throw failure
+  const failure = new Failure(
+    'activation-died',
+    'The activation on the server ended twice without a verdict.',
+    {
+      remedy: 'Run `command: status` to see which release serves, then deploy again.',
+      evidence: [lastLines(await readFile(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
+    },
+  )
+  if (hasTouched(await readJournal(layout.journal), activation)) throw failure
   // The journal is written before anything live is touched: what is not in it has not been done.
   return keptVerdict(await servingRelease(layout), failure.toRecord())
 }

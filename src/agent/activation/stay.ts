@@ -27,6 +27,8 @@ export interface Times {
   readonly boot: number
   /** How long the way back takes beside workers that stay, in ms. */
   readonly heal: number
+  /** After this no worker drains any more that is alive, in ms. */
+  readonly drain: number
   /** How long an old worker may stay after it was told to leave, in ms. */
   readonly stay: number
   /** PM2's limits, in ms. */
@@ -38,9 +40,10 @@ export interface Times {
 export function timesOf(releases: readonly Runtime[]): Times {
   const longest = (of: (runtime: Runtime) => number) => Math.max(...releases.map(of))
   const observe = longest(({ observeMs }) => observeMs)
-  const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN
+  const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN / 2
+  const drain = drained + MARGIN / 2
   const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs)
   const heal = drain + longest(({ health }) => health.timeoutMs)
   const stay = boot + observe + ANSWERS + HOOK + heal
-  return { boot, heal, stay, listen: 2 * boot + HOOK, kill: stay + drain }
+  return { boot, heal, drain: drained, stay, listen: 2 * boot + HOOK, kill: stay + drain }
 }

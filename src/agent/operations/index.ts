@@ -2,7 +2,8 @@
 import { Failure } from '../../common/failure.ts'
 import type { Operation, Params, Result } from '../../protocol/messages.ts'
 import { pm2Missing } from '../../protocol/server-programs.ts'
-import { isOurs, listWorkers, programOf, servedRelease, toStates, type Worker } from '../activation/fleet.ts'
+import { servedRelease, type Worker } from '../activation/decide.ts'
+import { isOurs, lookAtWorkers, programOf, toStates } from '../activation/workers.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from '../activation/start.ts'
 import { auditRelease } from '../store/audit.ts'
@@ -91,7 +92,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
     if (search.found === null || (await daemonPid(home)) === null) return []
     const pm2 = await connectPm2(search.found, home, { mayStart: false })
     try {
-      return await listWorkers({ layout, pm2, appName })
+      return (await lookAtWorkers({ layout, pm2, appName })).listed
     } finally {
       pm2.close()
     }

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { isOurs } from '../../../src/agent/activation/fleet.ts'
+import { isOurs } from '../../../src/agent/activation/workers.ts'
 import type { Pm2Process } from '../../../src/agent/pm2/client.ts'
 
 const app = { script: '/srv/web/current/.gapless/launcher.cjs', cwd: '/srv/web/current' }

@@ -1,0 +1,69 @@
+/** How an activation ended: what is kept of it, and its verdict. */
+import { Failure } from '../../common/failure.ts'
+import type { Verdict } from '../../protocol/messages.ts'
+import { type Activation, bestEffort } from './activation.ts'
+import { servedRelease, type Worker } from './decide.ts'
+import type { Cause, State } from './state.ts'
+import { toStates } from './workers.ts'
+import type { World } from './world.ts'
+
+type Ending = 'live' | 'restored' | 'down'
+
+/** From here on nothing takes the release back. Never throws. */
+export async function conclude(activation: Activation, status: Ending, cause: Cause | null): Promise<State> {
+  const { world, job, facts } = activation
+  const { before, previous, target } = facts
+  const { release } = target
+  const { activation: id, kind, replaces } = job.request
+  if (status === 'live') {
+    const serving = { activation: id, kind, replaced: replaces ?? before.current }
+    await bestEffort(world, world.markServing(release, serving), 'Could not mark the release as verified')
+  }
+  // Whatever came of it, this was the last time that anybody restores that.
+  await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced')
+  if (status === 'live') {
+    await bestEffort(world, world.savePm2(), 'PM2 could not save its process list for the next boot')
+  }
+  const workers = await listed(world)
+  const live = { live: release, restored: previous?.release ?? null, down: servedRelease(workers) }[status]
+  const rollsBackTo = status === 'live' ? await world.previousRelease(release).catch(() => null) : null
+  return settled({
+    status,
+    live,
+    previous: before.current,
+    rollsBackTo,
+    failure: toRecord(cause),
+    workers: toStates(workers),
+  })
+}
+
+/** The current release is another activation's: nothing is touched. */
+export async function leaveAsIs(world: World, cause: Cause): Promise<State> {
+  const current = await world.current()
+  const workers = await listed(world)
+  const served = servedRelease(workers)
+  const verified = served !== null && (await world.isVerified(served))
+  return settled({
+    status: served === current && verified ? 'restored' : 'down',
+    live: served,
+    previous: current,
+    rollsBackTo: null,
+    failure: toRecord(cause),
+    workers: toStates(workers),
+  })
+}
+
+function listed(world: World): Promise<readonly Worker[]> {
+  return world.look({}).then(
+    (seen) => seen.listed,
+    () => [],
+  )
+}
+
+function toRecord(cause: Cause | null): Verdict['failure'] {
+  return cause instanceof Failure ? cause.toRecord() : cause
+}
+
+function settled(verdict: Verdict): State {
+  return { at: 'settled', verdict, known: false }
+}

@@ -1,0 +1,381 @@
+/** What to do next about the workers, given what is seen and what was asked already. Pure. */
+import type { Answer, HealthCheck } from '../../common/health.ts'
+import type { WorkerRecord } from '../../worker/worker-record.ts'
+import type { Pm2App, Pm2Options, Pm2Process } from '../pm2/client.ts'
+
+/** A process of PM2's list. */
+export interface Worker {
+  readonly process: Pm2Process
+  /** What it says of itself; null while it boots, or when it is not ours. */
+  readonly record: WorkerRecord | null
+}
+
+export interface Seen {
+  /** In the order of PM2's ids. */
+  readonly listed: readonly Worker[]
+  /** Workers that live and are not in PM2's list: those that it replaces, and those that it has forgotten. */
+  readonly unlisted: readonly WorkerRecord[]
+  /** The answers to the health check, by pid, where it was asked for. */
+  readonly answers: ReadonlyMap<number, Answer>
+  /** The answer at the public address, where it was asked for. */
+  readonly door: Answer | null
+  /** The ids whose old worker still drains, where that was asked for. */
+  readonly replacing: ReadonlySet<number>
+}
+
+interface Of {
+  readonly id: number
+  readonly pid: number
+}
+
+export type Act =
+  | (Of & { readonly do: 'reload' | 'restart'; readonly options: Pm2Options })
+  | (Of & { readonly do: 'stop' | 'remove' | 'duplicate' | 'sigint' | 'kill' })
+  /** Kills a worker whose event loop stands still. A record alone is no proof: on a full disk it stays as it was. */
+  | (Of & { readonly do: 'kill-if-hung'; readonly port: number; readonly check: HealthCheck })
+  | (Of & { readonly do: 'start'; readonly app: Pm2App })
+
+export interface Asking {
+  readonly act: Act
+  readonly at: number
+  readonly answered: boolean
+}
+
+export interface Asked {
+  readonly now: number
+  /** When this convergence began. */
+  readonly since: number
+  /** There is no more time. */
+  readonly late: boolean
+  readonly acts: readonly Asking[]
+  /** What PM2 refused. */
+  readonly refused: readonly string[]
+  /** Every worker that was listed at some look, with each record's release. */
+  readonly sightings: readonly Sighting[]
+  /** The looks before this one, the latest last. */
+  readonly looks: readonly Seen[]
+}
+
+export interface Sighting extends Of {
+  readonly release: string | null
+}
+
+export interface Problem {
+  readonly code: string
+  readonly message: string
+  readonly evidence: string | null
+}
+
+export type Decision = readonly Act[] | 'done' | Problem
+export type Decide = (seen: Seen, asked: Asked) => Decision
+
+export interface Serving {
+  readonly app: Pm2App
+  readonly release: string
+  /** How many workers are to serve. */
+  readonly count: number
+  /** So many of them serve already. */
+  readonly from: number
+  /** PM2's processes when this began, in the order of their ids. They are no proof, even where they run the release. */
+  readonly initial: readonly Pm2Process[]
+  /** Ids that PM2 replaces by this release already, because an earlier process of the activation asked it to. */
+  readonly adopted: ReadonlySet<number>
+}
+
+/** Brings workers to the release that `current` points at: reloads those that are there, and adds those that miss. */
+export function toServe(serving: Serving): Decide {
+  const { release, count } = serving
+  return (seen, asked) => {
+    const ready = servingNow(seen, serving)
+    if (ready.length >= count) return 'done'
+    const acts = missing(seen, asked, serving)
+    if (acts.length > 0) return acts
+    const workers = seen.listed.slice(0, count)
+    const dead = workers.find((worker) => hasDied(worker, asked, serving))
+    if (dead !== undefined) {
+      const { status } = dead.process
+      return problem(
+        'worker-died',
+        `A worker of ${release} exited before it could take traffic (PM2 status: ${status}).`,
+      )
+    }
+    if (asked.refused.length > 0) return problem('pm2-failed', asked.refused.join('; '))
+    if (!asked.late) return []
+    const waiting = workers.find((worker) => !ready.includes(worker))
+    const few = `${count - ready.length} of ${count} workers did not start to serve ${release} in time`
+    return problem('worker-unhealthy', `${few}: ${describe(waiting)}`)
+  }
+}
+
+/** The workers that serve the release since this began. */
+export function servingNow(seen: Seen, { release, count, initial, adopted }: Serving): readonly Worker[] {
+  const old = new Set(initial.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid))
+  return seen.listed
+    .slice(0, count)
+    .filter((worker) => serves(worker, release) && !old.has(worker.process.pid))
+}
+
+function missing({ listed }: Seen, asked: Asked, serving: Serving): readonly Act[] {
+  const { app, count, from, initial, adopted } = serving
+  const reloads = initial
+    .slice(from, count)
+    .filter(({ id }) => !adopted.has(id) && !wasAsked(asked, 'reload', id))
+    .map(({ id, pid }): Act => ({ do: 'reload', id, pid, options: app.options }))
+  const beyond = count - Math.max(from, initial.length)
+  const starts = initial.length === 0 && from === 0 ? 1 : 0
+  const first = listed[0]?.process
+  if (first === undefined) {
+    return starts === 1 && !wasAsked(asked, 'start')
+      ? [...reloads, { do: 'start', id: 0, pid: 0, app }]
+      : reloads
+  }
+  const { id, pid } = first
+  const duplicates = beyond - starts - asked.acts.filter(({ act }) => act.do === 'duplicate').length
+  return [
+    ...reloads,
+    ...Array.from({ length: Math.max(0, duplicates) }, (): Act => ({ do: 'duplicate', id, pid })),
+  ]
+}
+
+/** PM2 starts a worker that exits before it is ready anew: then another process has its id. */
+function hasDied({ process: { id, pid, status } }: Worker, asked: Asked, serving: Serving): boolean {
+  if (status === 'errored' || status === 'stopped') return true
+  const { release, initial, adopted } = serving
+  const old = new Set(initial.filter((process) => !adopted.has(process.id)).map((process) => process.pid))
+  const own = asked.sightings.filter(
+    (sighting) => sighting.id === id && sighting.release === release && !old.has(sighting.pid),
+  )
+  const pids = new Set(own.map((sighting) => sighting.pid))
+  return pids.size > 1 || (pids.size === 1 && !pids.has(pid))
+}
+
+export interface Restoring {
+  readonly release: string
+  readonly options: Pm2Options
+  readonly instances: number
+  /** The release whose workers leave at once when they are told to. */
+  readonly failed: string
+  readonly leaving: Leaving
+}
+
+/** How workers are known that hang while they leave: PM2 would wait its whole `kill_timeout` for them. */
+export interface Leaving {
+  readonly check: HealthCheck
+  /** After this no worker drains any more that is alive, in ms. */
+  readonly drainMs: number
+}
+
+/**
+ * Replaces every worker that does not serve the release, which `current` points at again, and finishes a reload that
+ * waits with it. Done also where PM2 has no worker at all, because its daemon died.
+ */
+export function toRestore({ release, options, instances, failed, leaving }: Restoring): Decide {
+  return ({ listed }, asked) => {
+    const serving = listed.filter((worker) => serves(worker, release)).length
+    if (listed.length === 0 || serving >= Math.min(instances, listed.length)) return 'done'
+    if (asked.late) {
+      const other = listed.find((worker) => !serves(worker, release))
+      return problem('restore-failed', `Not every worker came back to ${release}: ${describe(other)}`)
+    }
+    return listed.flatMap((worker): readonly Act[] => {
+      const { process, record } = worker
+      const { id, pid, status } = process
+      const ended = status === 'errored' || status === 'stopped'
+      if (record?.release === release || (record === null && !ended)) return []
+      const first = !asked.acts.some(({ act }) => act.id === id && act.pid === pid)
+      if (!ended && record !== null && isBehindDoor(record)) {
+        // PM2 itself starts a process that exits before it was ready once more, and from here on that is the release.
+        // Asked to restart it, it would start two (7.0.4), and forget one. It may hang, and nobody is lost there.
+        return [{ do: first ? 'sigint' : 'kill', id, pid }]
+      }
+      if (first) {
+        // A worker of a third release, from before an activation that was interrupted, stays when it is told to leave.
+        const stays = record !== null && record.release !== failed && record.phase === 'open'
+        return [{ do: stays ? 'reload' : 'restart', id, pid, options }]
+      }
+      return status === 'stopping' ? endIfHung({ id, pid, record }, asked, leaving) : []
+    })
+  }
+}
+
+/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
+const QUIET = 5
+
+/**
+ * Stops the app. PM2 takes a process that is stopped before it was ready for one that crashed, and starts it anew
+ * (7.0.4). A worker that starts while the notice says `halt` starts nothing, is ready at once, and can be stopped.
+ * @param drained whether to wait for workers that take no traffic any more and finish what is inside
+ */
+export function toStop(drained: boolean, leaving: Leaving): Decide {
+  const running = ({ listed }: Seen) =>
+    listed.filter((worker) => !hasStopped(worker) && (drained || !isLeaving(worker)))
+  return (seen, asked) => {
+    const looks = [...asked.looks, seen].slice(-QUIET)
+    if (looks.length === QUIET && looks.every((look) => running(look).length === 0)) return 'done'
+    const workers = running(seen)
+    if (asked.late && workers.length > 0) {
+      return problem('restore-failed', `The app could not be stopped: ${describe(workers[0])}`)
+    }
+    return workers.flatMap((worker): readonly Act[] => {
+      const { id, pid, status } = worker.process
+      if (pid === 0) return []
+      if (asked.acts.some(({ act }) => act.pid === pid))
+        return endIfHung({ id, pid, record: worker.record }, asked, leaving)
+      if (isStarting(worker)) return [{ do: 'kill', id, pid }]
+      return status === 'online' ? [{ do: 'stop', id, pid }] : []
+    })
+  }
+}
+
+/**
+ * Ends a crash loop that an earlier failure may have left: PM2 does not reload such a worker ("process already
+ * started", 7.0.4), and it serves nobody.
+ */
+export const toStopCrashLoop: Decide = ({ listed }, { late }) => {
+  const starting = listed.filter(isStarting)
+  if (starting.length === 0 || late) return 'done'
+  return starting
+    .filter(({ process: { pid } }) => pid > 0)
+    .map(({ process: { id, pid } }): Act => ({ do: 'kill', id, pid }))
+}
+
+/**
+ * Removes the workers beyond `instances`, the youngest first, and tells those to leave that PM2 does not list. Those
+ * that it replaces hear it once more. Others it has forgotten: it starts a process twice that is restarted before it
+ * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic.
+ */
+export function toScaleDown(release: string, instances: number, leaving: Leaving): Decide {
+  return ({ listed, unlisted }, asked) => {
+    const surplus = listed
+      .slice(instances)
+      .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))
+      .map(({ process: { id, pid } }): Act => ({ do: 'remove', id, pid }))
+    const forgotten = unlisted
+      .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
+      .map(({ pid }): Act => ({ do: 'sigint', id: -1, pid }))
+    const hung = unlisted.flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving))
+    const acts = [...surplus, ...forgotten, ...hung]
+    if (acts.length > 0) return acts
+    const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])]
+    const isAlone = !records.some((record) => takesTraffic(record, release)) && !unlisted.some(isBehindDoor)
+    return asked.late || isAlone ? 'done' : []
+  }
+}
+
+function takesTraffic(record: WorkerRecord, except: string): boolean {
+  return record.release !== except && record.phase === 'open'
+}
+
+/**
+ * Waits until PM2 has no old worker aside. It has one place for each id: PM2 7 refuses a reload while that is taken, 5
+ * and 6 forget the worker.
+ */
+export const toBeReplaced: Decide = ({ replacing }, { late }) => (replacing.size === 0 || late ? 'done' : [])
+
+/** Watches workers for a time: the same processes, each healthy whenever it is asked. */
+export function toStayHealthy(release: string, pids: readonly number[], observeMs: number): Decide {
+  return (seen, { now, since }) => unhealthy(seen, release, pids) ?? (now - since >= observeMs ? 'done' : [])
+}
+
+/** Waits until so many workers of a release are healthy. */
+export function toBecomeHealthy(release: string, instances: number): Decide {
+  return (seen, { late }) => {
+    const workers = seen.listed.filter((worker) => serves(worker, release))
+    if (workers.length === 0) {
+      return late ? problem('restore-failed', `No worker serves ${release}.`) : []
+    }
+    const pids = workers.slice(0, instances).map(({ process: { pid } }) => pid)
+    const trouble = unhealthy(seen, release, pids)
+    return trouble === null ? 'done' : late ? trouble : []
+  }
+}
+
+function unhealthy(
+  { listed, answers, door }: Seen,
+  release: string,
+  pids: readonly number[],
+): Problem | null {
+  const serving = listed.filter((worker) => serves(worker, release)).map(({ process: { pid } }) => pid)
+  if (!pids.every((pid) => serving.includes(pid))) {
+    return problem('worker-died', `A worker of ${release} exited after it began to take traffic.`)
+  }
+  for (const pid of serving) {
+    const answer = answers.get(pid)
+    if (answer !== undefined && !answer.healthy) {
+      const message = `Worker ${pid} of ${release} became unhealthy: ${answer.detail}`
+      return problem('worker-unhealthy', message, answer.excerpt)
+    }
+  }
+  // The old workers still answer here beside the new ones, and may not know the new health path: any answer shows that
+  // the port is open.
+  if (door !== null && door.status > 0) return null
+  return problem('door-closed', `Nobody answers at the public address: ${door?.detail ?? 'not asked'}`)
+}
+
+/** A launcher that lives closes its door at once when it is told to leave. After this it is asked, in ms. */
+const PATIENCE = 5000
+
+function endIfHung(
+  { id, pid, record }: Of & Pick<Worker, 'record'>,
+  asked: Asked,
+  { check, drainMs }: Leaving,
+): readonly Act[] {
+  if (record === null) return []
+  const asks = asked.acts.filter(({ act }) => act.pid === pid)
+  const waited = asked.now - (asks[0]?.at ?? asked.now)
+  if (record.phase === 'draining') return waited >= drainMs ? [{ do: 'kill', id, pid }] : []
+  const isAsking = asks.some(({ act, answered }) => act.do === 'kill-if-hung' && !answered)
+  if (record.phase !== 'open' || waited < PATIENCE || isAsking) return []
+  return [{ do: 'kill-if-hung', id, pid, port: record.port, check }]
+}
+
+function wasAsked({ acts }: Asked, what: Act['do'], id?: number): boolean {
+  return acts.some(({ act }) => act.do === what && (id === undefined || act.id === id))
+}
+
+function problem(code: string, message: string, evidence: string | null = null): Problem {
+  return { code, message, evidence }
+}
+
+/** Whether a worker takes traffic for a release. */
+export function serves({ process, record }: Worker, release: string): boolean {
+  return process.status === 'online' && record?.release === release && record.phase === 'open'
+}
+
+/** The release that takes traffic, or null where none does, or more than one. */
+export function servedRelease(workers: readonly Worker[]): string | null {
+  const served = new Set(
+    workers.flatMap(({ process, record }) =>
+      process.status === 'online' && record?.phase === 'open' ? [record.release] : [],
+    ),
+  )
+  return served.size === 1 ? [...served][0]! : null
+}
+
+/** What a worker does, for people. */
+function describe(worker: Worker | undefined): string {
+  if (worker === undefined) return 'PM2 lists too few workers.'
+  const { process, record } = worker
+  if (record === null) return `process ${process.pid} (${process.status}) has not reported.`
+  const answer = record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`
+  return `process ${process.pid} is ${record.phase}${answer}`
+}
+
+/** Behind a closed door, and not told to wait. */
+export function isStarting({ process: { status }, record }: Worker): boolean {
+  const ready = status === 'online' || status === 'stopped' || status === 'errored' || status === 'stopping'
+  return !ready && (record === null || record.phase === 'booting' || record.phase === 'proving')
+}
+
+/** PM2 does not start it again. */
+function isLeaving({ process: { status }, record }: Worker): boolean {
+  return status === 'stopping' && record?.phase === 'draining'
+}
+
+function hasStopped({ process: { status }, record }: Worker): boolean {
+  return record === null && (status === 'stopped' || status === 'errored')
+}
+
+function isBehindDoor({ phase, doorPort }: WorkerRecord): boolean {
+  return phase === 'booting' || phase === 'proving' || doorPort === 0
+}

@@ -1,0 +1,174 @@
+/** Where an activation stands and what comes next, decided from its journal and what is seen. Pure. */
+import type { Failure } from '../../common/failure.ts'
+import type { ActivationStep, Before, JournalEntry, Verdict } from '../../protocol/messages.ts'
+import type { ActivationFile } from '../../worker/activation-file.ts'
+import type { Times } from './stay.ts'
+
+export type State =
+  /** Before the lock. */
+  | { readonly at: 'queued' }
+  | { readonly at: 'prepared' }
+  /** The link may have been renamed. `before` is null where the journal of version 0.1 does not say. */
+  | { readonly at: 'swapped'; readonly before: Before | null }
+  | { readonly at: 'restoring'; readonly before: Before | null; readonly cause: Cause }
+  /** Nothing is to be touched any more: the current release is another activation's. */
+  | { readonly at: 'superseded'; readonly before: Before | null; readonly cause: Cause }
+  | { readonly at: 'ended'; readonly as: 'live' | 'restored' | 'down'; readonly cause: Cause | null }
+  /** `known`: the verdict is in the journal already. */
+  | { readonly at: 'settled'; readonly verdict: Verdict; readonly known: boolean }
+  /** There is no verdict: whoever resumes it comes to one. */
+  | { readonly at: 'unsettled'; readonly cause: Cause }
+
+/** A failure, or one that an earlier process of the activation has written down. */
+export type Cause = Failure | NonNullable<JournalEntry['cause']>
+
+/** What `stateOf` makes of an activation in the journal; `lost`: its swap is not in there, and did happen. */
+export function stateOf(log: readonly JournalEntry[], activation: string, lost: boolean): State {
+  const own = log.filter((entry) => entry.activation === activation)
+  const verdict = own.find((entry) => entry.verdict !== null)?.verdict
+  if (verdict !== undefined && verdict !== null) return { at: 'settled', verdict, known: true }
+  const before = own.find((entry) => entry.before !== null)?.before ?? null
+  const restoring = own.find((entry) => isBegin(entry, 'rollback'))
+  if (!own.some(touches)) return lost ? { at: 'swapped', before } : { at: 'prepared' }
+  if (lastThatTouched(log) !== activation) return { at: 'superseded', before, cause: superseded }
+  if (restoring === undefined) return { at: 'swapped', before }
+  const failed = own.find((entry) => entry.cause !== null)?.cause
+  return { at: 'restoring', before, cause: failed ?? interrupted }
+}
+
+const superseded: Cause = {
+  code: 'overtaken',
+  message: 'Another deploy went live after this one was interrupted.',
+  remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+  evidence: null,
+}
+const interrupted: Cause = {
+  code: 'activation-died',
+  message: 'The activation was interrupted while it restored the previous release.',
+  remedy: null,
+  evidence: null,
+}
+
+/** Whether it has begun to touch what is live. */
+export function hasTouched(log: readonly JournalEntry[], activation: string): boolean {
+  return log.some((entry) => entry.activation === activation && touches(entry))
+}
+
+/** The activation that touched something last, where it has no verdict. A later one has settled what others left. */
+export function interruptedIn(log: readonly JournalEntry[]): string | null {
+  const last = lastThatTouched(log)
+  return log.some(({ activation, verdict }) => activation === last && verdict !== null) ? null : last
+}
+
+/** The activation that touched something last. */
+export function lastThatTouched(log: readonly JournalEntry[]): string | null {
+  return log.findLast(touches)?.activation ?? null
+}
+
+function touches(entry: JournalEntry): boolean {
+  return isBegin(entry, 'swap') || isBegin(entry, 'rollback')
+}
+
+function isBegin({ step, state }: JournalEntry, name: JournalEntry['step']): boolean {
+  return step === name && state === 'begin'
+}
+
+/** What is looked at after a failure. */
+export interface AfterFailure {
+  /** The release that `current` points at; null also where nobody can tell. */
+  readonly current: string | null
+  /** The release that takes traffic. */
+  readonly serving: string | null
+  /** What `current` pointed at when this process began; undefined: it did not get as far. */
+  readonly before: Before | undefined
+  /** The journal says that something live was touched. */
+  readonly touched: boolean
+  /** Another process is at work on the same activation. */
+  readonly elsewhere: boolean
+  /** The step that failed. */
+  readonly during: ActivationStep
+}
+
+/** What comes of a failure in a state. */
+export function onFailure(state: State, cause: Failure, seen: AfterFailure): State {
+  switch (state.at) {
+    case 'queued':
+      // Never settle on a guess: something live was touched, or somebody else is at it.
+      return seen.touched || seen.elsewhere ? { at: 'unsettled', cause } : kept(cause, seen)
+    case 'prepared':
+      if (seen.before === undefined || seen.current === seen.before.current) return kept(cause, seen)
+      return restoring(cause, seen)
+    case 'swapped':
+      return restoring(cause, seen)
+    case 'restoring':
+      return { at: 'ended', as: 'down', cause }
+    default:
+      return { at: 'unsettled', cause }
+  }
+}
+
+function restoring(cause: Failure, { before, during }: AfterFailure): State {
+  const message = `${cause.message.replace(/\.$/, '')} (during ${during}).`
+  return { at: 'restoring', before: before ?? null, cause: cause.reworded(message) }
+}
+
+/** Nothing live was touched: what serves is what served. */
+function kept(cause: Failure, { serving }: AfterFailure): State {
+  const failure = cause.toRecord()
+  const verdict: Verdict = {
+    status: 'kept',
+    live: serving,
+    previous: serving,
+    rollsBackTo: null,
+    failure,
+    workers: [],
+  }
+  return { at: 'settled', verdict, known: false }
+}
+
+/** What the workers are told of the activation. */
+export type Notice = Pick<ActivationFile, 'observe' | 'stay' | 'halt'>
+
+export type Moment =
+  /** New workers come up beside the old ones. */
+  | 'swap'
+  /** The workers that PM2 has told to leave may be the only ones that serve. */
+  | 'restore'
+  /** Workers that stay hold the places that a reload needs. */
+  | 'make-room'
+  /** Workers that start wait to be stopped. */
+  | 'stop'
+  /** The old workers may leave. */
+  | 'alone'
+
+/** What workers are told at a moment of the activation; null: there is none any more. */
+export function noticeFor(
+  moment: Moment,
+  {
+    times,
+    foreign,
+    together,
+  }: { readonly times: Times; readonly foreign: number; readonly together: boolean },
+): Notice | null {
+  const { stay } = times
+  switch (moment) {
+    case 'swap':
+      // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
+      return { observe: foreign === 0, stay: together ? stay : 0, halt: false }
+    case 'restore':
+      return { observe: false, stay, halt: false }
+    case 'make-room':
+      return { observe: false, stay: 0, halt: false }
+    case 'stop':
+      return { observe: false, stay, halt: true }
+    case 'alone':
+      return null
+  }
+}
+
+/** Whether the workers may be told that there is no activation any more, once its process ends. */
+export function mayDismiss(state: State): boolean {
+  // After the swap, without a verdict or with a bad one, the old workers may be all that serves: they leave when their
+  // time is up, and PM2 may have started something by then.
+  return state.at === 'settled' && state.verdict.status !== 'down'
+}

@@ -1,0 +1,96 @@
+/** Everything up to the swap, and the swap itself. */
+import { Failure } from '../../common/failure.ts'
+import { assertMayMove } from '../pm2/port.ts'
+import { withdrawn } from '../system/lock.ts'
+import { type Activation, hook, tellWorkers } from './activation.ts'
+import { untilReplaced } from './serve.ts'
+import type { State } from './state.ts'
+
+/** @throws only while nothing live has been touched, unless the rename itself fails */
+export async function prepareAndSwap(activation: Activation): Promise<State> {
+  const { before } = activation.facts
+  const { kind, replaces } = activation.job.request
+  if (replaces !== null && replaces !== before.current) {
+    const message = `${before.current ?? 'No release'} replaced ${replaces} before the ${kind} began.`
+    const remedy = `Run the ${kind} again if "${before.current}" is not the release that should be live.`
+    const cause = new Failure('overtaken', message, { remedy })
+    if (kind === 'restore') return { at: 'superseded', before, cause }
+    throw cause
+  }
+  await prepare(activation)
+  await swap(activation)
+  return { at: 'swapped', before }
+}
+
+/** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
+export async function prepare(activation: Activation): Promise<void> {
+  const { world, job, facts } = activation
+  const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts
+  const { release, runtime } = target
+  const { kind, said } = job.request
+  if (!resumed) {
+    await assertWanted(activation)
+    if (kind === 'deploy' && before.current !== null && before.current !== release) {
+      await world.assertNotOvertaken(before.current)
+    }
+  }
+  // A release that has swapped may listen there already.
+  await world.assertClaims(runtime, resumed ? null : said)
+  const serving = (processes.length > 0 || orphans !== null) && foreign === 0
+  if (serving && previous !== null && !resumed) assertMayMove(previous.runtime, runtime)
+  await hook(activation, 'pre-activate')
+  await world.journal.note('swap', await world.linkOldStatic(release, []))
+  await world.preparePoint(release)
+  if (previous !== null && previous.release !== release) await world.preparePoint(previous.release)
+  if (!resumed) {
+    // Workers that stay for an activation that died need not any more: PM2 has long done what that had asked for.
+    await world.notify(null)
+    await untilReplaced(activation)
+  }
+  if (replaced.current !== null) {
+    await world.journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`)
+  }
+  await tellWorkers(activation, 'swap')
+}
+
+export async function swap(activation: Activation): Promise<void> {
+  const { world, facts } = activation
+  const { target, before, resumed, replaced } = facts
+  const { journal } = world
+  if (!resumed) await assertWanted(activation)
+  await verifyLauncher(activation)
+  await world.writeReplaced(replaced)
+  try {
+    // Whoever resumes this activation cannot read from `current` any more what it was.
+    await journal.begin('swap', describeSwap(activation), { before })
+    // The rename of the link is the one moment that counts: before it nothing live has changed.
+    await world.point(target.release)
+  } catch (error) {
+    await journal.failed('swap', (error as Error).message).catch(() => undefined)
+    const untouched = !resumed && (await world.current().catch(() => before.current)) === before.current
+    if (untouched) await world.forgetReplaced().catch(() => undefined)
+    throw error
+  }
+  journal.bestEffort()
+  await journal.done('swap', describeSwap(activation))
+}
+
+/** @throws Failure `withdrawn` when the run was cancelled */
+async function assertWanted({ world }: Activation): Promise<void> {
+  if (await world.isWithdrawn()) throw withdrawn()
+}
+
+/** What has to come back, or has swapped already, is repaired where it can be. @throws Failure `release-damaged` */
+async function verifyLauncher({ world, job, facts }: Activation): Promise<void> {
+  const { release } = facts.target
+  if (job.request.kind !== 'restore' && !facts.resumed) return world.assertLauncher(release)
+  const repaired = await world.repairLauncher(release)
+  if (repaired !== null) await world.journal.note('swap', repaired)
+}
+
+function describeSwap({ facts: { target, replaced } }: Activation): string {
+  const detail = `current -> releases/${target.release}`
+  return replaced.current === null
+    ? detail
+    : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`
+}
