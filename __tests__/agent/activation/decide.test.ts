@@ -273,6 +273,16 @@ describe('to scale down', () => {
     expect(short(decide(seen, fresh))).toEqual(['remove 1 21', 'sigint -1 30', 'sigint -1 31'])
   })
 
+  test('nobody is told to leave where PM2 lists no worker that serves: its daemon has just died', () => {
+    const orphans = [
+      [30, [target, 'open']],
+      [31, [previous, 'open']],
+    ] as const
+    expect(decide(see([], orphans), fresh)).toEqual([])
+    expect(decide(see([[0, 20, 'launching', [target, 'proving']]], orphans), fresh)).toEqual([])
+    expect(decide(see([], orphans), { ...fresh, late: true })).toBe('done')
+  })
+
   test('is done once no other release takes traffic and nobody unlisted boots', () => {
     const told = after([30, 31].map((pid): Act => ({ do: 'sigint', id: -1, pid })))
     expect(decide(see([serving], [[30, [previous, 'open']]]), told)).toEqual([])

@@ -242,10 +242,12 @@ export const toStopCrashLoop: Decide = ({ listed }, { late }) => {
 /**
  * Removes the workers beyond `instances`, the youngest first, and tells those to leave that PM2 does not list. Those
  * that it replaces hear it once more. Others it has forgotten: it starts a process twice that is restarted before it
- * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic.
+ * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic. Where PM2
+ * lists no worker that serves, its daemon has just died, and those that it does not list are all that does.
  */
 export function toScaleDown(release: string, instances: number, leaving: Leaving): Decide {
   return ({ listed, unlisted }, asked) => {
+    if (!listed.some((worker) => serves(worker, release))) return asked.late ? 'done' : []
     const surplus = listed
       .slice(instances)
       .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))
