@@ -701,7 +701,8 @@ function giveSocket(file, socket, mayGive) {
         }
     });
     server.on('error', (error) => console.error('gapless: cannot pass the public port on:', error.message));
-    server.listen(path);
+    // In a cluster worker without `exclusive` the daemon would listen.
+    server.listen({ path, exclusive: true });
     server.unref();
     process.once('exit', () => (0,external_node_fs_namespaceObject.rmSync)(path, { force: true }));
 }

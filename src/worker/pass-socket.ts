@@ -62,7 +62,8 @@ export function giveSocket(file: string, socket: ListeningSocket, mayGive: () =>
     }
   })
   server.on('error', (error) => console.error('gapless: cannot pass the public port on:', error.message))
-  server.listen(path)
+  // In a cluster worker without `exclusive` the daemon would listen.
+  server.listen({ path, exclusive: true })
   server.unref()
   process.once('exit', () => rmSync(path, { force: true }))
 }
