@@ -194,7 +194,7 @@ describe('a package is known in one room:', () => {
   const owners: readonly [string, (path: string) => boolean][] = [
     ['ssh2', inFolder('ssh')],
     ['package-manager-detector', inFolder('next')],
-    ['@actions/core', (path) => inFolder('report')(path) || path === 'main.ts'],
+    ['@actions/core', inFolder('report')],
     ['@actions/exec', (path) => path === 'next/command.ts'],
     ['@actions/io', (path) => path === 'next/command.ts'],
   ]
@@ -250,6 +250,21 @@ describe('the flow has one way:', () => {
     })
     expect(circles).toEqual([])
   })
+})
+
+test('the log has one writer', () => {
+  const writers = (pattern: RegExp) =>
+    sources.filter(({ code }) => pattern.test(code)).map(({ path }) => path)
+  expect(
+    writers(/\bcore\.(?:info|notice|warning|error|debug|setFailed|startGroup|group|setSecret)\b/),
+  ).toEqual(['report/log.ts'])
+  // The build's tools print for themselves; bootstrap.ts holds a program for the server, as agent/ and worker/ do.
+  const printers = writers(/\bconsole\.|\bprocess\.std(?:out|err)\b/)
+  expect(printers.filter((path) => !/^(?:agent|worker)\//.test(path))).toEqual([
+    'agent-client/bootstrap.ts',
+    'next/build.ts',
+    'phases/build.ts',
+  ])
 })
 
 test('the environment is read in few places', () => {

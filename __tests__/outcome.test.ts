@@ -9,6 +9,7 @@ const verdict = (status: ActivationStatus, live: string | null): Verdict => ({
   live,
   previous: before,
   rollsBackTo: null,
+  notFound: '',
   failure: null,
   workers: [],
 })

@@ -325,18 +325,21 @@ const verdict = object({
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
+    /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+    notFound: missingAs('', string),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
+const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
-    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    state: oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
     /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
@@ -397,10 +400,11 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
-    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    effect: oneOf(...findingEffects),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -1399,71 +1403,98 @@ function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: ./build/common/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
+/** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
 
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
-const TRY_TIMEOUT = 10_000;
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
-function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
-    return new Promise((resolve) => {
-        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
-        const request = external_node_http_default().get({
-            host,
-            port,
-            path: check.path,
-            agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
-        });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-        request.on('close', () => clearTimeout(deadline));
-        request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection and says nothing more (18 to 24).
-        request.on('upgrade', (response, socket) => {
-            socket.destroy();
-            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
-        });
-        request.on('response', (response) => {
-            const chunks = [];
-            let size = 0;
-            response.on('data', (chunk) => {
-                if (size < BODY_LIMIT)
-                    chunks.push(chunk);
-                size += chunk.length;
-            });
-            response.on('error', (error) => fail(error.message));
-            response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-        });
+
+
+/** Logs grow without a limit; this much of each one's end is read, in bytes. */
+const LONGEST = 64 * 1024;
+/**
+ * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
+ * stay with a release that fails.
+ */
+async function logsSince(processes, since) {
+    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
+    const texts = await Promise.all(files.map((file) => endOf(file, since.get(file) ?? 0).catch(() => '')));
+    return texts.filter((text) => text !== '').join('\n');
+}
+/** The daemon's own log. */
+function daemonLog(pm2Home) {
+    return (0,external_node_path_namespaceObject.join)(pm2Home, 'pm2.log');
+}
+/** `2026-11-26T03:00:00: PM2 log: App [shop:0] online`: the daemon's own words, about every app (5.4 to 7). */
+const DAEMONS_OWN = /^\S+: PM2 \w+: /;
+/**
+ * What workers wrote into the daemon's log alone since `since` (bytes by file): why Node itself ended or never began,
+ * such as a flag that it does not know, a module that it cannot preload, or a heap that is full. Never throws.
+ */
+async function daemonLogSince(pm2Home, since) {
+    const file = daemonLog(pm2Home);
+    const text = await endOf(file, since.get(file) ?? 0).catch(() => '');
+    const lines = text.split('\n').filter((line) => !DAEMONS_OWN.test(line));
+    return lines.join('\n');
+}
+async function endOf(file, since) {
+    return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
+        const { size } = await handle.stat();
+        const from = Math.max(since > size ? 0 : since, size - LONGEST);
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
+        return buffer.subarray(0, bytesRead).toString('utf8');
     });
 }
-/** What a proxy in front of the app adds to a request. */
-function addressed({ origin }) {
-    if (origin === null)
-        return {};
-    const { scheme, host } = origin;
-    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+/** The end of a log, as evidence. */
+function lastLines(text, limit = 40) {
+    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
 }
-function judge(check, status, body) {
-    const excerpt = body.slice(0, EXCERPT);
-    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
-    if (!accepted)
-        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
-    if (check.body !== null && !body.includes(check.body)) {
-        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
-    }
-    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+/**
+ * The lines about missing files. A release can be healthy at its health check's path, and answer 500 on every page that
+ * reads the file.
+ */
+function notFoundIn(text) {
+    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
+    // An app may log the same line for each request.
+    return lastLines([...new Set(lines)].join('\n'));
+}
+/** Those that the workers of `release` wrote since `since`. Workers of other releases share their logs. Never throws. */
+async function notFoundSince(processes, since, release) {
+    const lines = (await logsSince(processes, since)).split('\n');
+    const others = (line) => /\/releases\/\d{14}\//.test(line) && !line.includes(`/releases/${release}/`);
+    return notFoundIn(lines.filter((line) => !others(line)).join('\n'));
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/candidates.js
+;// CONCATENATED MODULE: ./build/agent/system/environment.js
 /**
- * Candidates on record. An agent that is killed cannot end its candidate, which may be too busy to notice: whoever
- * comes next ends it, with all that it started.
+ * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
+ * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ */
+
+
+const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+function cleanEnvironment() {
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
+    return {
+        HOME: (0,external_node_os_namespaceObject.homedir)(),
+        USER: username,
+        LOGNAME: username,
+        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    };
+}
+/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+function searchPath() {
+    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
+    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/lock.js
+/**
+ * One activation per app at a time.
+ *
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
+ * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
+ * over, a process creates the next number, which only one can; it never removes or replaces a live one.
  */
 
 
@@ -1472,58 +1503,365 @@ function judge(check, status, body) {
 
 
 
-const identity = { pid: count, startTime: string };
-const candidate = object({
-    /** It leads a group. */
-    ...identity,
-    /** A process group can outlive its leader, but not a boot. */
+
+const holderGuard = object({
+    pid: count,
+    startTime: string,
     bootId: string,
-    agent: object(identity),
-    /** How long it may run, in ms: an agent that hangs ends nothing either. */
-    limitMs: count,
+    /** Who, for people: the run's URL or "an activation". */
+    owner: string,
+    /** The activation that it is held for, if for one. */
+    activation: nullable(string),
+    since: string,
 });
-const POLL = 20;
-/** A process that hangs in the kernel does nothing more, and is not waited for any longer, in ms. */
-const candidates_PATIENCE = 5000;
-/** Records that this process has started a candidate. @returns what ends the record */
-async function recordCandidate({ candidates }, pid, limitMs) {
-    const file = (0,external_node_path_namespaceObject.join)(candidates, `${pid}.json`);
-    const agent = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
-    const record = { pid, startTime: process_identity_startTimeOf(pid) ?? '', bootId: bootId(), agent, limitMs };
-    await writeFileAtomic(file, JSON.stringify(record), 0o600);
-    return () => (0,promises_namespaceObject.rm)(file, { force: true });
-}
-/** Ends every candidate whose agent has ended, or which has run for longer than it may. */
-async function endOrphanedCandidates({ candidates }) {
-    const names = (await (0,promises_namespaceObject.readdir)(candidates).catch(() => [])).filter((name) => name.endsWith('.json'));
-    for (const file of names.map((name) => (0,external_node_path_namespaceObject.join)(candidates, name))) {
-        const record = readCandidate(await readIfThere(file));
-        if (record !== null && !isOrphaned(record))
-            continue;
-        if (record !== null)
-            await endGroup(record);
-        await (0,promises_namespaceObject.rm)(file, { force: true });
+const POLL = 200;
+/**
+ * Takes the lock, waiting up to `timeoutMs` for its holder.
+ * @throws Failure `locked`, or `withdrawn` if it gave up
+ */
+async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
+    const deadline = performance.now() + timeoutMs;
+    let told = '';
+    for (;;) {
+        const taken = await tryLock(directory, owner, activation ?? null);
+        if ('release' in taken)
+            return taken;
+        if (taken.words !== told)
+            onWait?.(taken.words);
+        told = taken.words;
+        const itself = activation !== undefined && taken.activation === activation;
+        if (!itself && (await giveUp?.()))
+            throw withdrawn();
+        if (!itself && performance.now() >= deadline) {
+            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
+                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
+            });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
     }
 }
-/** Null where it is gone, or of an earlier boot. */
-function readCandidate(text) {
+/** The run was cancelled before it had begun anything that cannot be taken back. */
+function withdrawn() {
+    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
+        remedy: 'Run it again.',
+    });
+}
+/** Who holds the lock, in words, or null. */
+async function lockHolder(directory) {
+    return (await currentHolder(directory))?.words ?? null;
+}
+/** The activation that the lock is held for by another process, or null. */
+async function lockedFor(directory) {
+    const holder = await currentHolder(directory);
+    return holder === null || holder.pid === process.pid ? null : holder.activation;
+}
+const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
+/** @returns the lock, or who holds it */
+async function tryLock(directory, owner, activation) {
+    const highest = (await lockNumbers(directory)).at(-1) ?? 0;
+    const holder = highest > 0 ? await holderOf(directory, highest) : null;
+    if (holder !== null)
+        return holder;
+    const mine = highest + 1;
+    const content = JSON.stringify({
+        pid: process.pid,
+        startTime: process_identity_startTimeOf(process.pid) ?? '',
+        bootId: bootId(),
+        owner,
+        activation,
+        since: new Date().toISOString(),
+    });
+    if (!(await createNumber(directory, mine, content)))
+        return beginner;
+    // Someone who read the folder before an older lock was removed may have taken a lower number than the
+    // highest: only the highest counts.
+    const numbers = await lockNumbers(directory);
+    if (numbers.at(-1) !== mine) {
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), { force: true });
+        return beginner;
+    }
+    for (const old of numbers)
+        if (old < mine)
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
+    // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+    return { release: () => (0,promises_namespaceObject.truncate)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`)) };
+}
+/** Creates the file whole or not at all, and only if it is not there. */
+async function createNumber(directory, number, content) {
+    const aside = (0,external_node_path_namespaceObject.join)(directory, `.${process.pid}-${number}`);
+    await (0,promises_namespaceObject.writeFile)(aside, content, { mode: 0o600 });
     try {
-        const record = parse(candidate, text ?? '', 'candidate');
-        return record.bootId === bootId() ? record : null;
+        await (0,promises_namespaceObject.link)(aside, (0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+        return true;
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return false;
+        throw error;
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+    }
+}
+async function lockNumbers(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names
+        .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
+        .map(Number)
+        .sort((a, b) => a - b);
+}
+async function currentHolder(directory) {
+    const highest = (await lockNumbers(directory)).at(-1);
+    return highest === undefined ? null : holderOf(directory, highest);
+}
+/** The live holder, or null if the lock is released, void or gone. */
+async function holderOf(directory, number) {
+    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+    if (text === null)
+        return null;
+    const holder = readHolder(text);
+    if (holder === null)
+        return null;
+    const { pid, startTime, owner, since, activation } = holder;
+    if (holder.bootId !== bootId() || !isRunning(pid, startTime))
+        return null;
+    return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
+}
+/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
+function readHolder(text) {
+    try {
+        return parse(holderGuard, text, 'lock');
     }
     catch {
         return null;
     }
 }
-function isOrphaned({ agent, startTime, limitMs }) {
-    return !isRunning(agent.pid, agent.startTime) || ageOf(startTime) >= limitMs;
+
+;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
+/** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
+
+
+
+
+
+
+
+
+
+
+
+
+const HOOK_OWNER = '.hook-owner';
+/** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
+const LONGEST_HOOK = 30 * 60_000;
+/**
+ * Runs commands in the release's folder with the release's environment, until the shell has ended: what it
+ * started in the background goes on.
+ * @returns their output's last lines
+ * @throws Failure `hook-failed`
+ */
+async function runHook(hook, timeoutMs = LONGEST_HOOK) {
+    const { name, commands, directory, runtime, log, owner } = hook;
+    const script = `${log}.sh`;
+    const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
+    try {
+        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
+        await writeFileAtomic(script, `${commands}\n`, 0o600);
+        // It begins when it is told to, and whoever told it has written down which process it is.
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-c', 'read -r go && exec /bin/sh -e "$0" </dev/null', script], {
+            cwd: directory,
+            env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
+            stdio: ['pipe', output, output],
+            // A group of its own, so that one that takes too long can be ended as a whole.
+            detached: true,
+        });
+        const ending = end(child, timeoutMs);
+        await begin(child, owner);
+        const ended = await ending;
+        const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
+        if (ended === 'exit code 0')
+            return text;
+        throw new failure_Failure('hook-failed', `\`${name}\` failed: ${ended}.`, {
+            remedy: 'Read its output below. It runs in the folder of the release, with the `env` of the release.',
+            evidence: text,
+        });
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(output);
+        await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+    }
 }
-async function endGroup(leader) {
-    for (let waited = 0; waited < candidates_PATIENCE; waited += POLL) {
-        if (groupLedBy(leader).length === 0)
-            return;
-        signal(-leader.pid, 'SIGKILL');
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
+async function begin({ pid, stdin }, owner) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return;
+    try {
+        await writeOwner(owner, pid);
+        stdin?.end('go\n');
+    }
+    catch (error) {
+        stdin?.end();
+        throw error;
+    }
+}
+const hooks_POLL = 100;
+/**
+ * A hook outlives an activation that was killed, and the lock is void then: a migration must have ended before it is
+ * run again, and before another activation goes on. For the holder of the lock.
+ * @param onWait called with each activation whose hook is waited for
+ * @param giveUp asked while it waits
+ * @throws Failure `withdrawn` if it gave up
+ */
+async function untilHooksEnded({ activations }, { onWait, giveUp }, timeoutMs = LONGEST_HOOK) {
+    const names = (await (0,promises_namespaceObject.readdir)(activations).catch(() => [])).filter((name) => name.endsWith(HOOK_OWNER));
+    for (const name of names) {
+        const file = (0,external_node_path_namespaceObject.join)(activations, name);
+        if (ownerAge(file) === null)
+            continue;
+        onWait(name.slice(0, -HOOK_OWNER.length));
+        // What it may take is counted from its beginning, as if the activation that it belongs to lived.
+        for (let age = ownerAge(file); age !== null; age = ownerAge(file)) {
+            if (await giveUp())
+                throw withdrawn();
+            if (age >= timeoutMs)
+                killOwnersGroup(file);
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(hooks_POLL);
+        }
+    }
+}
+function end(child, timeoutMs) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+            resolve(`it did not end within ${formatDuration(timeoutMs)}`);
+            if (child.pid !== undefined)
+                process.kill(-child.pid, 'SIGKILL');
+        }, timeoutMs);
+        const settle = (how) => {
+            clearTimeout(timer);
+            resolve(how);
+        };
+        child.once('error', ({ message }) => settle(`could not be started: ${message}`));
+        child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/journal.js
+/** The journal: what activations did, one JSON line each, appended and flushed. */
+
+
+
+
+
+
+const none = { before: null, cause: null };
+/**
+ * @param withRoom carries out each write, and may make room where there is none
+ */
+function openJournal(file, activation, withRoom = (act) => act()) {
+    const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
+    return journalOf((line) => withRoom(() => withFile(file, flags, 0o600, async (handle) => {
+        const entry = { time: new Date().toISOString(), activation, ...line };
+        // A line of its own, even after one that a crash cut off.
+        await handle.writeFile(`\n${JSON.stringify(entry)}\n`);
+        await handle.sync();
+    })));
+}
+/** @param write settles when the line is on the disk */
+function journalOf(write) {
+    let strict = true;
+    const step = (state) => (name, detail, facts = none) => write({ step: name, state, detail, verdict: null, ...none, ...facts }).catch((error) => {
+        if (strict && state !== 'note')
+            throw error;
+        console.error(`${name} ${state}: ${detail} (not in the journal: ${error.message})`);
+    });
+    return {
+        begin: step('begin'),
+        note: step('note'),
+        done: step('done'),
+        failed: step('failed'),
+        verdict: (verdict) => write({ step: null, state: 'verdict', detail: verdict.status, verdict, ...none }),
+        bestEffort: () => void (strict = false),
+    };
+}
+/** The last `limit` entries, or all. A line that was cut off by a crash is passed over. */
+async function readJournal(file, limit = Infinity) {
+    const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
+    return text.split('\n').flatMap(parseLine).slice(-limit);
+}
+/** Above this many bytes (some 200 deploys) the journal loses its older half. */
+const LONG = 1024 * 1024;
+/**
+ * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
+ * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
+ */
+async function trimJournal(file) {
+    const bytes = await (0,promises_namespaceObject.readFile)(file).catch(() => Buffer.alloc(0));
+    if (bytes.length <= LONG)
+        return;
+    const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
+    await writeFileAtomic(file, half, 0o600);
+}
+const journal_POLL = 50;
+/**
+ * Follows one activation's entries as they are written, until `ended` says that its process is gone and
+ * everything that it wrote has been read.
+ * @param from where to begin, in bytes
+ */
+async function* followJournal(file, from, activation, ended) {
+    const openFile = () => (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
+    let handle = await openFile();
+    const chunk = Buffer.alloc(64 * 1024);
+    let rest = Buffer.alloc(0);
+    let last = false;
+    let position = from;
+    try {
+        for (;;) {
+            const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
+            position += bytesRead;
+            if (bytesRead === 0) {
+                if (await wasReplaced(file, handle, position)) {
+                    await handle.close();
+                    handle = await openFile();
+                    position = 0;
+                    rest = Buffer.alloc(0);
+                    continue;
+                }
+                if (last)
+                    return;
+                // Read once more after the end: the last line may have been written in between.
+                if (ended())
+                    last = true;
+                else
+                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
+                continue;
+            }
+            rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+            for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+                const line = rest.subarray(0, end).toString('utf8');
+                rest = rest.subarray(end + 1);
+                for (const entry of parseLine(line)) {
+                    if (entry.activation === activation)
+                        yield { entry, end: position - rest.length };
+                }
+            }
+        }
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Somebody emptied the journal by hand, or put another file in its place: what comes next is in the new one. */
+async function wasReplaced(file, handle, position) {
+    const [opened, there] = await Promise.all([handle.stat(), (0,promises_namespaceObject.stat)(file).catch(() => null)]);
+    return there !== null && (there.ino !== opened.ino || opened.size < position);
+}
+function parseLine(line) {
+    try {
+        return [parse(journalEntry, line, 'journal')];
+    }
+    catch {
+        return [];
     }
 }
 
@@ -1531,7 +1869,7 @@ async function endGroup(leader) {
 /** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
 
 /** Far more than the longest path takes, in bytes. */
-const LONGEST = 256 * 1024;
+const manifest_lines_LONGEST = 256 * 1024;
 async function* readLines(source) {
     let begun = Buffer.alloc(0);
     for await (const chunk of source) {
@@ -1543,7 +1881,7 @@ async function* readLines(source) {
             from = end + 1;
         }
         begun = bytes.subarray(from);
-        if (begun.length > LONGEST)
+        if (begun.length > manifest_lines_LONGEST)
             throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
     }
     if (begun.length > 0)
@@ -1745,811 +2083,6 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/environment.js
-/**
- * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
- * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
- */
-
-
-const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-function cleanEnvironment() {
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
-    return {
-        HOME: (0,external_node_os_namespaceObject.homedir)(),
-        USER: username,
-        LOGNAME: username,
-        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
-        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
-    };
-}
-/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
-function searchPath() {
-    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
-    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
-}
-
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
-;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
-/**
- * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon writes it as
- * it starts, and one that finds the socket taken lives on, serving nobody (5.4 to 7).
- */
-
-
-
-
-
-
-
-
-/** The daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another user */
-async function daemonPid(home) {
-    const path = (0,external_node_path_namespaceObject.join)(home, 'rpc.sock');
-    const before = new Set(endsOf(path).map(({ inode }) => inode));
-    const connection = await reach(path);
-    if (connection === null)
-        return null;
-    try {
-        const holders = holdersOf(endsOf(path).filter(({ listens }) => listens));
-        // A socket file that was replaced leaves two that listen under one name. New connections tell them apart.
-        const holder = holders.length > 1 ? await accepting(path, before) : holders[0];
-        const pid = holder ?? namedIn(home);
-        if (pid !== null)
-            assertOwn(pid, home);
-        return pid;
-    }
-    finally {
-        connection.destroy();
-    }
-}
-/** The process that the pid file names, if it may be a daemon. */
-function namedIn(home) {
-    try {
-        const pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
-        return Number.isInteger(pid) && process_identity_startTimeOf(pid) !== null && mayBeDaemon(pid) ? pid : null;
-    }
-    catch {
-        return null;
-    }
-}
-/** Whether a process was started as a daemon for this home, reachable or not. Of another user's nothing is known. */
-function isDaemonFor(pid, home) {
-    if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid)))
-        return false;
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`PM2_HOME=${home}`);
-    }
-    catch {
-        return false;
-    }
-}
-/**
- * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
- * Daemon` (5 to 7), unless it is given another title; then its program tells.
- */
-function mayBeDaemon(pid) {
-    if (/pm2|god daemon/i.test(commandOf(pid)))
-        return true;
-    try {
-        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
-    }
-    catch {
-        // Of another user's process only the name can be seen.
-        return false;
-    }
-}
-function assertOwn(pid, home) {
-    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
-    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
-    if (owner === uid)
-        return;
-    throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
-        remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
-    });
-}
-const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
-/** A connection to whoever listens, also one that was refused for other reasons than that nobody does; null: nobody. */
-function reach(path) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)(path);
-        socket.once('connect', () => resolve(socket));
-        socket.on('error', ({ code }) => resolve(NOBODY.has(code ?? '') ? null : socket));
-    });
-}
-/** The flag `SO_ACCEPTCON` in /proc/net/unix. */
-const LISTENS = 0x10000;
-/** The server's ends of a Unix socket: those that listen, and those of its connections. */
-function endsOf(path) {
-    let text;
-    try {
-        text = (0,external_node_fs_namespaceObject.readFileSync)('/proc/net/unix', 'utf8');
-    }
-    catch {
-        return [];
-    }
-    return text.split('\n').flatMap((line) => {
-        const [, flags = '', inode = '', bound = ''] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
-        return isSame(bound, path) ? [{ inode, listens: (Number.parseInt(flags, 16) & LISTENS) !== 0 }] : [];
-    });
-}
-/** The kernel has the path that the daemon was started with: the home may be reached through a link. */
-function isSame(bound, path) {
-    if (bound === path)
-        return true;
-    if (!bound.startsWith('/') || (0,external_node_path_namespaceObject.basename)(bound) !== (0,external_node_path_namespaceObject.basename)(path))
-        return false;
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(bound)) === (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(path));
-    }
-    catch {
-        return false;
-    }
-}
-/** The processes that have these sockets open, as far as this user may look. */
-function holdersOf(ends) {
-    const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
-    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
-}
-function filesOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
-            try {
-                return [(0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${name}`)];
-            }
-            catch {
-                return [];
-            }
-        });
-    }
-    catch {
-        return [];
-    }
-}
-/** How long a daemon may take to accept a connection, and how often that is looked for, in ms. */
-const ACCEPT = 1000;
-const daemon_LOOK = 20;
-/** The process that has accepted a connection since. @param before inodes of the ends that there were already */
-async function accepting(path, before) {
-    for (let waited = 0; waited < ACCEPT; waited += daemon_LOOK) {
-        const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
-        if (pid !== undefined)
-            return pid;
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_LOOK);
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
-/**
- * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
- * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
- */
-
-
-
-
-/**
- * @param base where the daemon will be started if none runs
- * @param kept what PM2 keeps of the app; null where it has none that a release could replace
- */
-async function workerStart(base, pm2Home, kept) {
-    const daemon = await daemonPid(pm2Home);
-    const start = (daemon === null ? null : inherited(daemon)) ?? {
-        node: process.execPath,
-        cwd: base,
-        env: {},
-        limits: '',
-    };
-    // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
-    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
-    return { ...start, env: { ...start.env, ...laidOver } };
-}
-/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
-const NOT_KEPT = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id']);
-function environmentKept(definition) {
-    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
-}
-/** Null where the daemon has just ended. */
-function inherited(daemon) {
-    const of = (name) => `/proc/${daemon}/${name}`;
-    try {
-        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
-        return {
-            // A Node that was updated under a running daemon is gone.
-            node: node.endsWith(' (deleted)') ? process.execPath : node,
-            // The link itself: it leads into a folder that was removed, too.
-            cwd: of('cwd'),
-            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
-            limits: [
-                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
-                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
-            ].join('\n'),
-        };
-    }
-    catch {
-        return null;
-    }
-}
-/** The channel to whoever started the daemon, which Node takes out of the environment. */
-const CHANNEL = /^NODE_CHANNEL_/;
-function environmentIn(environ) {
-    const pairs = environ.split('\0').map((pair) => {
-        const at = pair.indexOf('=');
-        return [pair.slice(0, at), pair.slice(at + 1)];
-    });
-    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
-}
-function umaskIn(status) {
-    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
-    return umask === undefined ? [] : [`umask ${umask}`];
-}
-/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
-const LIMITS = {
-    'Max open files': ['n', 1],
-    'Max address space': ['v', 1024],
-    'Max data size': ['d', 1024],
-    'Max stack size': ['s', 1024],
-    'Max file size': ['f', 512],
-    'Max core file size': ['c', 512],
-};
-/** A limit that this session may not raise stays as it is. */
-function changedLimits(own, wanted) {
-    const before = limitsIn(own);
-    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
-        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
-        const [flag, unit] = LIMITS[name];
-        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
-        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
-    });
-}
-function limitsIn(text) {
-    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
-    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
-}
-/**
- * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
- * would look for it in the folder where PM2's daemon happened to be started.
- * @param release its folder, or the link to it
- * @param entry the release's server.js, relative to the release
- */
-function nodeArguments(nodeOptions, release, entry) {
-    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
-/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
-
-
-
-
-
-
-
-
-
-
-
-
-
-const candidate_POLL = 50;
-/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
-const STOP_TIMEOUT = 3000;
-/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
-const MARGIN = 60_000;
-/**
- * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
- */
-async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
-    const directory = releaseDirectory(layout, id);
-    const { launcher } = releaseFiles(directory);
-    const { node, cwd, env, limits } = start;
-    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
-    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
-    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
-    // Without a name it goes with the processes that have it open, whichever of them is killed.
-    (0,external_node_fs_namespaceObject.rmSync)(logFile);
-    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
-    // It begins once it is on record.
-    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
-    // A group of its own: what the app starts goes with it.
-    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
-    const exit = new Promise((resolve) => {
-        child.once('error', ({ message }) => resolve(`could not start (${message})`));
-        child.once('exit', (code, signal) => resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`));
-    });
-    let ended;
-    void exit.then((how) => (ended = how));
-    let forget;
-    try {
-        forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN);
-        return await watch();
-    }
-    finally {
-        await stop(child, exit);
-        await forget?.();
-        (0,external_node_fs_namespaceObject.closeSync)(log);
-    }
-    async function watch() {
-        const { health } = runtime;
-        const begun = performance.now();
-        let last = 'it has not listened yet';
-        let attempts = 0;
-        for (;;) {
-            if (ended !== undefined)
-                throw failure('candidate-died', `${ended} before it became healthy`);
-            const worker = await readWorker(layout.workers, child.pid ?? 0);
-            if (worker?.phase === 'open') {
-                // The launcher has proved it on its private port; now through the door, as visitors will come.
-                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
-                attempts += 1;
-                last = `${health.path} answered ${answer.detail}`;
-                if (answer.healthy) {
-                    const bootMs = Math.round(performance.now() - begun);
-                    return {
-                        bootMs,
-                        status: answer.status,
-                        attempts,
-                        movedPorts: worker.movedPorts ?? [],
-                        notFound: notFoundIn(endOf(log)),
-                    };
-                }
-            }
-            else if (worker !== null && worker.detail !== '') {
-                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
-            }
-            if (performance.now() - begun > health.timeoutMs) {
-                const listened = worker !== null && worker.port > 0;
-                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
-                    ? `was not healthy within ${formatDuration(health.timeoutMs)}: ${last}`
-                    : `never listened on its PORT within ${formatDuration(health.timeoutMs)}`);
-            }
-            alive();
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
-        }
-    }
-    function failure(code, what) {
-        const text = endOf(log);
-        const address = takenAddress(text);
-        const inUse = address === undefined ? '' : ` It could not listen on "${address}", which is in use.`;
-        return new failure_Failure(code, `The new release ${what}.${inUse}`, {
-            remedy: address === undefined ? readTheLog : shareTheAddress,
-            evidence: lastLines(text),
-        });
-    }
-}
-const readTheLog = 'Read the last log lines of the app below, then check `env` and `health-check-path`.';
-const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
-    'address is in use, or run the listener as a PM2 app of its own.';
-/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
-function takenAddress(text) {
-    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
-}
-/**
- * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
- * has gone.
- * @returns what ends the record
- */
-async function begin(layout, { pid, stdin }, limitMs) {
-    // It may have ended already: then that is what there is to tell.
-    stdin?.on('error', () => undefined);
-    if (pid === undefined)
-        return undefined;
-    const forget = await recordCandidate(layout, pid, limitMs);
-    stdin?.end('go\n');
-    return forget;
-}
-/** In bytes. */
-const LONGEST_END = 64 * 1024;
-/** At a position of its own: the app goes on writing where it is. */
-function endOf(log) {
-    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
-    const end = Buffer.alloc(Math.min(size, LONGEST_END));
-    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
-    return end.toString('utf8', 0, length);
-}
-/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
-function notFoundIn(text) {
-    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
-    return lastLines(lines.join('\n'));
-}
-/** The end of a log, as evidence. */
-function lastLines(text, limit = 40) {
-    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
-}
-async function stop(child, exit) {
-    const { pid } = child;
-    if (pid === undefined)
-        return;
-    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
-    if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM');
-        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
-    }
-    signal(-pid, 'SIGKILL');
-    // One that hangs in the kernel is not waited for: it does nothing more.
-    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/lock.js
-/**
- * One activation per app at a time.
- *
- * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
- * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
- * over, a process creates the next number, which only one can; it never removes or replaces a live one.
- */
-
-
-
-
-
-
-
-
-const holderGuard = object({
-    pid: count,
-    startTime: string,
-    bootId: string,
-    /** Who, for people: the run's URL or "an activation". */
-    owner: string,
-    /** The activation that it is held for, if for one. */
-    activation: nullable(string),
-    since: string,
-});
-const lock_POLL = 200;
-/**
- * Takes the lock, waiting up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if it gave up
- */
-async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
-    const deadline = performance.now() + timeoutMs;
-    let told = '';
-    for (;;) {
-        const taken = await tryLock(directory, owner, activation ?? null);
-        if ('release' in taken)
-            return taken;
-        if (taken.words !== told)
-            onWait?.(taken.words);
-        told = taken.words;
-        const itself = activation !== undefined && taken.activation === activation;
-        if (!itself && (await giveUp?.()))
-            throw withdrawn();
-        if (!itself && performance.now() >= deadline) {
-            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
-                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
-            });
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
-    }
-}
-/** The run was cancelled before it had begun anything that cannot be taken back. */
-function withdrawn() {
-    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
-        remedy: 'Run it again.',
-    });
-}
-/** Who holds the lock, in words, or null. */
-async function lockHolder(directory) {
-    return (await currentHolder(directory))?.words ?? null;
-}
-/** The activation that the lock is held for by another process, or null. */
-async function lockedFor(directory) {
-    const holder = await currentHolder(directory);
-    return holder === null || holder.pid === process.pid ? null : holder.activation;
-}
-const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
-/** @returns the lock, or who holds it */
-async function tryLock(directory, owner, activation) {
-    const highest = (await lockNumbers(directory)).at(-1) ?? 0;
-    const holder = highest > 0 ? await holderOf(directory, highest) : null;
-    if (holder !== null)
-        return holder;
-    const mine = highest + 1;
-    const content = JSON.stringify({
-        pid: process.pid,
-        startTime: process_identity_startTimeOf(process.pid) ?? '',
-        bootId: bootId(),
-        owner,
-        activation,
-        since: new Date().toISOString(),
-    });
-    if (!(await createNumber(directory, mine, content)))
-        return beginner;
-    // Someone who read the folder before an older lock was removed may have taken a lower number than the
-    // highest: only the highest counts.
-    const numbers = await lockNumbers(directory);
-    if (numbers.at(-1) !== mine) {
-        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), { force: true });
-        return beginner;
-    }
-    for (const old of numbers)
-        if (old < mine)
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
-    // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
-    return { release: () => (0,promises_namespaceObject.truncate)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`)) };
-}
-/** Creates the file whole or not at all, and only if it is not there. */
-async function createNumber(directory, number, content) {
-    const aside = (0,external_node_path_namespaceObject.join)(directory, `.${process.pid}-${number}`);
-    await (0,promises_namespaceObject.writeFile)(aside, content, { mode: 0o600 });
-    try {
-        await (0,promises_namespaceObject.link)(aside, (0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
-        return true;
-    }
-    catch (error) {
-        if (error.code === 'EEXIST')
-            return false;
-        throw error;
-    }
-    finally {
-        await (0,promises_namespaceObject.rm)(aside, { force: true });
-    }
-}
-async function lockNumbers(directory) {
-    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
-    return names
-        .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
-        .map(Number)
-        .sort((a, b) => a - b);
-}
-async function currentHolder(directory) {
-    const highest = (await lockNumbers(directory)).at(-1);
-    return highest === undefined ? null : holderOf(directory, highest);
-}
-/** The live holder, or null if the lock is released, void or gone. */
-async function holderOf(directory, number) {
-    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
-    if (text === null)
-        return null;
-    const holder = readHolder(text);
-    if (holder === null)
-        return null;
-    const { pid, startTime, owner, since, activation } = holder;
-    if (holder.bootId !== bootId() || !isRunning(pid, startTime))
-        return null;
-    return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
-}
-/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
-function readHolder(text) {
-    try {
-        return parse(holderGuard, text, 'lock');
-    }
-    catch {
-        return null;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
-/** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
-
-
-
-
-
-
-
-
-
-
-
-
-const HOOK_OWNER = '.hook-owner';
-/** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
-const LONGEST_HOOK = 30 * 60_000;
-/**
- * Runs commands in the release's folder with the release's environment, until the shell has ended: what it
- * started in the background goes on.
- * @returns their output's last lines
- * @throws Failure `hook-failed`
- */
-async function runHook(hook, timeoutMs = LONGEST_HOOK) {
-    const { name, commands, directory, runtime, log, owner } = hook;
-    const script = `${log}.sh`;
-    const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
-    try {
-        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
-        await writeFileAtomic(script, `${commands}\n`, 0o600);
-        // It begins when it is told to, and whoever told it has written down which process it is.
-        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-c', 'read -r go && exec /bin/sh -e "$0" </dev/null', script], {
-            cwd: directory,
-            env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
-            stdio: ['pipe', output, output],
-            // A group of its own, so that one that takes too long can be ended as a whole.
-            detached: true,
-        });
-        const ending = end(child, timeoutMs);
-        await hooks_begin(child, owner);
-        const ended = await ending;
-        const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
-        if (ended === 'exit code 0')
-            return text;
-        throw new failure_Failure('hook-failed', `\`${name}\` failed: ${ended}.`, {
-            remedy: 'Read its output below. It runs in the folder of the release, with the `env` of the release.',
-            evidence: text,
-        });
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(output);
-        await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
-    }
-}
-async function hooks_begin({ pid, stdin }, owner) {
-    // It may have ended already: then that is what there is to tell.
-    stdin?.on('error', () => undefined);
-    if (pid === undefined)
-        return;
-    try {
-        await writeOwner(owner, pid);
-        stdin?.end('go\n');
-    }
-    catch (error) {
-        stdin?.end();
-        throw error;
-    }
-}
-const hooks_POLL = 100;
-/**
- * A hook outlives an activation that was killed, and the lock is void then: a migration must have ended before it is
- * run again, and before another activation goes on. For the holder of the lock.
- * @param onWait called with each activation whose hook is waited for
- * @param giveUp asked while it waits
- * @throws Failure `withdrawn` if it gave up
- */
-async function untilHooksEnded({ activations }, { onWait, giveUp }, timeoutMs = LONGEST_HOOK) {
-    const names = (await (0,promises_namespaceObject.readdir)(activations).catch(() => [])).filter((name) => name.endsWith(HOOK_OWNER));
-    for (const name of names) {
-        const file = (0,external_node_path_namespaceObject.join)(activations, name);
-        if (ownerAge(file) === null)
-            continue;
-        onWait(name.slice(0, -HOOK_OWNER.length));
-        // What it may take is counted from its beginning, as if the activation that it belongs to lived.
-        for (let age = ownerAge(file); age !== null; age = ownerAge(file)) {
-            if (await giveUp())
-                throw withdrawn();
-            if (age >= timeoutMs)
-                killOwnersGroup(file);
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(hooks_POLL);
-        }
-    }
-}
-function end(child, timeoutMs) {
-    return new Promise((resolve) => {
-        const timer = setTimeout(() => {
-            resolve(`it did not end within ${formatDuration(timeoutMs)}`);
-            if (child.pid !== undefined)
-                process.kill(-child.pid, 'SIGKILL');
-        }, timeoutMs);
-        const settle = (how) => {
-            clearTimeout(timer);
-            resolve(how);
-        };
-        child.once('error', ({ message }) => settle(`could not be started: ${message}`));
-        child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/journal.js
-/** The journal: what activations did, one JSON line each, appended and flushed. */
-
-
-
-
-
-
-const none = { before: null, cause: null };
-/**
- * @param withRoom carries out each write, and may make room where there is none
- */
-function openJournal(file, activation, withRoom = (act) => act()) {
-    const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
-    return journalOf((line) => withRoom(() => withFile(file, flags, 0o600, async (handle) => {
-        const entry = { time: new Date().toISOString(), activation, ...line };
-        // A line of its own, even after one that a crash cut off.
-        await handle.writeFile(`\n${JSON.stringify(entry)}\n`);
-        await handle.sync();
-    })));
-}
-/** @param write settles when the line is on the disk */
-function journalOf(write) {
-    let strict = true;
-    const step = (state) => (name, detail, facts = none) => write({ step: name, state, detail, verdict: null, ...none, ...facts }).catch((error) => {
-        if (strict && state !== 'note')
-            throw error;
-        console.error(`${name} ${state}: ${detail} (not in the journal: ${error.message})`);
-    });
-    return {
-        begin: step('begin'),
-        note: step('note'),
-        done: step('done'),
-        failed: step('failed'),
-        verdict: (verdict) => write({ step: null, state: 'verdict', detail: verdict.status, verdict, ...none }),
-        bestEffort: () => void (strict = false),
-    };
-}
-/** The last `limit` entries, or all. A line that was cut off by a crash is passed over. */
-async function readJournal(file, limit = Infinity) {
-    const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
-    return text.split('\n').flatMap(parseLine).slice(-limit);
-}
-/** Above this many bytes (some 200 deploys) the journal loses its older half. */
-const LONG = 1024 * 1024;
-/**
- * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
- * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
- */
-async function trimJournal(file) {
-    const bytes = await (0,promises_namespaceObject.readFile)(file).catch(() => Buffer.alloc(0));
-    if (bytes.length <= LONG)
-        return;
-    const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
-    await writeFileAtomic(file, half, 0o600);
-}
-const journal_POLL = 50;
-/**
- * Follows one activation's entries as they are written, until `ended` says that its process is gone and
- * everything that it wrote has been read.
- * @param from where to begin, in bytes
- */
-async function* followJournal(file, from, activation, ended) {
-    const openFile = () => (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
-    let handle = await openFile();
-    const chunk = Buffer.alloc(64 * 1024);
-    let rest = Buffer.alloc(0);
-    let last = false;
-    let position = from;
-    try {
-        for (;;) {
-            const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
-            position += bytesRead;
-            if (bytesRead === 0) {
-                if (await wasReplaced(file, handle, position)) {
-                    await handle.close();
-                    handle = await openFile();
-                    position = 0;
-                    rest = Buffer.alloc(0);
-                    continue;
-                }
-                if (last)
-                    return;
-                // Read once more after the end: the last line may have been written in between.
-                if (ended())
-                    last = true;
-                else
-                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
-                continue;
-            }
-            rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-            for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-                const line = rest.subarray(0, end).toString('utf8');
-                rest = rest.subarray(end + 1);
-                for (const entry of parseLine(line)) {
-                    if (entry.activation === activation)
-                        yield { entry, end: position - rest.length };
-                }
-            }
-        }
-    }
-    finally {
-        await handle.close();
-    }
-}
-/** Somebody emptied the journal by hand, or put another file in its place: what comes next is in the new one. */
-async function wasReplaced(file, handle, position) {
-    const [opened, there] = await Promise.all([handle.stat(), (0,promises_namespaceObject.stat)(file).catch(() => null)]);
-    return there !== null && (there.ino !== opened.ino || opened.size < position);
-}
-function parseLine(line) {
-    try {
-        return [parse(journalEntry, line, 'journal')];
-    }
-    catch {
-        return [];
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/state.js
 /** What `stateOf` makes of an activation in the journal; `lost`: its swap is not in there, and did happen. */
 function stateOf(log, activation, lost) {
@@ -2631,6 +2164,7 @@ function kept(cause, { serving }) {
         rollsBackTo: null,
         failure,
         workers: [],
+        notFound: '',
     };
     return { at: 'settled', verdict, known: false };
 }
@@ -2888,7 +2422,10 @@ function toScaleDown(release, instances, leaving) {
         const forgotten = unlisted
             .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
             .map(({ pid }) => ({ do: 'sigint', id: -1, pid }));
-        const hung = unlisted.flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving));
+        // Those of the release itself may stay on purpose, and be slow.
+        const hung = unlisted
+            .filter((record) => takesTraffic(record, release))
+            .flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving));
         const acts = [...surplus, ...forgotten, ...hung];
         if (acts.length > 0)
             return acts;
@@ -2994,6 +2531,263 @@ function isBehindDoor({ phase, doorPort }) {
     return phase === 'booting' || phase === 'proving' || doorPort === 0;
 }
 
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
+/**
+ * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon writes it as
+ * it starts, and one that finds the socket taken lives on, serving nobody (5.4 to 7).
+ */
+
+
+
+
+
+
+
+
+/** The daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another user */
+async function daemonPid(home) {
+    const path = (0,external_node_path_namespaceObject.join)(home, 'rpc.sock');
+    const before = new Set(endsOf(path).map(({ inode }) => inode));
+    const connection = await reach(path);
+    if (connection === null)
+        return null;
+    try {
+        const holders = holdersOf(endsOf(path).filter(({ listens }) => listens));
+        // A socket file that was replaced leaves two that listen under one name. New connections tell them apart.
+        const holder = holders.length > 1 ? await accepting(path, before) : holders[0];
+        const pid = holder ?? namedIn(home);
+        if (pid !== null)
+            assertOwn(pid, home);
+        return pid;
+    }
+    finally {
+        connection.destroy();
+    }
+}
+/** The process that the pid file names, if it may be a daemon. */
+function namedIn(home) {
+    try {
+        const pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
+        return Number.isInteger(pid) && process_identity_startTimeOf(pid) !== null && mayBeDaemon(pid) ? pid : null;
+    }
+    catch {
+        return null;
+    }
+}
+/** Whether a process was started as a daemon for this home, reachable or not. Of another user's nothing is known. */
+function isDaemonFor(pid, home) {
+    if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid)))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`PM2_HOME=${home}`);
+    }
+    catch {
+        return false;
+    }
+}
+/**
+ * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
+ * Daemon` (5 to 7), unless it is given another title; then its program tells.
+ */
+function mayBeDaemon(pid) {
+    if (/pm2|god daemon/i.test(commandOf(pid)))
+        return true;
+    try {
+        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
+    }
+    catch {
+        // Of another user's process only the name can be seen.
+        return false;
+    }
+}
+function assertOwn(pid, home) {
+    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
+    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
+    if (owner === uid)
+        return;
+    throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
+        remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
+    });
+}
+const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
+/** A connection to whoever listens, also one that was refused for other reasons than that nobody does; null: nobody. */
+function reach(path) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)(path);
+        socket.once('connect', () => resolve(socket));
+        socket.on('error', ({ code }) => resolve(NOBODY.has(code ?? '') ? null : socket));
+    });
+}
+/** The flag `SO_ACCEPTCON` in /proc/net/unix. */
+const LISTENS = 0x10000;
+/** The server's ends of a Unix socket: those that listen, and those of its connections. */
+function endsOf(path) {
+    let text;
+    try {
+        text = (0,external_node_fs_namespaceObject.readFileSync)('/proc/net/unix', 'utf8');
+    }
+    catch {
+        return [];
+    }
+    return text.split('\n').flatMap((line) => {
+        const [, flags = '', inode = '', bound = ''] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
+        return isSame(bound, path) ? [{ inode, listens: (Number.parseInt(flags, 16) & LISTENS) !== 0 }] : [];
+    });
+}
+/** The kernel has the path that the daemon was started with: the home may be reached through a link. */
+function isSame(bound, path) {
+    if (bound === path)
+        return true;
+    if (!bound.startsWith('/') || (0,external_node_path_namespaceObject.basename)(bound) !== (0,external_node_path_namespaceObject.basename)(path))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(bound)) === (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(path));
+    }
+    catch {
+        return false;
+    }
+}
+/** The processes that have these sockets open, as far as this user may look. */
+function holdersOf(ends) {
+    const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
+    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
+}
+function filesOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
+            try {
+                return [(0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${name}`)];
+            }
+            catch {
+                return [];
+            }
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** How long a daemon may take to accept a connection, and how often that is looked for, in ms. */
+const ACCEPT = 1000;
+const daemon_LOOK = 20;
+/** The process that has accepted a connection since. @param before inodes of the ends that there were already */
+async function accepting(path, before) {
+    for (let waited = 0; waited < ACCEPT; waited += daemon_LOOK) {
+        const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
+        if (pid !== undefined)
+            return pid;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_LOOK);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
+/**
+ * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
+ * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
+ */
+
+
+
+
+/**
+ * @param base where the daemon will be started if none runs
+ * @param kept what PM2 keeps of the app; null where it has none that a release could replace
+ */
+async function workerStart(base, pm2Home, kept) {
+    const daemon = await daemonPid(pm2Home);
+    const start = (daemon === null ? null : inherited(daemon)) ?? {
+        node: process.execPath,
+        cwd: base,
+        env: {},
+        limits: '',
+    };
+    // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
+    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
+    return { ...start, env: { ...start.env, ...laidOver } };
+}
+/**
+ * Node has started when PM2 sets the first, the second is an option of the release that PM2 runs now, and what tells a
+ * worker that it is one is not the candidate's.
+ */
+const NOT_KEPT = new Set([
+    'NODE_OPTIONS',
+    'UV_THREADPOOL_SIZE',
+    'NODE_APP_INSTANCE',
+    'pm_id',
+]);
+function environmentKept(definition) {
+    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
+}
+/** Null where the daemon has just ended. */
+function inherited(daemon) {
+    const of = (name) => `/proc/${daemon}/${name}`;
+    try {
+        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
+        return {
+            // A Node that was updated under a running daemon is gone.
+            node: node.endsWith(' (deleted)') ? process.execPath : node,
+            // The link itself: it leads into a folder that was removed, too.
+            cwd: of('cwd'),
+            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
+            limits: [
+                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
+                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
+            ].join('\n'),
+        };
+    }
+    catch {
+        return null;
+    }
+}
+/** The channel to whoever started the daemon, which Node takes out of the environment. */
+const CHANNEL = /^NODE_CHANNEL_/;
+function environmentIn(environ) {
+    const pairs = environ.split('\0').map((pair) => {
+        const at = pair.indexOf('=');
+        return [pair.slice(0, at), pair.slice(at + 1)];
+    });
+    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
+}
+function umaskIn(status) {
+    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
+    return umask === undefined ? [] : [`umask ${umask}`];
+}
+/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
+const LIMITS = {
+    'Max open files': ['n', 1],
+    'Max address space': ['v', 1024],
+    'Max data size': ['d', 1024],
+    'Max stack size': ['s', 1024],
+    'Max file size': ['f', 512],
+    'Max core file size': ['c', 512],
+};
+/** A limit that this session may not raise stays as it is. */
+function changedLimits(own, wanted) {
+    const before = limitsIn(own);
+    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
+        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
+        const [flag, unit] = LIMITS[name];
+        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
+        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
+    });
+}
+function limitsIn(text) {
+    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
+    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
+}
+/**
+ * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
+ * would look for it in the folder where PM2's daemon happened to be started.
+ * @param release its folder, or the link to it
+ * @param entry the release's server.js, relative to the release
+ */
+function nodeArguments(nodeOptions, release, entry) {
+    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/workers.js
 /**
  * The app's workers: what PM2 keeps of them, and what each truly runs.
@@ -3018,6 +2812,7 @@ function pm2App(base, name, { runtime, entry }, { listen, kill }) {
             kill_timeout: kill,
             max_memory_restart: runtime.maxMemoryBytes,
             node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
+            UV_THREADPOOL_SIZE: runtime.env['UV_THREADPOOL_SIZE'] || null,
         },
     };
 }
@@ -3091,6 +2886,7 @@ async function conclude(activation, status, cause) {
         rollsBackTo,
         failure: toRecord(cause),
         workers: toStates(workers),
+        notFound: status === 'live' ? await world.notFound(release) : '',
     });
 }
 /** The current release is another activation's: nothing is touched. */
@@ -3106,6 +2902,7 @@ async function leaveAsIs(world, cause) {
         rollsBackTo: null,
         failure: toRecord(cause),
         workers: toStates(workers),
+        notFound: '',
     });
 }
 function conclude_listed(world) {
@@ -3528,13 +3325,13 @@ const HOOK = 60_000;
 /** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
 const ANSWERS = 20_000;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
-const stay_MARGIN = 20_000;
+const MARGIN = 20_000;
 /** @param releases on either side: workers of each may be the ones that stay, drain or boot */
 function timesOf(releases) {
     const longest = (of) => Math.max(...releases.map(of));
     const observe = longest(({ observeMs }) => observeMs);
-    const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + stay_MARGIN / 2;
-    const drain = drained + stay_MARGIN / 2;
+    const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN / 2;
+    const drain = drained + MARGIN / 2;
     const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
     const heal = drain + longest(({ health }) => health.timeoutMs);
     const stay = boot + observe + ANSWERS + HOOK + heal;
@@ -4211,11 +4008,19 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
         longest = Math.max(longest, ...options.map(timeouts));
         return longest + client_PATIENCE;
     };
+    const environments = new Map();
+    const conf = (id, options) => ({
+        id,
+        env: { current_conf: toConf(options, environments.get(id)) },
+    });
     const all = async () => {
         const processes = await remote('getMonitorData', {});
         if (!Array.isArray(processes))
             throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
-        return processes.flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []));
+        const found = processes.flatMap((raw) => raw?.pm2_env ? [toProcess(raw)] : []);
+        for (const { id, definition } of found)
+            environments.set(id, definition['env']);
+        return found;
     };
     return {
         all,
@@ -4229,7 +4034,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
             return found;
         },
         async start({ name, script, cwd, options }) {
-            const { max_memory_restart, node_args, ...rest } = options;
+            const { max_memory_restart, node_args, UV_THREADPOOL_SIZE, ...rest } = options;
             await ask('start', slow(options), (done) => client.start({
                 name,
                 // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
@@ -4242,11 +4047,12 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 instances: 1,
                 // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
                 vizion: false,
-                env: {},
+                // When PM2 starts an app, it takes variables from nowhere else (5.4 to 7).
+                env: UV_THREADPOOL_SIZE === null ? {} : { UV_THREADPOOL_SIZE },
             }, done));
         },
         duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
-        reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        reload: async (id, options) => void (await remote('reloadProcessId', conf(id, options), slow(options))),
         // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
         isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => {
             const { message } = error;
@@ -4255,7 +4061,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 throw error;
             return !/id unknown/.test(message);
         }),
-        restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        restart: async (id, options) => void (await remote('restartProcessId', conf(id, options), slow(options))),
         stop: async (id) => void (await remote('stopProcessId', id, slow())),
         remove: async (id) => void (await remote('deleteProcessId', id, slow())),
         revive: async ({ definition }) => {
@@ -4277,13 +4083,23 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     };
 }
 /** Whether PM2 started the process with these options for the process itself. */
-function runsUnder({ definition }, { node_args, max_memory_restart }) {
-    const { node_args: kept = [], max_memory_restart: limit = null } = definition;
-    return JSON.stringify(kept) === JSON.stringify(node_args) && limit === max_memory_restart;
+function runsUnder({ definition }, { node_args, max_memory_restart, UV_THREADPOOL_SIZE }) {
+    const { node_args: kept = [], max_memory_restart: limit = null, UV_THREADPOOL_SIZE: threads = null, } = definition;
+    const isSame = limit === max_memory_restart && threads === UV_THREADPOOL_SIZE;
+    return isSame && JSON.stringify(kept) === JSON.stringify(node_args);
 }
-/** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
-function toConf(options) {
-    return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
+/**
+ * PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7).
+ * @param env the variables that the app was started with, as far as they are known: PM2 lays them over its options
+ */
+function toConf(options, env = {}) {
+    const { UV_THREADPOOL_SIZE: outdated, ...others } = env;
+    return {
+        ...options,
+        max_memory_restart: options.max_memory_restart ?? 'null',
+        UV_THREADPOOL_SIZE: options.UV_THREADPOOL_SIZE ?? 'null',
+        ...(outdated === undefined ? {} : { env: others }),
+    };
 }
 const client_LOOK = 500;
 /** A daemon takes a second or two to start, in ms. */
@@ -5066,6 +4882,73 @@ function releasesOn(layout, run, room) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/candidates.js
+/**
+ * Candidates on record. An agent that is killed cannot end its candidate, which may be too busy to notice: whoever
+ * comes next ends it, with all that it started.
+ */
+
+
+
+
+
+
+
+const identity = { pid: count, startTime: string };
+const candidate = object({
+    /** It leads a group. */
+    ...identity,
+    /** A process group can outlive its leader, but not a boot. */
+    bootId: string,
+    agent: object(identity),
+    /** How long it may run, in ms: an agent that hangs ends nothing either. */
+    limitMs: count,
+});
+const candidates_POLL = 20;
+/** A process that hangs in the kernel does nothing more, and is not waited for any longer, in ms. */
+const candidates_PATIENCE = 5000;
+/** Records that this process has started a candidate. @returns what ends the record */
+async function recordCandidate({ candidates }, pid, limitMs) {
+    const file = (0,external_node_path_namespaceObject.join)(candidates, `${pid}.json`);
+    const agent = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+    const record = { pid, startTime: process_identity_startTimeOf(pid) ?? '', bootId: bootId(), agent, limitMs };
+    await writeFileAtomic(file, JSON.stringify(record), 0o600);
+    return () => (0,promises_namespaceObject.rm)(file, { force: true });
+}
+/** Ends every candidate whose agent has ended, or which has run for longer than it may. */
+async function endOrphanedCandidates({ candidates }) {
+    const names = (await (0,promises_namespaceObject.readdir)(candidates).catch(() => [])).filter((name) => name.endsWith('.json'));
+    for (const file of names.map((name) => (0,external_node_path_namespaceObject.join)(candidates, name))) {
+        const record = readCandidate(await readIfThere(file));
+        if (record !== null && !isOrphaned(record))
+            continue;
+        if (record !== null)
+            await endGroup(record);
+        await (0,promises_namespaceObject.rm)(file, { force: true });
+    }
+}
+/** Null where it is gone, or of an earlier boot. */
+function readCandidate(text) {
+    try {
+        const record = parse(candidate, text ?? '', 'candidate');
+        return record.bootId === bootId() ? record : null;
+    }
+    catch {
+        return null;
+    }
+}
+function isOrphaned({ agent, startTime, limitMs }) {
+    return !isRunning(agent.pid, agent.startTime) || ageOf(startTime) >= limitMs;
+}
+async function endGroup(leader) {
+    for (let waited = 0; waited < candidates_PATIENCE; waited += candidates_POLL) {
+        if (groupLedBy(leader).length === 0)
+            return;
+        signal(-leader.pid, 'SIGKILL');
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidates_POLL);
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/port-lock.js
 /**
  * One activation per port at a time. To look whether a port is free and to open it are two steps, minutes apart, and the
@@ -5140,6 +5023,67 @@ function turnOn(layout, { pm2Home, request }, journal) {
             await lock.release().catch(console.error);
         },
     };
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/common/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/app-name.js
@@ -5266,47 +5210,6 @@ async function assertClaims(claim, running) {
         await check();
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
-/** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
-
-
-
-/** Logs grow without a limit; this much of each one's end is read, in bytes. */
-const evidence_LONGEST = 64 * 1024;
-/**
- * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
- * stay with a release that fails.
- */
-async function logsSince(processes, since) {
-    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
-    const texts = await Promise.all(files.map((file) => evidence_endOf(file, since.get(file) ?? 0).catch(() => '')));
-    return texts.filter((text) => text !== '').join('\n');
-}
-/** The daemon's own log. */
-function daemonLog(pm2Home) {
-    return (0,external_node_path_namespaceObject.join)(pm2Home, 'pm2.log');
-}
-/** `2026-11-26T03:00:00: PM2 log: App [shop:0] online`: the daemon's own words, about every app (5.4 to 7). */
-const DAEMONS_OWN = /^\S+: PM2 \w+: /;
-/**
- * What workers wrote into the daemon's log alone since `since` (bytes by file): why Node itself ended or never began,
- * such as a flag that it does not know, a module that it cannot preload, or a heap that is full. Never throws.
- */
-async function daemonLogSince(pm2Home, since) {
-    const file = daemonLog(pm2Home);
-    const text = await evidence_endOf(file, since.get(file) ?? 0).catch(() => '');
-    const lines = text.split('\n').filter((line) => !DAEMONS_OWN.test(line));
-    return lines.join('\n');
-}
-async function evidence_endOf(file, since) {
-    return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
-        const { size } = await handle.stat();
-        const from = Math.max(since > size ? 0 : since, size - evidence_LONGEST);
-        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
-        return buffer.subarray(0, bytesRead).toString('utf8');
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/instances.js
 
 
@@ -5320,7 +5223,6 @@ function instancesOf({ instances }, daemon, at = kernel) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/server/workers.js
 /** PM2, the app's workers, and what they claim on the server. */
-
 
 
 
@@ -5378,6 +5280,7 @@ function workersOn(layout, job, room) {
             const parts = [lastLines(await daemonLogSince(pm2Home, logs)), lastLines(written)];
             return parts.filter((part) => part !== '').join('\n');
         },
+        notFound: (release) => list().then((processes) => notFoundSince(processes, connected().logs, release), () => ''),
         async findReplaced() {
             const now = await running();
             const program = programOf(layout);
@@ -6204,6 +6107,152 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
         changed.push(entry.path);
     }
     return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const candidate_POLL = 50;
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000;
+/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
+const candidate_MARGIN = 60_000;
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
+    const directory = releaseDirectory(layout, id);
+    const { launcher } = releaseFiles(directory);
+    const { node, cwd, env, limits } = start;
+    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
+    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
+    // Without a name it goes with the processes that have it open, whichever of them is killed.
+    (0,external_node_fs_namespaceObject.rmSync)(logFile);
+    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
+    // It begins once it is on record.
+    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
+    // A group of its own: what the app starts goes with it.
+    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
+    const exit = new Promise((resolve) => {
+        child.once('error', ({ message }) => resolve(`could not start (${message})`));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`));
+    });
+    let ended;
+    void exit.then((how) => (ended = how));
+    let forget;
+    try {
+        forget = await candidate_begin(layout, child, runtime.health.timeoutMs + candidate_MARGIN);
+        return await watch();
+    }
+    finally {
+        await stop(child, exit);
+        await forget?.();
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+    }
+    async function watch() {
+        const { health } = runtime;
+        const begun = performance.now();
+        let last = 'it has not listened yet';
+        let attempts = 0;
+        for (;;) {
+            if (ended !== undefined)
+                throw failure('candidate-died', `${ended} before it became healthy`);
+            const worker = await readWorker(layout.workers, child.pid ?? 0);
+            if (worker?.phase === 'open') {
+                // The launcher has proved it on its private port; now through the door, as visitors will come.
+                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
+                attempts += 1;
+                last = `${health.path} answered ${answer.detail}`;
+                if (answer.healthy) {
+                    const bootMs = Math.round(performance.now() - begun);
+                    return {
+                        bootMs,
+                        status: answer.status,
+                        attempts,
+                        movedPorts: worker.movedPorts ?? [],
+                        notFound: notFoundIn(candidate_endOf(log)),
+                    };
+                }
+            }
+            else if (worker !== null && worker.detail !== '') {
+                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
+            }
+            if (performance.now() - begun > health.timeoutMs) {
+                const listened = worker !== null && worker.port > 0;
+                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
+                    ? `was not healthy within ${formatDuration(health.timeoutMs)}: ${last}`
+                    : `never listened on its PORT within ${formatDuration(health.timeoutMs)}`);
+            }
+            alive();
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
+        }
+    }
+    function failure(code, what) {
+        const text = candidate_endOf(log);
+        const address = takenAddress(text);
+        const inUse = address === undefined ? '' : ` It could not listen on "${address}", which is in use.`;
+        return new failure_Failure(code, `The new release ${what}.${inUse}`, {
+            remedy: address === undefined ? readTheLog : shareTheAddress,
+            evidence: lastLines(text),
+        });
+    }
+}
+const readTheLog = 'Read the last log lines of the app below, then check `env` and `health-check-path`.';
+const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
+    'address is in use, or run the listener as a PM2 app of its own.';
+/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
+function takenAddress(text) {
+    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
+}
+/**
+ * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
+ * has gone.
+ * @returns what ends the record
+ */
+async function candidate_begin(layout, { pid, stdin }, limitMs) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return undefined;
+    const forget = await recordCandidate(layout, pid, limitMs);
+    stdin?.end('go\n');
+    return forget;
+}
+/** In bytes. */
+const LONGEST_END = 64 * 1024;
+/** At a position of its own: the app goes on writing where it is. */
+function candidate_endOf(log) {
+    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
+    const end = Buffer.alloc(Math.min(size, LONGEST_END));
+    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
+    return end.toString('utf8', 0, length);
+}
+async function stop(child, exit) {
+    const { pid } = child;
+    if (pid === undefined)
+        return;
+    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+    if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+    }
+    signal(-pid, 'SIGKILL');
+    // One that hangs in the kernel is not waited for: it does nothing more.
+    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/reported.js
@@ -7878,14 +7927,24 @@ async function ending(check) {
 function waiting(holder) {
     if (holder === null)
         return null;
-    const message = `the lock is held by ${holder}`;
-    return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
+    const message = `The lock is held by ${holder}.`;
+    return {
+        effect: 'waits',
+        code: 'locked',
+        message,
+        remedy: 'A run waits for the lock for at most `lock-timeout`.',
+    };
 }
 function rehearse_interrupted(activation) {
     if (activation === null)
         return null;
-    const message = 'an earlier run was interrupted after the swap';
-    return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+    const message = 'An earlier run was interrupted after the swap.';
+    return {
+        effect: 'recovers',
+        code: null,
+        message,
+        remedy: 'A run first finishes that run, or restores the previous release.',
+    };
 }
 function replacing(target) {
     if (target === null)
@@ -7894,7 +7953,7 @@ function replacing(target) {
         effect: 'replaces',
         code: null,
         message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
     };
 }
 function gap(foreign) {
@@ -7904,8 +7963,8 @@ function gap(foreign) {
     return {
         effect: 'gap',
         code: null,
-        message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
-        remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
+        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
     };
 }
 

@@ -38,6 +38,7 @@ var __webpack_exports__ = {};
 
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
+var external_node_module_default = /*#__PURE__*/__nccwpck_require__.n(external_node_module_namespaceObject);
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
 ;// CONCATENATED MODULE: external "node:url"
@@ -127,7 +128,9 @@ const SYSTEM = 'HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR XDG_RUNTIME
 const TRUST = 'SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS';
 /** The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself. */
 const PM2 = 'NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID NODE_APP_INSTANCE PM2_HOME pm_id';
-const KEPT = new Set(`${SYSTEM} ${TRUST} ${PM2}`.split(' '));
+/** The threads are there before the launcher is (PM2 5 to 7 open the log files first), so it says how many there are. */
+const THREADS = 'UV_THREADPOOL_SIZE';
+const KEPT = new Set(`${SYSTEM} ${TRUST} ${PM2} ${THREADS}`.split(' '));
 /** Turns `env` (in place: it is the process's own) into the app's environment. */
 function applyEnvironment(env, runtime) {
     for (const name of Object.keys(env)) {
@@ -262,6 +265,100 @@ function closeAfter(response) {
         return setHeader.call(this, name, name.toLowerCase() === 'connection' ? 'close' : value);
     };
     response.setHeader('Connection', 'close');
+}
+
+;// CONCATENATED MODULE: external "node:tls"
+const external_node_tls_namespaceObject = require("node:tls");
+var external_node_tls_default = /*#__PURE__*/__nccwpck_require__.n(external_node_tls_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/late-variables.js
+/**
+ * Gives effect to variables of `env` that Node reads only when it starts (18 to 24). PM2 starts a cluster worker with
+ * its daemon's environment, so the launcher sets a release's own variables in a Node that runs already.
+ */
+
+
+
+
+
+const CERTIFICATES = 'gapless:extra-certificates';
+/**
+ * @param env of the release
+ * @param folder the app's: relative paths start there
+ * @param flags that Node was started with
+ */
+function applyLateVariables(env, folder, flags) {
+    const { NODE_PATH, NODE_COMPILE_CACHE, NODE_EXTRA_CA_CERTS } = env;
+    const { _initPaths, enableCompileCache } = (external_node_module_default());
+    if (NODE_PATH)
+        _initPaths?.();
+    if (NODE_COMPILE_CACHE)
+        enableCompileCache?.((0,external_node_path_namespaceObject.resolve)(folder, NODE_COMPILE_CACHE));
+    if (!NODE_EXTRA_CA_CERTS)
+        return;
+    const certificates = certificatesIn((0,external_node_path_namespaceObject.resolve)(folder, NODE_EXTRA_CA_CERTS));
+    const trusted = { certificates: [...certificates], openSsl: flags.includes('--use-openssl-ca') };
+    trust(trusted);
+    external_node_worker_threads_default().setEnvironmentData(CERTIFICATES, trusted);
+}
+/** Does the same in a worker thread of such a process. */
+function applyToThread() {
+    const trusted = external_node_worker_threads_default().getEnvironmentData(CERTIFICATES);
+    if (trusted !== undefined)
+        trust(trusted);
+}
+/** A file that cannot be used does not stop Node from starting either: it warns in these words. */
+function certificatesIn(file) {
+    try {
+        const text = (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
+        const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+        if (found.length === 0)
+            throw new Error('no certificate found');
+        for (const certificate of found)
+            external_node_tls_default().createSecureContext({ ca: certificate });
+        return found;
+    }
+    catch (error) {
+        process.emitWarning(`Ignoring extra certs from \`${file}\`, load failed: ${error.message}`);
+        return [];
+    }
+}
+function trust({ certificates, openSsl }) {
+    if (certificates.length === 0)
+        return;
+    const { getCACertificates, setDefaultCACertificates } = (external_node_tls_default());
+    // With the flag, Node does not list OpenSSL's own certificates, and would lose them (22 and 24).
+    if (getCACertificates && setDefaultCACertificates && !openSsl) {
+        setDefaultCACertificates([...getCACertificates('default'), ...certificates]);
+    }
+    else {
+        addToContexts(certificates);
+    }
+}
+/** Options of a connection that make its context differ from that of any other one. */
+const OWN_CONTEXT = 'cert key pfx passphrase ciphers ecdhCurve sigalgs minVersion maxVersion secureProtocol secureOptions sessionIdContext ' +
+    'sessionTimeout crl dhparam honorCipherOrder ticketKeys clientCertEngine privateKeyEngine privateKeyIdentifier';
+const OWN = OWN_CONTEXT.split(' ');
+/** For Node below 22.19, or with `--use-openssl-ca`. Everything that connects over TLS makes its context here: `https`, `fetch`, `http2`. */
+function addToContexts(certificates) {
+    const create = (external_node_tls_default()).createSecureContext;
+    let shared;
+    const extended = (options) => {
+        const given = (options ?? {});
+        if (given['ca'])
+            return create(options);
+        const isCommon = OWN.every((name) => given[name] === undefined);
+        if (isCommon && shared)
+            return shared;
+        const context = create(options);
+        for (const certificate of certificates)
+            context.context.addCACert(certificate);
+        // One takes 10 ms in Node 18 and 20, as long as a whole connection.
+        if (isCommon)
+            shared = context;
+        return context;
+    };
+    (external_node_tls_default()).createSecureContext = extended;
+    (0,external_node_module_namespaceObject.syncBuiltinESMExports)();
 }
 
 ;// CONCATENATED MODULE: ./build/worker/addresses.js
@@ -1686,18 +1783,21 @@ const verdict = object({
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
+    /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+    notFound: missingAs('', string),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
+const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
-    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    state: oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
     /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
@@ -1758,10 +1858,11 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
-    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    effect: oneOf(...findingEffects),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -2090,6 +2191,7 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -2098,12 +2200,16 @@ const CLEANUP_TIMEOUT = 5000;
  */
 const INSIST = 5000;
 async function launch(launcherFile, candidate) {
-    if (!external_node_worker_threads_namespaceObject.isMainThread)
+    if (!external_node_worker_threads_namespaceObject.isMainThread) {
+        applyToThread();
         return leadThread(launcherFile);
+    }
     const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
     const { runtime } = release;
     const address = { host: runtime.host, port: runtime.port };
+    const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
     applyEnvironment(process.env, runtime);
+    applyLateVariables(runtime.env, (0,external_node_path_namespaceObject.dirname)(release.entry), flags);
     // A candidate ends with the agent that started it.
     if (candidate) {
         becomeLikeWorker(release.directory);

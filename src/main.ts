@@ -2,7 +2,6 @@
  * The action: inputs → plan → command → report.
  * `dist/main.cjs` calls `main`. `dist/post.cjs` calls `post`, which runs even after a cancelled job.
  */
-import * as core from '@actions/core'
 import { maskingOf, readInputs } from './inputs/index.ts'
 import { stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
@@ -14,51 +13,48 @@ import { createPlan, ownWords, packageName, type Plan } from './plan.ts'
 import { programs } from './agent-client/programs.ts'
 import { Failure } from './common/failure.ts'
 import { reportOf } from './report/summary.ts'
-import { redactLog, redactReport } from './report/redact.ts'
-import type { Redact } from './report/redactor.ts'
+import { createJobLog } from './report/log.ts'
 import {
   isFinished,
-  jobLog,
   markFinished,
-  maskSecrets,
   rememberActivation,
   rememberedActivation,
   rememberedRelease,
-  writeReport,
-} from './report/write.ts'
+} from './report/state.ts'
+import { writeReport } from './report/write.ts'
 
 export async function main(): Promise<void> {
   // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
   process.exitCode = 1
   stayLean()
   const begun = performance.now()
-  let pipeline = createPipeline(jobLog)
-  let redact: Redact = (text) => text
+  const log = createJobLog()
+  const pipeline = createPipeline(log)
   let plan: Plan | undefined
   let outcome: Outcome
   try {
     const inputs = readInputs(process.env)
-    const { secrets, unmasked } = maskingOf(inputs, ownWords(inputs))
-    const masks = maskSecrets(secrets)
-    redact = masks.redact
-    pipeline = createPipeline(redactLog(jobLog, redact, masks.add))
-    if (unmasked.length > 0) pipeline.log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`)
-    for (const warning of inputs.warnings) core.warning(warning)
+    const words = ownWords(inputs)
+    const { secrets, unmasked } = maskingOf(inputs, words)
+    log.maskAll(secrets, words)
+    if (unmasked.length > 0) log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`)
+    for (const warning of inputs.warnings) log.warning(warning)
     const { workspace } = inputs.run
     const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
-    rememberActivation(plan.activation)
+    rememberActivation(plan.activation, log)
     outcome = await storyOf(plan, project)(plan, programs(), pipeline)
   } catch (error) {
     outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
   }
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  const written = writeReport(redactReport(report, redact))
-  markFinished()
+  const written = writeReport(report, log)
+  markFinished(log)
   process.exit(outcome.succeeded && written ? 0 : 1)
 }
 
-const NOT_MASKED = 'Values of `env` that are not masked (short, common, public or part of this log):'
+const NOT_MASKED =
+  'Values of `env` that are not masked, because they are short, common, public or part of the log itself:'
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
   if (project !== undefined) return deploy(project)
@@ -67,20 +63,22 @@ function storyOf({ inputs: { command } }: Plan, project: Project | undefined): S
 
 /**
  * Reports a run that was interrupted (a cancelled job, a killed runner process). It waits until the server has finished
- * what was begun, and tells how that ended.
+ * the activation, and reports how that ended.
  */
 export async function post(): Promise<void> {
   const activation = rememberedActivation()
-  // Without one, main ended before it had a plan, and said why.
+  // Without an activation, main ended before it had a plan, and reported why.
   if (isFinished() || activation === undefined) return
   process.exitCode = 1
   const begun = performance.now()
   const inputs = readInputs(process.env)
-  const { redact, add } = maskSecrets(maskingOf(inputs, ownWords(inputs)).secrets)
-  const pipeline = createPipeline(redactLog(jobLog, redact, add))
+  const log = createJobLog()
+  const words = ownWords(inputs)
+  log.maskAll(maskingOf(inputs, words).secrets, words)
+  const pipeline = createPipeline(log)
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline)
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  const written = writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
+  const written = writeReport({ ...report, title: `${report.title} was interrupted` }, log)
   process.exit(outcome.succeeded && written ? 0 : 1)
 }

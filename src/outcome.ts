@@ -1,4 +1,4 @@
-/** How a run ended: what the outputs, the summary and the exit code are made of. */
+/** How a run ended: the outputs, the summary and the exit code are made from it. */
 import type {
   ActivationStatus,
   Finding,
@@ -12,26 +12,26 @@ import type { Failure } from './common/failure.ts'
 
 export interface Outcome {
   readonly status: ActivationStatus
-  /** Whether the run did what it was asked to: only then is the step green. */
+  /** Whether the run did what it was asked to do. The step succeeds only then. */
   readonly succeeded: boolean
-  /** The release that this run was about. */
+  /** The release to deploy or to roll back to. */
   readonly release: string | null
   readonly previousRelease: string | null
-  /** Where a rollback without `release` goes from here, where that is the same on all hosts. */
+  /** The release that a rollback without `release` goes to. Null if the hosts differ. */
   readonly rollsBackTo: string | null
-  /** What truly serves at the end, where all hosts serve the same. */
+  /** The release that serves at the end. Null if the hosts differ. */
   readonly liveRelease: string | null
   readonly uploadedBytes: number
-  /** Null where nothing was to be sent. */
+  /** Null for a run without an upload. */
   readonly sent: Sent | null
   readonly failure: Failure | null
-  /** Where the releases came from that were on the server when the run began. */
+  /** Commit and actor of the releases that were on the server when the run began. */
   readonly infos: readonly ReleaseInfo[]
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
 }
 
-/** What of a release's content the servers lacked, before it was compressed; of all hosts together. */
+/** The content that the servers lacked, before compression, added up over all hosts. */
 export interface Sent {
   readonly files: number
   readonly bytes: number
@@ -39,13 +39,14 @@ export interface Sent {
   readonly ofBytes: number
 }
 
-/** The truth about one host. */
+/** How a run ended on one host. */
 export interface HostOutcome {
-  /** Null where it is the only one. */
+  /** Null for the only host of a run. */
   readonly name: string | null
   readonly status: ActivationStatus
+  /** The release that serves. Null if it is unknown. */
   readonly live: string | null
-  /** Why it is not live; after a failure elsewhere that failure. Filled after an activation. */
+  /** Why the release is not live here, or the failure of another host. Filled after an activation. */
   readonly failure: Failure | null
   readonly workers: readonly WorkerState[]
   /** Filled by `status`. */
@@ -53,20 +54,20 @@ export interface HostOutcome {
   /** Filled by `status`. */
   readonly server: ServerState | null
   /** Filled by a dry run. */
-  readonly rehearsal: Rehearsal | null
+  readonly dryRun: DryRun | null
 }
 
-/** What a run would have done on a host, and what it would have met there. */
-export interface Rehearsal {
-  /** Null for a rollback: it sends nothing. */
+/** What a dry run found out about a host. */
+export interface DryRun {
+  /** Null for a rollback, which sends nothing. */
   readonly sending: { readonly files: readonly SentFile[]; readonly of: FileCount } | null
   /** Releases that the cleanup would remove. */
   readonly pruned: readonly string[]
   readonly findings: readonly Finding[]
 }
 
-/** Whether the run would end early as things are. */
-export function wouldFail({ findings }: Rehearsal): boolean {
+/** Whether a run without `dry-run` would fail now. */
+export function wouldFail({ findings }: DryRun): boolean {
   return findings.some(({ effect }) => effect === 'ends')
 }
 
@@ -81,17 +82,17 @@ export interface FileCount {
 }
 
 export interface ServerState {
-  /** Its clock, ISO. */
+  /** The server's clock, ISO. */
   readonly now: string
   readonly freeBytes: number
-  /** Who holds it, in words. */
+  /** Who holds the lock, in words. Null if nobody does. */
   readonly lock: string | null
   readonly interrupted: string | null
   /** The last entries, oldest first. */
   readonly journal: readonly JournalEntry[]
 }
 
-/** What a run has found out so far: it becomes the outcome wherever the run ends. */
+/** What a run knows so far. It becomes the outcome when the run ends early. */
 export interface Known {
   readonly live: string | null
   readonly release: string | null
@@ -106,7 +107,7 @@ export const nothingKnown: Known = {
   sent: null,
 }
 
-/** Nothing live was touched: the outcome of every run that ends early. */
+/** Returns the outcome of a run that ended before anything live was changed. */
 export function untouched({ live, release, uploadedBytes, sent }: Known): Outcome {
   return {
     status: 'kept',
@@ -123,17 +124,17 @@ export function untouched({ live, release, uploadedBytes, sent }: Known): Outcom
   }
 }
 
-/** How an activation ended on one host. */
+/** How the activation ended on one host. */
 export interface Ended {
   readonly name: string | null
   readonly verdict: Verdict
-  /** Why it is not live. */
+  /** Why the release is not live. */
   readonly failure: Failure | null
 }
 
-/** The outcome for all hosts together: `live` only if every one is, `restored` only if every one is back. */
+/** Returns the outcome of all hosts: `live` if all are live, `restored` if all serve their previous release. */
 export function together(known: Known, ended: readonly Ended[]): Outcome {
-  // What failed for good matters most.
+  // A host that is down matters most.
   const failed = ended.filter((end) => end.failure !== null)
   const failure = (failed.find(({ verdict }) => verdict.status === 'down') ?? failed[0])?.failure ?? null
   const status = overall(ended.map(({ verdict }) => verdict.status))
@@ -154,7 +155,7 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
       workers,
       releases: [],
       server: null,
-      rehearsal: null,
+      dryRun: null,
     })),
   }
 }
@@ -166,7 +167,7 @@ export function overall(statuses: readonly ActivationStatus[]): ActivationStatus
   return all('kept', 'restored') ? 'restored' : 'down'
 }
 
-/** The value that all share, or null. */
+/** Returns the value that all share, or null. */
 export function agreed(values: readonly (string | null)[]): string | null {
   const [first = null, ...others] = new Set(values)
   return others.length === 0 ? first : null

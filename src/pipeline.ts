@@ -1,4 +1,4 @@
-/** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
+/** Runs the phases: times each, keeps a row of it, and stops at the first that fails. */
 import { formatDuration } from './common/format.ts'
 import { Failure } from './common/failure.ts'
 
@@ -8,7 +8,7 @@ export const phaseNames = [
   'build',
   'assemble',
   'upload',
-  'rehearse',
+  'dry-run',
   'verify',
   'swap',
   'reload',
@@ -19,20 +19,23 @@ export const phaseNames = [
 ] as const
 export type PhaseName = (typeof phaseNames)[number]
 
+export const rowStates = ['ok', 'failed', 'skipped'] as const
+
 export interface Row {
   readonly phase: PhaseName
-  /** Where it happened; null where there is only one host, or it was the runner. */
+  /** Null for the runner, and for the only host of a run. */
   readonly host: string | null
-  readonly state: 'ok' | 'failed' | 'skipped'
+  readonly state: (typeof rowStates)[number]
+  /** In ms since 1970. */
   readonly startedAt: number
   readonly durationMs: number
-  /** What it did, or why it failed. */
+  /** What the phase did, or why it failed. */
   readonly detail: string
-  /** What was seen where it failed. */
+  /** The last lines of a log, or an answer, of a phase that failed. */
   readonly evidence?: string | undefined
 }
 
-/** What a phase has to show: a value for the phases after it, and what to say of it. */
+/** The result of a phase: a value for the phases after it, and the detail of its row. */
 export interface Done<T> {
   readonly value: T
   readonly detail: string
@@ -41,22 +44,22 @@ export interface Done<T> {
 export interface Place {
   /** Relative to the repository. */
   readonly file: string
-  /** From 1; undefined where it is about the whole file. */
+  /** From 1; undefined for the whole file. */
   readonly line: number | undefined
   readonly column: number | undefined
 }
 
 export interface Log {
-  /** Has a secret hidden in all that comes after. */
+  /** Masks a secret in everything that is shown from now on. */
   mask(secret: string): void
   /** Tells the post step that from now on this release may go live. */
   remember(release: string): void
   info(line: string): void
-  /** Legal, yet most likely not meant: shown where people look first. */
+  /** Legal, but most likely a mistake: GitHub shows it at the top of the run. */
   warning(line: string): void
   /** An error in a file of the repository, shown beside its line. */
   annotate(message: string, place: Place): void
-  /** Shown only where somebody asked for it; otherwise the line is not even made. */
+  /** Shown with `ACTIONS_STEP_DEBUG`. Without it, `line` is not called. */
   debug(line: () => string): void
   group(title: string): void
   endGroup(): void
@@ -67,13 +70,13 @@ export interface Pipeline {
   readonly log: Log
   run<T>(phase: PhaseName, act: () => Promise<Done<T>>): Promise<T>
   skip(phase: PhaseName, reason: string): void
-  /** The same pipeline for what happens on one of several hosts: its rows and lines name it. */
+  /** Returns the same pipeline for one of several hosts: its rows and lines name the host. */
   on(host: string | null): Pipeline
 }
 
 export function createPipeline(log: Log): Pipeline {
   const rows: Row[] = []
-  // One row per phase and host: what a phase does later, such as asking the public URL, is added to the row it has.
+  // One row per phase and host: a later part of a phase, such as the public URL, is added to the row.
   const keep = (row: Row) => {
     const index = rows.findIndex(
       ({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok',
@@ -87,7 +90,7 @@ export function createPipeline(log: Log): Pipeline {
     const detail = `${before.detail}; ${row.detail}`
     rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail }
   }
-  // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
+  // Groups of a job's log cannot overlap: phases that run side by side share one.
   let running = 0
 
   const on = (host: string | null): Pipeline => {

@@ -3,9 +3,16 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { appNameFromPackage, type HostAddress, type Inputs } from './inputs/index.ts'
 import { readPackageJson } from './next/package-json.ts'
-import { phaseNames } from './pipeline.ts'
+import { phaseNames, rowStates } from './pipeline.ts'
 import type { HealthCheck } from './common/health.ts'
-import { activationStatuses, type RunInfo, type Runtime } from './protocol/messages.ts'
+import {
+  activationStatuses,
+  activationSteps,
+  entryStates,
+  findingEffects,
+  type RunInfo,
+  type Runtime,
+} from './protocol/messages.ts'
 
 export interface Plan {
   readonly inputs: Inputs
@@ -47,15 +54,23 @@ export function packageName({ run, workingDirectory }: Inputs): string | undefin
   return readPackageJson(join(run.workspace, workingDirectory))?.name
 }
 
-/** What a run says and nothing may mask: statuses, phases, hosts, the app's name, and where the run came from. */
+/** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
 export function ownWords(inputs: Inputs): readonly string[] {
   const { command, release, hosts, proxy, health, run } = inputs
   const texts = [
     ...activationStatuses,
     ...phaseNames,
+    ...rowStates,
+    ...activationSteps,
+    ...entryStates,
+    ...findingEffects,
     command,
     release,
-    ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, username }) => [host, username]),
+    ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, port, username }) => [
+      host,
+      `${host}:${port}`,
+      username,
+    ]),
     health.url,
     health.origin?.host,
     inputs.appName ?? packageNameIfAny(inputs),

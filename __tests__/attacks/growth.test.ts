@@ -9,12 +9,12 @@ import { satisfies } from '../../src/next/version-range.ts'
 import { hasOwnKey } from '../../src/next/server-actions.ts'
 import { Failure } from '../../src/common/failure.ts'
 import { parseEntry } from '../../src/protocol/manifest.ts'
-import { renderEvidence } from '../../src/report/evidence.ts'
-import { escape, verbatim } from '../../src/report/markdown.ts'
+import { renderOwnEvidence } from '../../src/report/evidence.ts'
+import { escape, prose, verbatim } from '../../src/report/markdown.ts'
 import { redactor } from '../../src/report/redactor.ts'
 import { visible } from '../../src/report/text.ts'
 import { timeline } from '../../src/report/timeline.ts'
-import { jobLog } from '../../src/report/write.ts'
+import { createJobLog } from '../../src/report/log.ts'
 import { hostKeyPolicy } from '../../src/ssh/host-key.ts'
 import { parseKnownHosts } from '../../src/ssh/known-hosts.ts'
 import { normalizePrivateKey } from '../../src/ssh/private-key.ts'
@@ -57,6 +57,7 @@ const shapes: readonly (readonly [string, (length: number) => string])[] = [
   ['a key', (length) => `-----BEGIN ${fill('A', length)}`],
   ['keys', (length) => fill('-----BEGIN ', length)],
   ['quotes', (length) => fill('A="b\n', length)],
+  ['code that does not end', (length) => fill('`pm2 ', length)],
   ['quoted lines', (length) => fill('A="b"\n', length)],
   ['a url', (length) => `A=postgres://u:${fill('p', length)}`],
   ['lines that begin', (length) => fill('\n ', length)],
@@ -77,12 +78,13 @@ const redact = redactor(['a secret that is long enough', ';a;a;a;a;a', '        
 
 /** What meets text of a server, a build, a repository, or of a secret that holds more than it should. */
 const readers: Readonly<Record<string, (text: string) => unknown>> = {
-  'job log': (text) => jobLog.info(text),
-  'log warnings': (text) => jobLog.warning(text),
+  'job log': (text) => createJobLog().info(text),
+  'log warnings': (text) => createJobLog().warning(text),
   'shown text': visible,
   Markdown: escape,
+  'Markdown with code': prose,
   'Markdown, verbatim': verbatim,
-  evidence: (text) => renderEvidence('Evidence', text),
+  evidence: (text) => renderOwnEvidence(text),
   timeline: (text) => timeline([row(text), row(text)]),
   redactor: redact,
   'build errors': findBuildErrors,

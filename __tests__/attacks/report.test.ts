@@ -10,15 +10,18 @@ import { build } from '../../src/phases/build.ts'
 import { createPlan } from '../../src/plan.ts'
 import { Failure } from '../../src/common/failure.ts'
 import { renderSummary, type Report } from '../../src/report/summary.ts'
-import { redactReport } from '../../src/report/redact.ts'
+import { createJobLog } from '../../src/report/log.ts'
+import { redactAll } from '../../src/report/redact.ts'
 import { redactor } from '../../src/report/redactor.ts'
 import { visible } from '../../src/report/text.ts'
-import { jobLog, writeReport } from '../../src/report/write.ts'
+import { writeReport } from '../../src/report/write.ts'
 import { outcomeOf, releaseSummary, workerState } from '../report/outcomes.ts'
+import { stringsIn } from '../report/strings.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { attack, hostile, record } from './attack.ts'
 
 const folder = temporaryFolders()
+const jobLog = createJobLog()
 const { write } = process.stdout
 let log = ''
 
@@ -80,7 +83,7 @@ function reportWith(text: string): Report {
         failure: new Failure('worker-died', text, { evidence: `${name}'s: ${text}` }),
         releases: [releaseSummary({ id: '20260101000001' })],
         server: null,
-        rehearsal: null,
+        dryRun: null,
         workers: [workerState({ status: text, pmId: text })],
       })),
     }),
@@ -138,7 +141,7 @@ test('a report has its one annotation, and evidence is no command', () =>
     holds: (text) => {
       log = ''
       const { outcome, ...rest } = reportWith(text)
-      writeReport({ ...rest, outcome: { ...outcome, failure: outcome.failure } })
+      writeReport({ ...rest, outcome: { ...outcome, failure: outcome.failure } }, jobLog)
       // Without GITHUB_OUTPUT outputs are commands, too: the runner of these tests has none.
       const obeyed = commandsIn(log).filter((line) => !/^::set-output name=[a-z-]+::[\w-]*$/.test(line))
       return obeyed.length === 1 && obeyed[0]!.startsWith('::error title=Gapless%3A build-failed::')
@@ -215,11 +218,8 @@ test('no secret is in the summary or the annotations, in whatever form it is met
       const met = shape(one)
       if (`${before}${after}`.includes(met) || reportText('x').includes(met)) return true
       const redact = redactor([one])
-      const { outcome, title, rows } = redactReport(reportWith(`${before}${met}${after}`), redact)
-      const { message, remedy, evidence } = outcome.failure!
-      const [row, host] = [rows[0]!, outcome.hosts[0]!.failure!]
-      const shown = [title, message, remedy, evidence, row.detail, row.evidence, host.message, host.evidence]
-      return shown.every((text) => !text!.includes(met))
+      const shown = [...stringsIn(redactAll(reportWith(`${before}${met}${after}`), redact)).values()]
+      return shown.every((text) => !text.includes(met))
     },
   })
 

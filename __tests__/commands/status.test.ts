@@ -52,10 +52,12 @@ test('a status has the releases, the workers and the journal in the log as well'
   expect(lines.slice(0, -1)).toEqual([
     `release ${before}: previous, damaged, 38.0 MB`,
     `release ${now}: live, commit c0ffee1, 39.0 MB`,
-    `worker 4242: online, runs ${now}, open, 1 restart, 98.0 MB of memory`,
+    `worker 4242: online, release ${now}, open, 1 restart, 98.0 MB of memory`,
     'journal: 2026-01-01T00:00:00.000Z reload done 2 workers',
   ])
-  expect(lines.at(-1)).toMatch(/^2 releases, 1 worker; locked by ann, since noon; 12\.3 GB free \(status: /)
+  expect(lines.at(-1)).toMatch(
+    /^2 releases, 1 worker; the lock is held by ann, since noon; 12\.3 GB of disk free \(status: /,
+  )
   expect(outcome).toMatchObject({ succeeded: true, status: 'live', liveRelease: now })
 })
 

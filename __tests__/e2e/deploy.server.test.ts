@@ -239,7 +239,7 @@ describe('the life of an app', () => {
       'live-release': second,
     })
     for (const { pid } of await server.pm2List()) {
-      expect(run.summary).toMatch(new RegExp(`\\| ${pid} \\| online \\| ${second} \\| open \\|`))
+      expect(run.summary).toMatch(new RegExp(`\\| ${pid} \\| online \\| ${second} \\| serving \\|`))
     }
     expect(run.summary).toContain(first)
   })
@@ -262,7 +262,7 @@ describe('the life of an app', () => {
     })
     expect(run.summary).toMatch(/\*\*Send:\*\* 1 of \d+ files, /)
     expect(run.summary).toContain(`**Remove:** \`${first}\``)
-    expect(run.summary).toContain('**In the way:** nothing')
+    expect(run.summary).toContain('**Problems:** none')
     expect(run.summary).toContain('| server.js |')
     expect(run.log).toContain('would send server.js (')
     expect(untouched()).toEqual(before)
@@ -339,7 +339,7 @@ describe('the life of an app', () => {
       expect(phases(run)).toContain('rollback ✅')
       // It took some time, and says so.
       expect(run.summary).not.toMatch(/^\| rollback \| ✅ \| \d ms \|/m)
-      expect(run.summary).toContain('**Next:** Look at its last lines')
+      expect(run.summary).toContain('**What to do:** ')
       expect(run.summary).toContain('dead under PM2')
       expect(server.current()).toBe(second)
       expect(await message()).toBe('second')

@@ -923,9 +923,26 @@ describe('warnings', () => {
     ['health-check-interval', '60s', 'Input `health-check-interval` is not below'],
     ['max-memory', '512K', 'Input `max-memory` is below 128M'],
     ['app-port', '80', 'Input `app-port` is below 1024'],
-    ['env', 'NODE_OPTIONS=--inspect', 'Input `env` sets NODE_OPTIONS'],
+    ['env', 'NODE_OPTIONS=--inspect', 'Use the input `node-options`'],
+    ['env', 'NODE_PENDING_DEPRECATION=1', 'Add `--pending-deprecation` to the input `node-options`'],
+    ['env', 'LD_PRELOAD=/usr/lib/libjemalloc.so.2', 'sets LD_PRELOAD, which comes too late for the workers'],
+    ['env', 'LANG=de_DE.UTF-8', 'sets LANG, which comes too late for the default language of `Intl`'],
   ])('%s: %s', (name, text, warning) => {
     expect(read({ [name]: text }).warnings).toEqual([expect.stringContaining(warning)])
+  })
+
+  test('none for variables that take effect in the workers, and for a flag that is given', () => {
+    const names = [
+      'UV_THREADPOOL_SIZE',
+      'NODE_EXTRA_CA_CERTS',
+      'NODE_PATH',
+      'NODE_TLS_REJECT_UNAUTHORIZED',
+      'NODE_NO_WARNINGS',
+      'SSL_CERT_FILE',
+      'TZ',
+    ]
+    const env = names.map((name) => `${name}=1`).join('\n')
+    expect(read({ env, 'node-options': '--no_warnings' }).warnings).toEqual([])
   })
 
   test('passphrase without key', () => {

@@ -11,6 +11,7 @@ const live: Verdict = {
   live: request.release,
   previous: null,
   rollsBackTo: null,
+  notFound: '',
   failure: null,
   workers: [],
 }
@@ -46,7 +47,7 @@ test('steps are done as the journal says, and hooks are told of', async () => {
   expect(await activation.step('swap')).toBe('current -> there')
   expect(await activation.verdict).toEqual(live)
   expect(activation.hasSwapped()).toBe(true)
-  expect(lines).toEqual(['pre-activate begins', 'pre-activate: migrated'])
+  expect(lines).toEqual(['pre-activate started', 'pre-activate: migrated'])
 })
 
 test('a verdict of live counts, whatever of the journal could be read', async () => {

@@ -45,7 +45,7 @@ describe('hosts are compared only when nobody is at work on them:', () => {
         { live: now, lock: null },
       ),
     ]
-    expect(await settle(hosts)).toEqual({ lives: [now, now], lines: ['waiting for run 7'] })
+    expect(await settle(hosts)).toEqual({ lives: [now, now], lines: ['waiting for the lock, held by run 7'] })
   })
 
   test('hosts that stay different although nobody is at work are told apart', async () => {
@@ -55,6 +55,9 @@ describe('hosts are compared only when nobody is at work on them:', () => {
 
   test('it does not wait for ever', async () => {
     const hosts = [hostThat('a', { live: now, lock: 'run 7' }), hostThat('b', { live: now, lock: null })]
-    expect(await settle(hosts, 100)).toEqual({ lives: [now, now], lines: ['waiting for run 7'] })
+    expect(await settle(hosts, 100)).toEqual({
+      lives: [now, now],
+      lines: ['waiting for the lock, held by run 7'],
+    })
   })
 })

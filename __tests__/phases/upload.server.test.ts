@@ -190,7 +190,7 @@ describe('an upload whose connection is lost', () => {
     expect(proxy.sentBytes() - before).toBeLessThan(58_000_000)
     expect(sent).toEqual({ files: 41, bytes: 40_000_002, ofFiles: 41, ofBytes: 40_000_002 })
     const { detail } = session.pipeline.rows.find(({ phase }) => phase === 'upload')!
-    const [, arrived] = /the connection was lost and .* taken up again: (\d+\.\d) MB had arrived/.exec(
+    const [, arrived] = /the connection was lost, and the upload resumed: (\d+\.\d) MB had arrived/.exec(
       detail,
     )!
     expect(Number(arrived)).toBeGreaterThan(7)

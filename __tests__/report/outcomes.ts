@@ -1,6 +1,8 @@
 /** Outcomes for the tests of the report. */
+import { Failure } from '../../src/common/failure.ts'
 import { type HostOutcome, nothingKnown, type Outcome, untouched } from '../../src/outcome.ts'
 import type { ReleaseInfo, ReleaseSummary, WorkerState } from '../../src/protocol/messages.ts'
+import type { Report } from '../../src/report/summary.ts'
 
 export const [before, now] = ['20260101000001', '20260101000002'] as const
 
@@ -28,7 +30,7 @@ export function hostOutcome(changes: Partial<HostOutcome> = {}): HostOutcome {
     workers: [],
     releases: [],
     server: null,
-    rehearsal: null,
+    dryRun: null,
     ...changes,
   }
 }
@@ -68,5 +70,107 @@ export function workerState(changes: Partial<WorkerState> = {}): WorkerState {
     restarts: 0,
     memoryBytes: 0,
     ...changes,
+  }
+}
+
+/** A report in which no field is empty: together, every part of the summary. */
+export function fullReport(): Report {
+  const failure = (where: string) =>
+    new Failure('worker-died', `A worker died on ${where}`, {
+      remedy: 'Read its last log lines.',
+      evidence: `the log of ${where}`,
+    })
+  const info = releaseInfo({
+    id: before,
+    commit: '0123456789abcdef',
+    ref: 'refs/heads/main',
+    actor: 'ann',
+    event: 'push',
+    runUrl: 'https://github.example/acme/shop/actions/runs/1',
+    workflow: 'Deploy',
+    runNumber: 7,
+    created: '2026-01-01T00:00:01.000Z',
+    staticPath: '.next/static',
+    nextVersion: '16.0.0',
+    contentHash: 'abc',
+    distDir: '.next/',
+  })
+  const verdict = {
+    status: 'down' as const,
+    live: before,
+    previous: before,
+    rollsBackTo: before,
+    notFound: 'ENOENT: a missing file',
+    failure: { code: 'locked', message: 'It is locked', remedy: 'Wait.', evidence: 'its holder' },
+    workers: [workerState()],
+  }
+  const host = (name: string) =>
+    hostOutcome({
+      name,
+      status: 'down',
+      live: before,
+      failure: failure(name),
+      workers: [workerState({ status: 'launching', phase: 'draining' })],
+      releases: [releaseSummary({ id: before, activatedAt: '2026-01-01T00:00:01.000Z', info })],
+      server: {
+        now: '2026-01-02T00:00:00.000Z',
+        freeBytes: 1,
+        lock: 'run 8',
+        interrupted: 'an activation',
+        journal: [
+          {
+            time: '2026-01-01T00:00:02.000Z',
+            activation: 'an id',
+            before: { current: before, previous: before },
+            cause: failure(name).toRecord(),
+            step: 'swap',
+            state: 'note',
+            detail: 'a detail',
+            verdict,
+          },
+        ],
+      },
+      dryRun: {
+        sending: { files: [{ path: 'server.js', size: 1 }], of: { files: 2, bytes: 3 } },
+        pruned: [before],
+        findings: [{ effect: 'waits', code: 'locked', message: 'It is locked', remedy: 'Wait.' }],
+      },
+    })
+  const row = {
+    host: 'web-1',
+    startedAt: 0,
+    durationMs: 1,
+    detail: 'A worker died on web-1',
+    evidence: 'the log of the row',
+  }
+  return {
+    title: 'deploy shop on 2 hosts',
+    command: 'deploy',
+    origin: {
+      commit: '0123456789abcdef',
+      actor: 'ann',
+      runNumber: 7,
+      runUrl: 'https://github.example/acme/shop/actions/runs/1',
+      repositoryUrl: 'https://github.example/acme/shop',
+      errorsUrl: 'https://github.example/acme/gapless/blob/v1/docs/errors.md',
+    },
+    outcome: {
+      status: 'down',
+      succeeded: false,
+      release: now,
+      previousRelease: before,
+      rollsBackTo: before,
+      liveRelease: before,
+      uploadedBytes: 1,
+      sent: { files: 1, bytes: 2, ofFiles: 3, ofBytes: 4 },
+      failure: failure('web-1'),
+      infos: [info],
+      hosts: [host('web-1'), host('web-2')],
+    },
+    rows: [
+      { ...row, phase: 'verify', state: 'ok' },
+      { ...row, phase: 'reload', state: 'failed' },
+    ],
+    durationMs: 1,
   }
 }

@@ -1,10 +1,8 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/common/failure.ts'
-import { redactLog, redactReport } from '../../src/report/redact.ts'
+import { redactAll } from '../../src/report/redact.ts'
 import { redactor } from '../../src/report/redactor.ts'
-import { hostOutcome, live, outcomeOf } from './outcomes.ts'
-import { silentLog } from '../support/log.ts'
 
 describe('secrets', () => {
   test('are replaced wherever they stand, the longer before what is a part of it', () => {
@@ -74,80 +72,34 @@ describe('secrets', () => {
     expect(redactor([''])('a text')).toBe('a text')
   })
 
-  test('are in no text of a report, whose release ids stay', () => {
-    const failure = new Failure('build-failed', 'it said s3cret-value', {
+  test('leave the words of a run as they are where they stand alone', () => {
+    const redact = redactor(['live', '20260101'], ['live', 'shop'])
+    expect(['live', 'shop', '20260101000001'].map(redact)).toEqual(['live', 'shop', '20260101000001'])
+    expect(redact('is live since 20260101')).toBe('is *** since ***')
+  })
+})
+
+describe('data without secrets', () => {
+  test('has every string redacted, in lists, in objects and in failures', () => {
+    const failure = new Failure('x', 'of s3cret-value', {
       remedy: 'do s3cret-value',
       evidence: 's3cret-value',
     })
-    const entry = {
-      time: '',
-      activation: '',
-      step: null,
-      state: 'note' as const,
-      detail: 's3cret-value',
-      verdict: null,
-      before: null,
-      cause: null,
-    }
-    const report = redactReport(
-      {
-        title: 'deploy s3cret-value',
-        command: 'deploy',
-        origin: null,
-        durationMs: 1,
-        rows: [
-          {
-            phase: 'build',
-            host: null,
-            state: 'failed',
-            startedAt: 0,
-            durationMs: 1,
-            detail: 's3cret-value',
-            evidence: 'row s3cret-value',
-          },
-        ],
-        outcome: outcomeOf({
-          ...live,
-          failure,
-          hosts: [
-            hostOutcome({
-              failure: new Failure('x', 'y s3cret-value', { evidence: 'host s3cret-value' }),
-              server: { now: '', freeBytes: 0, lock: 'by s3cret-value', interrupted: null, journal: [entry] },
-            }),
-          ],
-        }),
-      },
-      redactor(['s3cret-value']),
-    )
-    const failures = [report.outcome.failure, report.outcome.hosts[0]?.failure].map((one) => one?.toRecord())
-    expect(JSON.stringify([report, failures])).not.toContain('s3cret')
-    expect(report.rows[0]?.evidence).toBe('row ***')
-    expect(failures[1]?.evidence).toBe('host ***')
-    expect(report.outcome.failure).toMatchObject({
-      code: 'build-failed',
-      message: 'it said ***',
+    const data = { a: [{ b: 's3cret-value' }], failure, size: 1, none: null, absent: undefined, yes: true }
+    const shown = redactAll(data, redactor(['s3cret-value']))
+    expect(shown).toMatchObject({ a: [{ b: '***' }], size: 1, none: null, yes: true })
+    expect(shown.failure).toBeInstanceOf(Failure)
+    expect(shown.failure.toRecord()).toEqual({
+      code: 'x',
+      message: 'of ***',
       remedy: 'do ***',
+      evidence: '***',
     })
-    expect(report.outcome.liveRelease).toBe(live.liveRelease)
   })
 
-  test('are in no line of a log', () => {
-    const lines: string[] = []
-    const log = {
-      ...silentLog,
-      info: (line: string) => lines.push(line),
-      warning: (line: string) => lines.push(line),
-      annotate: (message: string) => lines.push(message),
-      debug: (line: () => string) => lines.push(line()),
-      group: (line: string) => lines.push(line),
-    }
-    const redacted = redactLog(log, redactor(['s3cret-value']), (secret) => lines.push(`mask ${secret}`))
-    redacted.info('is s3cret-value')
-    redacted.group('s3cret-value')
-    redacted.warning('of s3cret-value')
-    redacted.annotate('in s3cret-value', { file: 'a.ts', line: 1, column: 1 })
-    redacted.debug(() => '→ s3cret-value')
-    redacted.mask('another')
-    expect(lines).toEqual(['is ***', '***', 'of ***', 'in ***', '→ ***', 'mask another'])
+  test('is a copy: what the run goes on with is left as it was', () => {
+    const data = { texts: ['s3cret-value'] }
+    redactAll(data, redactor(['s3cret-value']))
+    expect(data.texts).toEqual(['s3cret-value'])
   })
 })

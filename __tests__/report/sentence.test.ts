@@ -10,43 +10,64 @@ function statusOf(host: Partial<HostOutcome>): Outcome {
 describe('the one sentence says what is live and whether what was asked for happened:', () => {
   const failed = { succeeded: false, release: now, previousRelease: before }
   const cases: readonly [string, Outcome, string, Command?][] = [
-    ['a deploy', live, `${now} is live and verified; before it was ${before}.`],
+    ['a deploy', live, `${now} is live and verified. It replaced ${before}.`],
     ['the first deploy', { ...live, previousRelease: null }, `${now} is live and verified.`],
     ['the live release again', { ...live, previousRelease: now }, `${now} is live and verified.`],
     [
       'a failure before the swap',
       outcomeOf({ ...failed, status: 'kept', liveRelease: before }),
-      `${before} is still live, untouched.`,
+      `The deploy stopped before anything live was changed. ${before} is still live.`,
     ],
     [
       'a failure before the first swap',
       outcomeOf({ ...failed, status: 'kept' }),
-      'Nothing went live, and nothing on the server was touched.',
+      'The deploy stopped before anything went live.',
     ],
     [
       'a dry run',
       outcomeOf({ status: 'kept', succeeded: true, liveRelease: before }),
-      `Dry run: nothing was changed; ${before} is live.`,
+      `Dry run: nothing was changed. ${before} is live.`,
     ],
     [
       'a dry run before the first deploy',
       outcomeOf({ status: 'kept', succeeded: true }),
-      'Dry run: nothing was changed; no release is live.',
+      'Dry run: nothing was changed. No release is live.',
     ],
     [
       'a failure after the swap',
       outcomeOf({ ...failed, status: 'restored', liveRelease: before }),
-      `${now} failed after the swap; ${before} was put back and is live and verified.`,
+      `${now} failed after the swap. ${before} was restored and is live and verified.`,
     ],
     [
-      'a failure that nothing cured',
-      outcomeOf({ ...failed, status: 'down' }),
+      'a failure after which nothing is healthy',
+      outcomeOf({ ...failed, status: 'down', hosts: [hostOutcome({ status: 'down', live: null })] }),
       `${now} failed, and no release is known to be healthy.`,
     ],
     [
       'a first release that its public URL does not show',
-      outcomeOf({ ...failed, status: 'down', liveRelease: now, previousRelease: null }),
-      `${now} failed; ${now} takes requests, but is not known to be healthy.`,
+      outcomeOf({
+        ...failed,
+        status: 'down',
+        liveRelease: now,
+        previousRelease: null,
+        hosts: [hostOutcome({ status: 'down' })],
+      }),
+      `${now} failed. It still serves, but is not known to be healthy.`,
+    ],
+    [
+      'a failure that another release survived',
+      outcomeOf({
+        ...failed,
+        status: 'down',
+        liveRelease: before,
+        hosts: [hostOutcome({ status: 'down', live: before })],
+      }),
+      `${now} failed. ${before} serves, but is not known to be healthy.`,
+    ],
+    [
+      'an interrupted run whose server cannot be reached',
+      outcomeOf({ ...failed, status: 'down' }),
+      `It is unknown whether ${now} is live.`,
     ],
     [
       'a failure that not every host came back from',
@@ -59,10 +80,10 @@ describe('the one sentence says what is live and whether what was asked for happ
           hostOutcome({ name: 'c', status: 'kept', live: before }),
         ],
       }),
-      `${now} failed: ${before} on a, c; nothing that is known on b.`,
+      `${now} failed. Serving now: ${before} on a, c; unknown on b.`,
     ],
     [
-      'hosts that went back to what each had',
+      'hosts that were restored to different releases',
       outcomeOf({
         ...failed,
         status: 'restored',
@@ -71,7 +92,7 @@ describe('the one sentence says what is live and whether what was asked for happ
           hostOutcome({ name: 'b', status: 'kept', live: '20261101000000' }),
         ],
       }),
-      `${now} failed after the swap; every host was put back: ${before} on a; 20261101000000 on b.`,
+      `${now} failed after the swap. Every host was restored: ${before} on a; 20261101000000 on b.`,
     ],
     [
       'the status of a healthy app',
@@ -82,13 +103,13 @@ describe('the one sentence says what is live and whether what was asked for happ
     [
       'the status of an app that is not',
       statusOf({ live: now, releases: [releaseSummary({ live: true })], workers: [workerState()] }),
-      'The workers do not all serve the release that is meant to be live.',
+      'Not every worker serves the current release.',
       'status',
     ],
     [
       'the status of an app that is stopped',
       statusOf({ live: null, releases: [releaseSummary({ live: true })] }),
-      `${now} is meant to be live, but no worker runs.`,
+      `The app is not running: ${now} is current, but it has no worker.`,
       'status',
     ],
     [

@@ -47,12 +47,12 @@ describe('the summary', () => {
     expect(renderSummary(report())).toBe(
       [
         '## ✅ deploy shop on example.com',
-        `**${now} is live and verified; before it was ${before}.**`,
+        `**${now} is live and verified. It replaced ${before}.**`,
         [
           `- **Release:** \`${before}\` → \`${now}\``,
-          '- **Sent:** 76 of 1470 files, 0.8 % of 39.1 MB, as 93.0 KB',
+          '- **Sent:** 76 of 1470 files, 0.8% of 39.1 MB (93.0 KB compressed)',
           '- **Took:** 1 min 1 s',
-          `- **To go back:** run with \`command: rollback\` and \`release: ${before}\`\n`,
+          `- **To roll back:** run with \`command: rollback\` and \`release: ${before}\`\n`,
         ].join('\n'),
       ].join('\n\n'),
     )
@@ -85,13 +85,13 @@ describe('the summary', () => {
   })
 
   test('of a failure says what, what to do, and shows the proof', () => {
-    const failure = new Failure('candidate-died', 'the new release ended by itself', {
-      remedy: 'Look at its last lines.',
+    const failure = new Failure('candidate-died', 'The new release exited with code 1', {
+      remedy: 'Read its last log lines.',
       evidence: 'Error: no database\n    at connect',
     })
     const text = renderSummary(failedWith(failure))
     expect(text).toContain(
-      'the new release ended by itself (`candidate-died`)\n\n**Next:** Look at its last lines.',
+      '**What failed:** The new release exited with code 1 (`candidate-died`).\n\n**What to do:** Read its last log lines.',
     )
     expect(text).toContain('<pre>Error: no database\n    at connect</pre>')
   })
@@ -126,8 +126,8 @@ describe('the summary', () => {
     expect(text).toContain(`| ${before} | previous | damaged | 39.0 MB |`)
     expect(text).toContain(`| ${now} | live | damaged | 0 B |`)
     expect(text).toContain('| 20260101000003 | never verified | damaged | 0 B |')
-    expect(text).toContain(`| 4242 | online | ${now} | open | 0 |`)
-    expect(text).toContain('| 4243 | online | unknown | unknown | 7 |')
+    expect(text).toContain(`| 4242 | online | ${now} | serving | 0 |`)
+    expect(text).toContain('| 4243 | online | – | – | 7 |')
   })
 
   test('of a status tells the age of the releases, the disk, the lock and the last entries of the journal', () => {
@@ -165,9 +165,7 @@ describe('the summary', () => {
     ]
     const rows = [row({ host: 'a.example' }), row({ phase: 'build' })]
     const text = renderSummary(report({ outcome: outcomeOf({ status: 'down', hosts }), rows }))
-    expect(text).toContain(
-      `| a.example | restored | ${before} |\n| b.example:2222 | down | nothing that is known |`,
-    )
+    expect(text).toContain(`| a.example | restored | ${before} |\n| b.example:2222 | down | unknown |`)
     expect(text).toContain('| upload | a.example | ✅ | 1.2 s | sent 2 files |\n| build |  | ✅ |')
     expect(text).toContain('<summary>1 worker on a.example</summary>')
   })
@@ -249,12 +247,12 @@ describe('everything in it is data:', () => {
     ['a heading by underline', '==='],
   ])('a text cannot begin %s, alone in its paragraph', (_, text) => {
     const remedy = renderSummary(failedWith(new Failure('x', 'x', { remedy: text }))).split('\n\n')[3] ?? ''
-    expect(remedy).toMatch(/^\*\*Next:\*\* &#\d+;/)
+    expect(remedy).toMatch(/^\*\*What to do:\*\* &#\d+;/)
   })
 
   test('a text is one paragraph: it cannot end the block that it stands in', () => {
     const text = renderSummary(failedWith(new Failure('x', 'one\n\n# two\r\n- three')))
-    expect(text).toContain('\n\none # two - three (`x`)\n\n')
+    expect(text).toContain('\n\n**What failed:** one # two - three (`x`).\n\n')
   })
 
   test('the title, the message and the remedy', () => {
@@ -263,12 +261,12 @@ describe('everything in it is data:', () => {
       ...failedWith(failure),
       title: hostile,
     }).split('\n\n')
-    const code = message.slice(message.indexOf(' (`') + 3, -2)
+    const code = message.slice(message.indexOf(' (`') + 3, -3)
     for (const text of [
       title.slice(3),
-      message.slice(0, message.indexOf(' (`')),
+      message.slice('**What failed:** '.length, message.indexOf(' (`')),
       code,
-      remedy.slice('**Next:** '.length),
+      remedy.slice('**What to do:** '.length),
     ]) {
       expect(text).not.toMatch(special)
       expect(text).toContain('img src=x onerror=alert(1)')
@@ -279,7 +277,7 @@ describe('everything in it is data:', () => {
     const evidence = `</pre></details><script>\n\n  **indented** &amp; [x](y)\n`
     const text = renderSummary(failedWith(new Failure('x', 'x', { evidence })))
     expect(text.match(/<[^>]+>/g)).toEqual([
-      '<details>',
+      '<details open>',
       '<summary>',
       '</summary>',
       '<pre>',
@@ -361,7 +359,7 @@ describe('it links to', () => {
     const text = renderSummary(report({ origin, outcome, command: 'rollback' }))
     expect(text).toContain(`- **Release:** \`${now}\` ${commit('4f7c2a9bb', 'eve')} → ${wasBefore}\n`)
     // Nobody is sent to the release that the rollback left.
-    expect(text).not.toContain('To go back')
+    expect(text).not.toContain('To roll back')
   })
 
   test.each(['restored', 'kept'] as const)('the commit of what is live where it was %s', (status) => {
@@ -502,7 +500,7 @@ describe('it is never so long that GitHub drops it:', () => {
         const rows = Array.from({ length: phases }, () => row({ detail: long, host: long }))
         const summary = renderSummary({ ...report({ rows }), title: long, outcome })
         expect(Buffer.byteLength(summary)).toBeLessThan(limit)
-        expect(summary).toContain('Nothing went live')
+        expect(summary).toContain('stopped before anything went live')
       }),
       { numRuns: 10 },
     )

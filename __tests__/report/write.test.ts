@@ -2,15 +2,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/common/failure.ts'
-import {
-  isFinished,
-  jobLog,
-  markFinished,
-  maskSecrets,
-  rememberActivation,
-  writeReport,
-} from '../../src/report/write.ts'
+import { createJobLog, type JobLog } from '../../src/report/log.ts'
+import { isFinished, markFinished, rememberActivation } from '../../src/report/state.ts'
 import type { Report } from '../../src/report/summary.ts'
+import { writeReport } from '../../src/report/write.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { before, live, now, outcomeOf } from './outcomes.ts'
 
@@ -18,6 +13,7 @@ const folder = temporaryFolders()
 const { write } = process.stdout
 let files: { readonly output: string; readonly summary: string; readonly state: string }
 let log = ''
+let jobLog: JobLog
 
 beforeEach(() => {
   const at = folder()
@@ -27,6 +23,7 @@ beforeEach(() => {
   process.env['GITHUB_STEP_SUMMARY'] = files.summary
   process.env['GITHUB_STATE'] = files.state
   log = ''
+  jobLog = createJobLog()
   process.stdout.write = (text) => (log += String(text)) !== ''
 })
 
@@ -56,7 +53,7 @@ const commands = () => log.split('\n').filter((line) => /^\s*::\S|##\[/.test(lin
 
 describe('a report', () => {
   test('sets every output', () => {
-    writeReport(report())
+    writeReport(report(), jobLog)
     expect(outputs()).toEqual({
       status: 'live',
       release: now,
@@ -68,7 +65,7 @@ describe('a report', () => {
   })
 
   test('sets them to nothing where there is nothing', () => {
-    writeReport(report({ outcome: outcomeOf({ status: 'kept' }) }))
+    writeReport(report({ outcome: outcomeOf({ status: 'kept' }) }), jobLog)
     expect(outputs()).toMatchObject({
       status: 'kept',
       release: '',
@@ -80,7 +77,7 @@ describe('a report', () => {
 
   test('adds to the summary, after what other steps wrote', () => {
     writeFileSync(files.summary, 'earlier\n')
-    writeReport(report())
+    writeReport(report(), jobLog)
     expect(readFileSync(files.summary, 'utf8')).toMatch(/^earlier\n## ✅ deploy\n/)
   })
 
@@ -95,21 +92,21 @@ describe('a report', () => {
     }))
     const earlier = 'x'.repeat(890_000)
     writeFileSync(files.summary, `${earlier}\n`)
-    writeReport(report({ rows }))
+    writeReport(report({ rows }), jobLog)
     const added = readFileSync(files.summary, 'utf8').slice(earlier.length)
     expect(added).toContain('\n## ✅ deploy\n')
     expect(Buffer.byteLength(added)).toBeLessThan(10_000)
   })
 
   test('ends the log with the one sentence', () => {
-    writeReport(report())
-    expect(log.trimEnd().split('\n').at(-1)).toBe(`${now} is live and verified; before it was ${before}.`)
+    writeReport(report(), jobLog)
+    expect(log.trimEnd().split('\n').at(-1)).toBe(`${now} is live and verified. It replaced ${before}.`)
     expect(commands()).toEqual([])
   })
 
   test('annotates the run with the failure, on one line', () => {
     const failure = new Failure('candidate-died', 'it\ndied', { remedy: 'Look at its last lines.' })
-    writeReport(report({ outcome: outcomeOf({ failure }) }))
+    writeReport(report({ outcome: outcomeOf({ failure }) }), jobLog)
     expect(commands()).toEqual([
       '::error title=Gapless%3A candidate-died::it%0Adied. Look at its last lines.',
     ])
@@ -117,7 +114,7 @@ describe('a report', () => {
 
   test('shows the app’s own words, none of which is a command', () => {
     const evidence = '::set-output name=status::live\n  ::add-mask::a\n##[add-path]/evil'
-    writeReport(report({ outcome: outcomeOf({ failure: new Failure('x', 'x', { evidence }) }) }))
+    writeReport(report({ outcome: outcomeOf({ failure: new Failure('x', 'x', { evidence }) }) }), jobLog)
     const lines = log.split('\n')
     const [open = -1, close = -1] = lines.flatMap((line, index) =>
       /^::stop-|^::(?=stop-\w+::$)/.test(line) ? [index] : [],
@@ -131,33 +128,33 @@ describe('a report', () => {
   test('is not held up by a summary that cannot be written', () => {
     mkdirSync(join(folder(), 'a-folder'))
     process.env['GITHUB_STEP_SUMMARY'] = join(files.summary, 'below a file')
-    writeReport(report())
+    writeReport(report(), jobLog)
     expect(outputs()['status']).toBe('live')
-    expect(commands()).toEqual([expect.stringMatching(/^::warning::the job summary could not be written/)])
+    expect(commands()).toEqual([expect.stringMatching(/^::warning::Could not write the job summary: /)])
   })
 
   test('comes before outputs that cannot be written, and says so of each', () => {
     process.env['GITHUB_OUTPUT'] = join(files.output, 'removed')
     const failure = new Failure('candidate-died', 'it died')
-    expect(writeReport(report({ outcome: outcomeOf({ failure }) }))).toBe(false)
+    expect(writeReport(report({ outcome: outcomeOf({ failure }) }), jobLog)).toBe(false)
     expect(readFileSync(files.summary, 'utf8')).toContain('it died')
     const [first, second, ...others] = commands()
     expect(first).toBe('::error title=Gapless%3A candidate-died::it died.')
     expect(second).toMatch(
-      /^::error title=Gapless%3A outputs-unwritten::The runner could not keep the outputs status, release, .*, duration-ms: Missing file at path: .*removed\. The run itself ended as the log says;/,
+      /^::error title=Gapless%3A outputs-unwritten::The runner could not write the outputs status, release, .*, duration-ms: Missing file at path: .*removed\. Read above how the run ended\./,
     )
     expect(others).toEqual([])
-    expect(log.indexOf('Nothing went live')).toBeLessThan(log.indexOf('outputs-unwritten'))
+    expect(log.indexOf('stopped before anything went live')).toBeLessThan(log.indexOf('outputs-unwritten'))
   })
 
   test('says whether the outputs were written', () => {
-    expect(writeReport(report())).toBe(true)
+    expect(writeReport(report(), jobLog)).toBe(true)
   })
 
   test.each([undefined, ''])('is complete where there is no summary at all, and says so: %j', (name) => {
     if (name === undefined) delete process.env['GITHUB_STEP_SUMMARY']
     else process.env['GITHUB_STEP_SUMMARY'] = name
-    writeReport(report())
+    writeReport(report(), jobLog)
     expect(log).toContain('This runner has no job summary: GITHUB_STEP_SUMMARY is not set.\n')
     expect(outputs()['status']).toBe('live')
     expect(existsSync(files.summary) && readFileSync(files.summary, 'utf8')).toBe('')
@@ -185,10 +182,10 @@ describe('the log', () => {
 })
 
 test('a secret that becomes known later is masked from then on, in the log and everywhere else', () => {
-  const masks = maskSecrets(['first-secret'])
-  expect(masks.redact('first-secret later-secret')).toBe('*** later-secret')
-  masks.add('later-secret')
-  expect(masks.redact('first-secret later-secret')).toBe('*** ***')
+  jobLog.maskAll(['first-secret'], [])
+  expect(jobLog.redact('first-secret later-secret')).toBe('*** later-secret')
+  jobLog.mask('later-secret')
+  expect(jobLog.redact('first-secret later-secret')).toBe('*** ***')
   expect(commands()).toEqual(['::add-mask::first-secret', '::add-mask::later-secret'])
 })
 
@@ -234,21 +231,25 @@ describe('what is told for debugging', () => {
 })
 
 test.each([
-  ['that the run has reported', () => markFinished(), /may take this run for one that was cut off$/],
-  ['which activation it may begin', () => rememberActivation('id'), /cannot tell how the run ended$/],
-  ['which release may go live', () => jobLog.remember(now), /may not know that it had begun to switch$/],
+  ['that the run has reported', () => markFinished(jobLog), /may report this run as interrupted\.$/],
+  [
+    'which activation it may begin',
+    () => rememberActivation('id', jobLog),
+    /cannot tell how the run ended\.$/,
+  ],
+  ['which release may go live', () => jobLog.remember(now), /may not know that the swap had begun\.$/],
 ])('a run goes on where post cannot be told %s', (_, act, warning) => {
   process.env['GITHUB_STATE'] = join(files.state, 'removed')
   act()
   expect(commands()).toEqual([
-    expect.stringMatching(/^::warning::the state of this step could not be saved \(Missing/),
+    expect.stringMatching(/^::warning::Could not save the state of this step \(Missing/),
   ])
   expect(commands()[0]).toMatch(warning)
 })
 
 test('the post step learns that the run has reported', () => {
   expect(isFinished()).toBe(false)
-  markFinished()
+  markFinished(jobLog)
   expect(readFileSync(files.state, 'utf8')).toMatch(/^finished<<(.+)\ntrue\n\1\n$/)
   // The runner hands the state on as a variable.
   process.env['STATE_finished'] = 'true'

@@ -35,6 +35,7 @@ export const options: Pm2Options = {
   kill_timeout: 3000,
   max_memory_restart: null,
   node_args: [],
+  UV_THREADPOOL_SIZE: null,
 }
 
 type Claim = (pm2: Pm2OnTrial) => Promise<void>

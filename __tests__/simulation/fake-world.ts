@@ -292,6 +292,7 @@ export function fakeWorld(
     freeMemory: () => call('freeMemory', () => server.freeMemory),
     instancesOf: ({ instances }) => instances,
     evidence: () => call('evidence', () => ''),
+    notFound: () => call('notFound', () => ''),
     findReplaced: async () => {
       const foreign = (await list()).filter(({ script }) => !script.startsWith('/app/current'))
       return { current: null, processes: foreign, besideOurs: false, addresses: [] }

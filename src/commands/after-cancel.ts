@@ -97,7 +97,10 @@ async function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Prom
       const value = await throughLosses(host, work, pipeline.log.info).catch((error: unknown) =>
         neverBegan(host, error),
       )
-      return { value, detail: value.failure?.message ?? `the server ended it: ${value.status}` }
+      return {
+        value,
+        detail: value.failure?.message ?? `the server finished the activation: ${value.status}`,
+      }
     })
     const failure = reviveFailure(verdict)
     return { name: host.name, verdict, failure: failure && named(host.name, failure) }

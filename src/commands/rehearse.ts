@@ -1,6 +1,6 @@
 /** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
 import { formatBytes, plural } from '../common/format.ts'
-import { type HostOutcome, type Known, type Outcome, type Rehearsal, untouched } from '../outcome.ts'
+import { type HostOutcome, type Known, type Outcome, type DryRun, untouched } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Finding, Result } from '../protocol/messages.ts'
@@ -50,15 +50,15 @@ async function rehearse(
   { inputs }: Plan,
   known: Known,
   pipeline: Pipeline,
-  act: (host: Host, log: Log) => Promise<Rehearsal>,
+  act: (host: Host, log: Log) => Promise<DryRun>,
 ): Promise<Outcome> {
   const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) =>
-    log.run('rehearse', async (): Promise<Done<HostOutcome>> => {
-      const rehearsal = await act(host, log.log)
-      for (const finding of rehearsal.findings) tell(finding, log.log)
+    log.run('dry-run', async (): Promise<Done<HostOutcome>> => {
+      const dryRun = await act(host, log.log)
+      for (const finding of dryRun.findings) tell(finding, log.log)
       const { name, facts } = host
-      const value = { name, live: facts.serving, rehearsal, status: 'kept', ...NOTHING_MORE } as const
-      return { value, detail: describe(rehearsal) }
+      const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE } as const
+      return { value, detail: describe(dryRun) }
     }),
   )
   return { ...untouched(known), succeeded: true, hosts: outcomes }
@@ -82,7 +82,7 @@ async function compare(host: Host, output: Built, manifest: Manifest, packer: Pa
   return { sending, lack: findings }
 }
 
-function listOf({ files }: NonNullable<Rehearsal['sending']>): readonly string[] {
+function listOf({ files }: NonNullable<DryRun['sending']>): readonly string[] {
   const lines = files
     .slice(0, MOST_LINES)
     .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`)
@@ -95,13 +95,13 @@ function tell({ effect, message, remedy }: Finding, log: Log): void {
   else log.warning(line)
 }
 
-function describe({ sending, pruned, findings }: Rehearsal): string {
-  const parts = ['dry run']
+function describe({ sending, pruned, findings }: DryRun): string {
+  const parts = ['nothing was changed']
   if (sending !== null) {
     const { files, of } = sending
     parts.push(`would send ${files.length} of ${plural(of.files, 'file')} (${formatBytes(totalSize(files))})`)
   }
   parts.push(`would remove ${pruned.length === 0 ? 'no release' : pruned.join(', ')}`)
-  if (findings.length > 0) parts.push(findings.map(({ message }) => message).join('; '))
+  if (findings.length > 0) parts.push(findings.map(({ message }) => message.replace(/\.$/, '')).join('; '))
   return parts.join('; ')
 }

@@ -33,9 +33,9 @@ async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcom
     releases,
     workers,
     server: { now, freeBytes, lock, interrupted, journal },
-    rehearsal: null,
+    dryRun: null,
   } as const
-  return { value, detail: `${describe(found)}; ${formatBytes(freeBytes)} free` }
+  return { value, detail: `${describe(found)}; ${formatBytes(freeBytes)} of disk free` }
 }
 
 function linesOf({ releases, workers, journal }: Result<'status'>): readonly string[] {
@@ -47,7 +47,7 @@ function linesOf({ releases, workers, journal }: Result<'status'>): readonly str
     }),
     ...workers.map(
       ({ pid, status, release, phase, restarts, memoryBytes }) =>
-        `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ` +
+        `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ` +
         `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`,
     ),
     ...journal.map(({ time, step, state, detail }) =>
@@ -71,7 +71,7 @@ function describe({ releases, workers, lock, interrupted }: Result<'status'>): s
   if (orphans > 0) {
     remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`)
   }
-  if (lock !== null) remarks.push(`locked by ${lock}`)
-  if (interrupted !== null) remarks.push('a deploy was interrupted: the next run recovers it')
+  if (lock !== null) remarks.push(`the lock is held by ${lock}`)
+  if (interrupted !== null) remarks.push('a deploy was interrupted, and the next run recovers it')
   return remarks.join('; ')
 }

@@ -168,8 +168,7 @@ function nameOf({ host, port }: HostAddress): string {
 }
 
 function describe({ address, facts: { node, pm2, live, serving, path } }: Session): string {
-  const meant =
-    live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`
+  const meant = live === null ? 'no release is live yet' : `${live} is current, but does not serve`
   return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`
 }
 

@@ -1,4 +1,5 @@
 import type { AppSettings, HealthCheck } from './app.ts'
+import { earlyVariables } from './early-variables.ts'
 import type { Login } from './server.ts'
 
 interface Settings {
@@ -34,13 +35,9 @@ export function warningsOf({ app, health, login }: Settings): readonly string[] 
     ],
     [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
     [
-      'NODE_OPTIONS' in app.env,
-      'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
-    ],
-    [
       login.passphrase !== undefined && login.key === undefined,
       'Input `passphrase` is given without `key` and is not used.',
     ],
   ]
-  return suspicions.filter(([holds]) => holds).map(([, warning]) => warning)
+  return [...suspicions.filter(([holds]) => holds).map(([, warning]) => warning), ...earlyVariables(app)]
 }

@@ -51,7 +51,7 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
       const { step, state, detail } = journalEntry(value, 'journal entry')
       if (step === null) return
       if (step === 'swap') swapped = true
-      if (state === 'begin' && LONG.has(step)) log(`${step} begins`)
+      if (state === 'begin' && LONG.has(step)) log(`${step} started`)
       if (state === 'note' || (state === 'done' && HOOKS.has(step))) log(`${step}: ${detail || 'done'}`)
       if (state === 'done') steps.get(step)?.resolve(detail)
       if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))

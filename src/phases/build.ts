@@ -59,7 +59,7 @@ export async function build(
   const doubts = doubtsAbout(output, built === undefined ? undefined : began)
   for (const doubt of doubts) log.warning(doubt)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
-  const how = commands.length === 0 ? 'used what was already built' : commands.join(', ')
+  const how = commands.length === 0 ? 'used the existing build' : commands.join(', ')
   const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`
   const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts
   const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key)

@@ -12,10 +12,11 @@ export async function cleanUp(
 ): Promise<Done<void>> {
   const params = { keep: inputs.keepReleases, activation }
   const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params)
-  if (leftTo !== null) return { value: undefined, detail: `left to the deploy that is running: ${leftTo}` }
+  if (leftTo !== null)
+    return { value: undefined, detail: `skipped, because another deploy is running: ${leftTo}` }
   for (const each of written) log.warning(`${describe(each)} ${remedy(each)}`)
   const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`
-  const counts = `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`
+  const counts = `removed ${removed.length === 0 ? 'no release' : plural(removed.length, 'release')}, kept ${kept.length}${busy}`
   return { value: undefined, detail: [counts, ...written.map(describe)].join('; ') }
 }
 

@@ -47,7 +47,7 @@ async function finish(
     const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false })
     served = verdict.live
     if (verdict.status === 'down') throw Failure.revive(verdict.failure!)
-    const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`
+    const detail = `finished an interrupted run: it ended ${verdict.status}, ${verdict.live} is live`
     return { value: { live: verdict.live, serving: served }, detail }
   })
   return recovery.catch(() => ({ live, serving: served }))
@@ -80,7 +80,7 @@ export async function level(
     log.run('recover', async () => {
       if (goal === undefined) throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`)
       await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log)
-      return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` }
+      return { value: null, detail: `an earlier run stopped between the hosts (${seen}): restored ${goal}` }
     })
   return onEach(strays, inputs.maxParallel, pipeline, put).then(
     () => goal ?? null,

@@ -37,6 +37,7 @@ export async function bringLive(
   const { release } = goal
   const atOnce = inputs.maxParallel
 
+  let warned: string | undefined
   if (inputs.candidateCheck) {
     const verified = onEach(hosts, atOnce, pipeline, (host, log) =>
       log.run('verify', () => verify(host, release, inputs.app.said)),
@@ -45,14 +46,16 @@ export async function bringLive(
       await takeBack(hosts, goal, true)
       throw error
     })
-    const warning = goal.explain?.(logs.join('\n'))
-    if (warning !== undefined) pipeline.log.warning(warning)
+    warned = await warnOfMissing(pipeline, goal, 'verify', logs)
   } else {
-    pipeline.skip('verify', 'candidate-check is off')
+    pipeline.skip('verify', '`candidate-check` is off')
   }
 
   pipeline.log.remember(release)
-  const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal))
+  const ended = await rollOut(plan, hosts, pipeline, goal)
+  const outcome = together(goal, ended)
+  const logged = ended.map(({ verdict }) => verdict.notFound)
+  if (outcome.succeeded) await warnOfMissing(pipeline, goal, 'health-check', logged, warned)
   // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
   const unknown = outcome.hosts.some(({ live }) => live === null)
   if (!outcome.succeeded) await takeBack(hosts, goal, !unknown)
@@ -60,9 +63,27 @@ export async function bringLive(
     log.run('cleanup', () => cleanUp(plan, host, log.log)),
   ).catch((error: unknown) => {
     const { message } = Failure.from(error)
-    pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`)
+    pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`)
   })
   return outcome
+}
+
+/**
+ * A release can be healthy and lack a file that only some pages read. Said where people look, the summary included.
+ * @param logs of all hosts: they run the same release
+ * @param said what a phase before it warned of
+ */
+async function warnOfMissing(
+  pipeline: Pipeline,
+  { explain }: Goal,
+  phase: 'verify' | 'health-check',
+  logs: readonly string[],
+  said?: string,
+): Promise<string | undefined> {
+  const warning = explain?.(logs.join('\n'))
+  if (warning === undefined || warning === said) return warning
+  pipeline.log.warning(warning)
+  return pipeline.run(phase, async () => ({ value: warning, detail: warning }))
 }
 
 /** How it ended on each host, in their order. */

@@ -26,7 +26,7 @@ export async function settled(
   for (;;) {
     const now = performance.now()
     const holder = facts.find(({ lock }) => lock !== null)?.lock ?? undefined
-    if (holder !== undefined && holder !== told) pipeline.log.info(`waiting for ${holder}`)
+    if (holder !== undefined && holder !== told) pipeline.log.info(`waiting for the lock, held by ${holder}`)
     told = holder ?? told
     quietSince = holder === undefined ? (quietSince ?? now) : undefined
     const alike = new Set(facts.map(({ live }) => live)).size === 1

@@ -67,7 +67,7 @@ export async function switchBack(
       const value = await restoreOn(host, request, previous, live, pipeline)
       const { status } = value
       if (status !== 'live' && !wasOvertaken(value)) throw reviveFailure(value)
-      return { value, detail: status === 'live' ? `${previous} is live again` : value.failure!.message }
+      return { value, detail: status === 'live' ? `restored ${previous}` : value.failure!.message }
     })
     if (!wasOvertaken(verdict))
       return { name, verdict: { ...verdict, status: 'restored', previous }, failure }

@@ -192,7 +192,7 @@ function provenSoFar(log: Pick<Log, 'info'>): (event: unknown) => void {
   let before = 0
   return (event) => {
     const { provenBytes, totalBytes } = proven(event, 'event')
-    progress ??= startProgress(log, 'proven on the server', totalBytes)
+    progress ??= startProgress(log, 'verified on the server', totalBytes)
     progress(provenBytes - before)
     before = provenBytes
   }

@@ -108,8 +108,8 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
       },
     },
     detail: [
-      `${id}: sent ${plural(count, 'file')} in ${formatBytes(sentBytes)}, ` +
-        `${manifest.fileCount - count} were there already`,
+      `${id}: sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), ` +
+        `reused ${manifest.fileCount - count}`,
       ...remarks(course, leftOut),
     ].join('; '),
   }
@@ -118,7 +118,7 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
 function* remarks({ losses, arrivedBytes }: Course, leftOut: readonly string[]): Generator<string> {
   if (losses > 0) {
     const times = losses === 1 ? '' : ` ${losses} times`
-    yield `the connection was lost${times} and the upload taken up again: ${formatBytes(arrivedBytes)} had arrived`
+    yield `the connection was lost${times}, and the upload resumed: ${formatBytes(arrivedBytes)} had arrived`
   }
-  if (leftOut.length > 0) yield `left out, because what is shared counts: ${leftOut.join(', ')}`
+  if (leftOut.length > 0) yield `not sent, because they are shared paths: ${leftOut.join(', ')}`
 }

@@ -187,23 +187,27 @@ const verdict = object({
   rollsBackTo: nullable(releaseId),
   failure: nullable(failureRecord),
   workers: list(workerState),
+  /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+  notFound: missingAs('', string),
 })
 export type Verdict = Guarded<typeof verdict>
 
 /** Nothing live was touched: what serves is what served. @param failure why */
 export function keptVerdict(live: string | null, failure: Verdict['failure']): Verdict {
-  return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] }
+  return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' }
 }
 
 const before = object({ current: nullable(releaseId), previous: nullable(releaseId) })
 export type Before = Guarded<typeof before>
+
+export const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'] as const
 
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 export const journalEntry = object({
   time: string,
   activation: string,
   step: nullable(activationStep),
-  state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+  state: oneOf(...entryStates),
   detail: string,
   verdict: nullable(verdict),
   /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
@@ -280,10 +284,12 @@ const writtenInRelease = object({
 })
 export type WrittenInRelease = Guarded<typeof writtenInRelease>
 
+export const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'] as const
+
 /** What a run would meet, and what that does to it. */
 const finding = object({
   /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
-  effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+  effect: oneOf(...findingEffects),
   /** Of the failure that it would end with. */
   code: nullable(string),
   message: string,

@@ -1,18 +1,19 @@
-/** What was seen where something failed, as Markdown. */
+/** The evidence of failures, such as the last lines of a log, as Markdown. */
 import type { Outcome } from '../outcome.ts'
 import type { Row } from '../pipeline.ts'
 import { folded, verbatim } from './markdown.ts'
 
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST = 20_000
+/** Of evidence that is not folded. */
+const MOST_LINES = 30
 
-/** @returns empty where there is none */
-export function renderEvidence(title: string, evidence = ''): string {
-  const seen = evidence.slice(-LONGEST)
-  return seen.trim() === '' ? '' : folded(title, verbatim(seen))
+/** Renders the evidence of the failure that ended the run; empty without evidence. */
+export function renderOwnEvidence(evidence = ''): string {
+  return render('Evidence', evidence, evidence.split('\n').length <= MOST_LINES)
 }
 
-/** What is not the run's own evidence: of the other hosts that failed, and of what failed and was no reason to end. */
+/** Renders the evidence of the other hosts that failed, and of failures that did not end the run. */
 export function renderOtherEvidence({ failure, hosts }: Outcome, rows: readonly Row[]): readonly string[] {
   const ofHosts = hosts.flatMap((host) => host.failure ?? [])
   const ofRows = rows.map(({ host, detail, evidence }) => ({
@@ -21,9 +22,14 @@ export function renderOtherEvidence({ failure, hosts }: Outcome, rows: readonly 
   }))
   const shown = new Set([failure?.evidence])
   return [...ofHosts, ...ofRows].flatMap(({ message, evidence }) => {
-    // A failure that took other hosts back with it is theirs too.
+    // A failure that restored other hosts is their failure too.
     if (shown.has(evidence)) return []
     shown.add(evidence)
-    return [renderEvidence(`Evidence: ${message}`, evidence)]
+    return [render(`Evidence: ${message}`, evidence)]
   })
+}
+
+function render(title: string, evidence = '', open = false): string {
+  const seen = evidence.slice(-LONGEST)
+  return seen.trim() === '' ? '' : folded(title, verbatim(seen), open)
 }

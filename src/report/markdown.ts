@@ -1,9 +1,10 @@
 /** Markdown whose texts are data: neither HTML nor Markdown of an app, a server or a branch name gets through. */
+import { CODE_SPAN } from './code-spans.ts'
 import { visible } from './text.ts'
 
 /** In characters. */
 const LONGEST_TEXT = 2000
-/** Of one table: a summary over 1 MiB is dropped whole by GitHub. In bytes. */
+/** GitHub drops a summary over 1 MiB whole. In bytes. */
 const LARGEST_TABLE = 150_000
 
 /** Text that is Markdown already. */
@@ -13,29 +14,48 @@ export interface Markup {
 
 export type Cell = string | Markup
 
-/** Text as one paragraph. Only what could mean something is escaped, so that the source reads well too. */
+/** Renders text as one paragraph. Only characters with a meaning are escaped, so that the source reads well too. */
 export function escape(text: string): string {
-  const line = visible(text).trim().replace(/\s+/g, ' ')
-  const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line
-  return shown.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities)
+  return escapeLine(lineOf(text))
 }
 
-/** Text as it was written, in a block of its own. */
+/** Renders a message or a remedy as one paragraph. The names and commands in our own backticks become code. */
+export function prose(text: string): string {
+  const parts = lineOf(text).split(CODE_SPAN)
+  return parts.map((part, index) => (index % 2 === 1 ? codeOf(part) : escapeLine(part, index === 0))).join('')
+}
+
+function lineOf(text: string): string {
+  const line = visible(text).trim().replace(/\s+/g, ' ')
+  return line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line
+}
+
+function escapeLine(line: string, begins = true): string {
+  const escaped = line.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)/g, entities)
+  return begins ? escaped.replace(/^[#>+\-=]|^\d+(?=[.)](?: |$))/, entities) : escaped
+}
+
+/** In Markdown's own code, entities would be shown as they are: HTML decodes them. */
+function codeOf(text: string): string {
+  return /[&<>|$*"]/.test(text) ? `<code>${text.replace(/[&<>|$*"]/g, entities)}</code>` : `\`${text}\``
+}
+
+/** Renders text as it was written, in a block of its own. */
 export function verbatim(text: string): string {
   return `<pre>${visible(text).replace(/[&<>]/g, entities)}</pre>`
 }
 
-/** A link, or its text alone where there is nowhere to go. @param url made by us alone */
+/** Renders a link, or its text alone without a `url`. @param url made by us alone */
 export function link(text: string, url: string | null): string {
   return url === null ? text : `[${text}](${url})`
 }
 
-/** A release's id, a commit. */
+/** Renders a release's id or a commit. */
 export function code(text: string): string {
   return `\`${escape(text)}\``
 }
 
-/** Text that is not escaped yet in a heading that is. */
+/** Returns plain text, not escaped yet. */
 export function on(what: string, host: string | null): string {
   return host === null ? what : `${what} on ${host}`
 }
@@ -44,7 +64,7 @@ export function folded(title: string, content: string, open = false): string {
   return `<details${open ? ' open' : ''}><summary>${escape(title)}</summary>\n\n${content}\n\n</details>`
 }
 
-/** Empty where there is nothing to list. */
+/** Renders a list without the items that have no text. */
 export function bullets(items: readonly (readonly [name: string, markdown: string])[]): string {
   return items
     .filter(([, markdown]) => markdown !== '')
@@ -52,7 +72,7 @@ export function bullets(items: readonly (readonly [name: string, markdown: strin
     .join('\n')
 }
 
-/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+/** Renders a list under a title. Without the title it would become a part of a list before it. */
 export function titled(title: string, items: Parameters<typeof bullets>[0]): string {
   return `**${escape(title)}**\n\n${bullets(items)}`
 }

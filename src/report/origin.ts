@@ -1,14 +1,14 @@
-/** Where a run came from, and the addresses that the report links to: built from what the runner says alone. */
+/** Where a run came from, and the addresses that the report links to. All come from the runner alone. */
 import type { RunInfo } from '../protocol/messages.ts'
 
 export interface Origin {
   readonly commit: string
   readonly actor: string
   readonly runNumber: number
-  /** Null where it is not known, as all addresses. */
+  /** Null if it is unknown, as every address. */
   readonly runUrl: string | null
   readonly repositoryUrl: string | null
-  /** The page that explains the error codes, of the version of the action that runs. */
+  /** The page of error codes, of this version of the action. */
   readonly errorsUrl: string | null
 }
 
@@ -32,12 +32,12 @@ export function originOf({ commit, actor, runNumber }: RunInfo, env: NodeJS.Proc
   }
 }
 
-/** @returns null for what is no commit */
+/** Returns null for a text that is no commit. */
 export function commitUrl({ repositoryUrl }: Origin, commit: string): string | null {
   return repositoryUrl !== null && COMMIT.test(commit) ? `${repositoryUrl}/commit/${commit}` : null
 }
 
-/** @returns null for what is no code of ours */
+/** Returns null for a text that is no error code. */
 export function errorUrl({ errorsUrl }: Origin, code: string): string | null {
   return errorsUrl !== null && /^[a-z][a-z0-9-]*$/.test(code) ? `${errorsUrl}#${code}` : null
 }

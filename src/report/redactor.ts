@@ -1,25 +1,31 @@
-/** Secrets in text, in whatever form they come. */
+/** Replaces secrets in text, in whatever form they come. */
 import { inspect } from 'node:util'
 
 export type Redact = (text: string) => string
 
-/** Shorter ends of a secret tell little, and are found in every text. In characters. */
+/** Shorter ends of a secret reveal little, and match in every text. In characters. */
 const SHORTEST_FRAGMENT = 8
 
+/** UTC, to the second. A number in it is no secret. */
+const RELEASE_ID = /^20\d{12}$/
+
 /**
- * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
- * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
- * mask.
+ * Replaces every secret by `***`: as it is, as JSON, Node's printing, a URL, a form, HTML and base64 encode it, and the
+ * rest of a secret that was cut at either end of the text. The runner masks its log only: the summary and the annotations
+ * are masked here.
+ * @param words statuses, phases, hosts, the app's name: a text that is one of them is returned as it is
  */
-export function redactor(secrets: readonly string[]): Redact {
+export function redactor(secrets: readonly string[], words: readonly string[] = []): Redact {
   const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length)
   if (forms.length === 0) return (text) => text
   const anywhere = new RegExp(forms.map(literally).join('|'), 'g')
-  return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms)
+  const ours = new Set(words)
+  return (text) =>
+    ours.has(text) || RELEASE_ID.test(text) ? text : withoutCutEnds(text.replace(anywhere, '***'), forms)
 }
 
 function formsOf(secret: string): readonly string[] {
-  // Half a surrogate pair is a character that no encoding has.
+  // No encoding has half a surrogate pair.
   const whole = Buffer.from(secret).toString()
   const forms = [
     secret,
@@ -36,7 +42,7 @@ function formsOf(secret: string): readonly string[] {
   return forms.filter((form) => form !== '')
 }
 
-/** React's; others leave the apostrophe. */
+/** As React escapes; others leave the apostrophe. */
 const HTML: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
@@ -46,8 +52,8 @@ const HTML: Readonly<Record<string, string>> = {
 }
 
 /**
- * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
- * whose first and last characters depend on what stands around it.
+ * Within a longer text, such as the `user:password` of a request, base64 encodes a secret in one of three ways. The first
+ * and the last character depend on the text around the secret.
  */
 function base64FormsOf(text: string): readonly string[] {
   const alone = Buffer.from(text).toString('base64').replace(/=+$/, '')
@@ -62,7 +68,7 @@ function literally(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
-/** A form's end at the text's beginning, and its beginning at the text's end. */
+/** Replaces the end of a form at the text's beginning, and the beginning of a form at the text's end. */
 function withoutCutEnds(text: string, forms: readonly string[]): string {
   let shown = text
   for (const form of forms) {
@@ -84,7 +90,7 @@ function withoutCutEnds(text: string, forms: readonly string[]): string {
   return shown
 }
 
-/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
+/** Returns the last place of `part` in `text` that ends at `end` or before, or -1. */
 function lastBefore(text: string, part: string, end: number): number {
   return end < part.length ? -1 : text.lastIndexOf(part, end - part.length)
 }

@@ -1,63 +1,70 @@
-/** The one sentence of truth: what is live now, and whether what was asked for happened. */
+/** The one sentence of truth: what is live now, and whether the run did what it was asked to do. */
 import type { Inputs } from '../inputs/index.ts'
 import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 
 export type Command = Inputs['command']
 
-/** More hosts than that are only counted. */
+/** More hosts than this are only counted. */
 const MANY = 5
 
+/** Returns the sentence that the summary begins with and the log ends with. */
 export function sentence(outcome: Outcome, command: Command | undefined): string {
   const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome
-  const live = liveRelease ?? 'no release'
   const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : ''
-  if (command === 'status' && succeeded) {
-    return status === 'live' ? `${live} is live${everywhere}.` : unhealthy(hosts)
-  }
+  if (command === 'status' && succeeded)
+    return status === 'live' ? `${liveRelease} is live${everywhere}.` : unhealthy(hosts)
+  const live = liveRelease ?? 'no release'
+  const run = `The ${command ?? 'run'}`
   switch (status) {
-    case 'live':
-      return previousRelease === null || previousRelease === liveRelease
-        ? `${live} is live and verified${everywhere}.`
-        : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`
+    case 'live': {
+      const replaced = previousRelease === liveRelease ? null : previousRelease
+      return `${live} is live and verified${everywhere}.${replaced === null ? '' : ` It replaced ${replaced}.`}`
+    }
     case 'kept':
-      if (succeeded) return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`
+      if (succeeded)
+        return `Dry run: nothing was changed. ${liveRelease ?? 'No release'} is live.${foreseen(hosts, run)}`
       return liveRelease === null
-        ? 'Nothing went live, and nothing on the server was touched.'
-        : `${live} is still live, untouched.`
-    case 'restored':
-      if (hosts.length > 1 && liveRelease === null)
-        return `${release ?? 'The new release'} failed after the swap; every host was put back: ${perHost(hosts)}.`
-      return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`
-    case 'down':
-      if (hosts.length > 1) return `${release ?? 'The run'} failed: ${perHost(hosts)}.`
-      return liveRelease === null
-        ? `${release ?? 'The run'} failed, and no release is known to be healthy.`
-        : `${release ?? 'The run'} failed; ${live} takes requests, but is not known to be healthy.`
+        ? `${run} stopped before anything went live.`
+        : `${run} stopped before anything live was changed. ${liveRelease} is still live.`
+    case 'restored': {
+      const failed = `${release ?? 'The new release'} failed after the swap.`
+      return hosts.length > 1 && liveRelease === null
+        ? `${failed} Every host was restored: ${perHost(hosts)}.`
+        : `${failed} ${live} was restored and is live and verified${everywhere}.`
+    }
+    case 'down': {
+      const failed = release ?? run
+      if (hosts.length === 0) return `It is unknown whether ${release ?? 'a new release'} is live.`
+      if (hosts.length > 1) return `${failed} failed. Serving now: ${perHost(hosts)}.`
+      if (liveRelease === null) return `${failed} failed, and no release is known to be healthy.`
+      return liveRelease === release
+        ? `${release} failed. It still serves, but is not known to be healthy.`
+        : `${failed} failed. ${liveRelease} serves, but is not known to be healthy.`
+    }
   }
 }
 
 function unhealthy(hosts: readonly HostOutcome[]): string {
-  const meant = hosts.flatMap(({ releases }) => releases.find((release) => release.live)?.id ?? [])
+  const current = hosts.flatMap(({ releases }) => releases.find((release) => release.live)?.id ?? [])
   if (hosts.every(({ releases }) => releases.length === 0)) return 'Nothing has been deployed yet.'
-  if (meant.length === 0) return 'No release is live.'
+  if (current.length === 0) return 'No release is live.'
   return hosts.every(({ live, workers }) => live === null && workers.length === 0)
-    ? `${[...new Set(meant)].join(', ')} is meant to be live, but no worker runs.`
-    : 'The workers do not all serve the release that is meant to be live.'
+    ? `The app is not running: ${[...new Set(current)].join(', ')} is current, but it has no worker.`
+    : 'Not every worker serves the current release.'
 }
 
-/** What a dry run foresees, where that is no success. */
-function foreseen(hosts: readonly HostOutcome[]): string {
-  const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length
+/** Empty if a run without `dry-run` would succeed. */
+function foreseen(hosts: readonly HostOutcome[], run: string): string {
+  const fails = hosts.filter(({ dryRun }) => dryRun !== null && wouldFail(dryRun)).length
   if (fails === 0) return ''
-  return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`
+  return ` ${run} would fail now${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''}.`
 }
 
-/** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
+/** `A on 10.0.0.11, 10.0.0.12; unknown on 10.0.0.13` */
 function perHost(hosts: readonly HostOutcome[]): string {
   const names = new Map<string, string[]>()
   for (const { name, status, live } of hosts) {
-    const what =
-      live === null ? 'nothing that is known' : status === 'down' ? `${live}, which did not go back,` : live
+    const what = live === null ? 'unknown' : status === 'down' ? `${live} (not restored)` : live
     names.set(what, [...(names.get(what) ?? []), name ?? ''])
   }
   const list = (some: readonly string[]) => (some.length > MANY ? `${some.length} hosts` : some.join(', '))

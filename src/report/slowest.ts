@@ -1,11 +1,11 @@
-/** Which of several hosts took longest, and where it lost the time. */
+/** Which of several hosts took longest, and in which phase. */
 import { formatDuration } from '../common/format.ts'
 import type { Row } from '../pipeline.ts'
 
-/** What hosts differ by less is chance, in ms. */
+/** Smaller differences are chance. In ms. */
 const NOTABLE = 1000
 
-/** @returns a sentence without its end, or '' where there are not several hosts */
+/** Returns a sentence without its full stop; empty for a single host. */
 export function slowestHost(rows: readonly Row[]): string {
   const names = [...new Set(rows.flatMap(({ host }) => host ?? []))]
   if (names.length < 2) return ''
@@ -13,15 +13,15 @@ export function slowestHost(rows: readonly Row[]): string {
   const [fastest, slowest] = [totals[0]!, totals.at(-1)!]
   const took = `${slowest.name} took ${formatDuration(slowest.ms)}`
   const behind = slowest.ms - fastest.ms
-  if (behind < NOTABLE) return `${took}, the others hardly less`
+  if (behind < NOTABLE) return `${took}; every other host took nearly as long`
   const losses = [...new Set(rows.map(({ phase }) => phase))].map((phase) => {
     const [slow, fast] = [timeOf(rows, slowest.name, phase), timeOf(rows, fastest.name, phase)]
     return { phase, slow, fast, lost: slow - fast }
   })
   const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1)!
   return (
-    `${took}, ${formatDuration(behind)} more than ${fastest.name}: ` +
-    `most of it in ${phase}, ${formatDuration(slow)} against ${formatDuration(fast)}`
+    `${took}, ${formatDuration(behind)} more than ${fastest.name}, ` +
+    `mostly in ${phase} (${formatDuration(slow)} against ${formatDuration(fast)})`
   )
 }
 

@@ -1,6 +1,6 @@
 /**
- * The job summary as Markdown: pure. What matters comes first and is never folded; no table is wider than a phone,
- * and nothing has a colour of its own.
+ * Renders the job summary as Markdown: pure. The important parts come first and are never folded. No table is wider than a
+ * phone, and nothing has a colour of its own.
  */
 import { formatAge, formatBytes, formatDuration, plural } from '../common/format.ts'
 import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
@@ -8,24 +8,25 @@ import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { stateOf } from '../protocol/history.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
-import { renderEvidence, renderOtherEvidence } from './evidence.ts'
-import { bullets, code, escape, folded, link, on, table, titled, verbatim } from './markdown.ts'
+import { renderOtherEvidence, renderOwnEvidence } from './evidence.ts'
+import { bullets, code, escape, folded, link, on, prose, table, titled, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
-import { renderRehearsal } from './rehearsal.ts'
+import { renderDryRun } from './dry-run.ts'
 import { type Command, sentence } from './sentence.ts'
 import { slowestHost } from './slowest.ts'
+import { asSentence } from './text.ts'
 import { timeline } from './timeline.ts'
 
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500
-/** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
+/** GitHub drops a summary over 1 MiB whole. In bytes. */
 const LARGEST = 900_000
 
 export interface Report {
   readonly title: string
-  /** Undefined where not even the inputs could be read. */
+  /** Undefined if the inputs could not be read. */
   readonly command: Command | undefined
-  /** Null where not even the inputs could be read. */
+  /** Null if the inputs could not be read. */
   readonly origin: Origin | null
   readonly outcome: Outcome
   readonly rows: readonly Row[]
@@ -51,7 +52,7 @@ export function reportOf(
   }
 }
 
-/** @param taken bytes that stand in the step's summary already */
+/** @param taken bytes that other summaries of the step take */
 export function renderSummary(report: Report, taken = 0): string {
   const { title, command, outcome, origin, rows } = report
   const { failure, hosts, succeeded } = outcome
@@ -60,10 +61,10 @@ export function renderSummary(report: Report, taken = 0): string {
     `## ${mark(outcome)} ${escape(title)}`,
     `**${escape(sentence(outcome, command))}**`,
     failure === null ? '' : renderFailure(report, failure),
-    hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
+    hosts.length < 2 ? '' : table(['Host', 'Status', 'Serving'], hosts.map(hostRow)),
     renderFacts(report),
     ...hosts.flatMap((host) => [
-      renderRehearsal(host),
+      renderDryRun(host),
       renderServer(host),
       renderReleases(host, origin),
       renderWorkers(host, looking || !succeeded),
@@ -71,12 +72,12 @@ export function renderSummary(report: Report, taken = 0): string {
     ]),
     looking ? '' : timeline(rows),
     rows.length === 0 ? '' : folded('What each phase did', renderPhases(rows), !succeeded),
-    // Of a hundred hosts it may be more than there is room for: last, so that nothing else is left out for it.
+    // Last: the evidence of a hundred hosts may not fit, and must not push out anything else.
     ...renderOtherEvidence(outcome, rows),
   ])
 }
 
-/** As many of the sections as there is room for. @param room in bytes */
+/** Leaves out the sections that do not fit. @param room in bytes */
 function fitting(room: number, sections: readonly string[]): string {
   const kept: string[] = []
   let bytes = 0
@@ -90,7 +91,7 @@ function fitting(room: number, sections: readonly string[]): string {
 }
 
 function mark({ succeeded, status, hosts }: Outcome): string {
-  if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal))) return '⚠️'
+  if (hosts.some(({ dryRun }) => dryRun !== null && wouldFail(dryRun))) return '⚠️'
   if (succeeded) return '✅'
   return status === 'down' ? '🔴' : '⚠️'
 }
@@ -100,35 +101,41 @@ function renderFailure(
   { code, message, remedy, evidence }: NonNullable<Outcome['failure']>,
 ): string {
   const name = link(`\`${escape(code)}\``, origin && errorUrl(origin, code))
-  const why = `${escape(message)} (${name})`
-  const next = remedy === undefined ? '' : `\n\n**Next:** ${escape(remedy)}`
-  const proof = renderEvidence('Evidence', evidence)
-  return why + next + (proof === '' ? '' : `\n\n${proof}`)
+  const parts = [
+    `**What failed:** ${prose(message.replace(/\.$/, ''))} (${name}).`,
+    remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`,
+    renderOwnEvidence(evidence),
+  ]
+  return parts.filter((part) => part !== '').join('\n\n')
 }
 
-/** What people ask after a run, a line each. */
+/** The facts that people ask for after a run, one line each. */
 function renderFacts(report: Report): string {
   const { command, outcome, origin, rows, durationMs } = report
   const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome
   const moved =
     previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease
   const named = (id: string | null) => renderRelease(id, report)
-  const wayBack = succeeded && status === 'live' && rollsBackTo !== null
+  const canRollBack = succeeded && status === 'live' && rollsBackTo !== null
   return bullets([
+    ['Status', succeeded ? '' : code(status)],
     ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
     ['Live', liveRelease === release ? '' : named(liveRelease)],
-    // Of a release that there is the commit stands beside it.
+    // A release has its commit beside it.
     ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
     ['Run', origin === null ? '' : renderRun(origin)],
     ['Sent', renderSent(outcome)],
-    ['Checked', escape(checks(rows).join('; '))],
+    ['Checked', prose(checks(rows).join('; '))],
     ['Took', formatDuration(durationMs)],
     ['Slowest host', escape(slowestHost(rows))],
-    ['To go back', wayBack ? `run with \`command: rollback\` and \`release: ${escape(rollsBackTo)}\`` : ''],
+    [
+      'To roll back',
+      canRollBack ? `run with \`command: rollback\` and \`release: ${escape(rollsBackTo)}\`` : '',
+    ],
   ])
 }
 
-/** A release with its commit and who asked for it, as far as that is known. */
+/** Renders a release with its commit and its actor, as far as they are known. */
 function renderRelease(id: string | null, { command, outcome, origin }: Report): string {
   if (id === null) return ''
   const isNew = command === 'deploy' && id === outcome.release
@@ -159,16 +166,16 @@ function renderSent({ sent, uploadedBytes }: Outcome): string {
   const { files, bytes, ofFiles, ofBytes } = sent
   const share = ofBytes === 0 ? 0 : (100 * bytes) / ofBytes
   return files === 0
-    ? `nothing: the server had all ${plural(ofFiles, 'file')}`
-    : `${files} of ${plural(ofFiles, 'file')}, ${percent(share)} of ${formatBytes(ofBytes)}, as ${formatBytes(uploadedBytes)}`
+    ? `nothing: the server already had all ${plural(ofFiles, 'file')}`
+    : `${files} of ${plural(ofFiles, 'file')}, ${percent(share)} of ${formatBytes(ofBytes)} (${formatBytes(uploadedBytes)} compressed)`
 }
 
 function percent(share: number): string {
-  if (share > 0 && share < 0.1) return 'less than 0.1 %'
-  return `${share < 10 ? share.toFixed(1) : Math.round(share)} %`
+  if (share > 0 && share < 0.1) return 'less than 0.1%'
+  return `${share < 10 ? share.toFixed(1) : Math.round(share)}%`
 }
 
-/** On several hosts the same checks are made: they are told once. What the runner asked itself stands for itself. */
+/** Counts the hosts on which a check passed, and adds the runner's own checks. */
 function checks(rows: readonly Row[]): readonly string[] {
   const made = rows.filter(
     ({ phase, state }) => state === 'ok' && (phase === 'verify' || phase === 'health-check'),
@@ -183,7 +190,7 @@ function checks(rows: readonly Row[]): readonly string[] {
 }
 
 function hostRow({ name, status, live }: HostOutcome): readonly string[] {
-  return [name ?? '', status, live ?? 'nothing that is known']
+  return [name ?? '', status, live ?? 'unknown']
 }
 
 function renderPhases(rows: readonly Row[]): string {
@@ -191,7 +198,7 @@ function renderPhases(rows: readonly Row[]): string {
   const cells = ({ phase, host, state, durationMs, detail }: Row) => {
     const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state]
     const time = state === 'skipped' ? '' : formatDuration(durationMs)
-    return [phase, ...(several ? [host ?? ''] : []), icon, time, detail]
+    return [phase, ...(several ? [host ?? ''] : []), icon, time, { markdown: prose(detail) }]
   }
   return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells))
 }
@@ -204,7 +211,7 @@ function renderServer({ name, server }: HostOutcome): string {
     ['Lock', lock === null ? 'free' : `held by ${escape(lock)}`],
     [
       'Interrupted',
-      interrupted === null ? '' : 'a deploy; the next deploy or rollback finishes or undoes it',
+      interrupted === null ? '' : 'a deploy, which the next deploy or rollback finishes or restores',
     ],
   ])
 }
@@ -241,15 +248,21 @@ function age(id: string, server: HostOutcome['server']): string {
   return Number.isNaN(ms) ? '' : formatAge(ms)
 }
 
+const WORKER_STATES: Readonly<Record<string, string>> = {
+  booting: 'starting',
+  proving: 'being checked',
+  open: 'serving',
+}
+
 function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
   if (workers.length === 0) return ''
   const rows = workers.map(({ pid, status, release, phase, restarts }) => [
-    String(pid),
+    pid === 0 ? '–' : String(pid),
     status,
-    release ?? 'unknown',
-    phase ?? 'unknown',
+    release ?? '–',
+    WORKER_STATES[phase ?? ''] ?? phase ?? '–',
     String(restarts),
   ])
-  const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
+  const list = table(['Process', 'PM2 status', 'Release', 'State', 'PM2 restarts'], rows)
   return folded(on(plural(workers.length, 'worker'), name), list, open)
 }

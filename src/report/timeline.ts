@@ -1,12 +1,12 @@
-/** The phases as a Gantt picture, which GitHub draws from Mermaid. */
+/** The phases as a Gantt chart, which GitHub draws from Mermaid. */
 import { formatDuration } from '../common/format.ts'
 import type { Row } from '../pipeline.ts'
 
-/** More bars are no picture any more. */
+/** More bars are unreadable. */
 const MOST_BARS = 60
 const HOUR = 3_600_000
 
-/** @returns empty where there is nothing to compare */
+/** Renders the chart; empty for fewer than two phases. */
 export function timeline(rows: readonly Row[]): string {
   const ran = rows.filter(({ state }) => state !== 'skipped')
   if (ran.length < 2 || ran.length > MOST_BARS) return ''
@@ -28,7 +28,7 @@ export function timeline(rows: readonly Row[]): string {
   ].join('\n')
 }
 
-/** Few enough that their labels fit beside each other on a phone. */
+/** The labels must fit beside each other on a phone. */
 function tick(total: number): string {
   const seconds = total / 1000 / 4
   const step = [5, 15, 30].find((length) => seconds <= length)
@@ -42,12 +42,12 @@ function bar({ phase, state, startedAt, durationMs }: Row, begun: number): strin
   return `    ${phase} ${time} :${failed}${clock(from)}, ${clock(from + Math.max(1, durationMs))}`
 }
 
-/** A day without a change to summer time: Mermaid takes times for the reader's own. */
+/** On a day without a change to summer time: Mermaid reads times in the reader's zone. */
 function clock(ms: number): string {
   return new Date(Date.UTC(2000, 0, 1) + ms).toISOString().replace('T', ' ').replace('Z', '')
 }
 
-/** A host's name without anything that Mermaid could take for its own. */
+/** Removes everything from a host's name that Mermaid could read as syntax. */
 function safe(host: string): string {
   return (
     host

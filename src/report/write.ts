@@ -1,127 +1,41 @@
-/** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
-import { randomBytes } from 'node:crypto'
+/** Writes a report where GitHub looks for it: summary, annotation, log and outputs. */
 import { appendFileSync, statSync } from 'node:fs'
 import * as core from '@actions/core'
-import type { Log } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
+import type { JobLog } from './log.ts'
+import { problemOf } from './problem.ts'
 import { sentence } from './sentence.ts'
 import { renderSummary, type Report } from './summary.ts'
-import { type Redact, redactor } from './redactor.ts'
-import { visible } from './text.ts'
-
-/** In characters. */
-const LONGEST_DEBUG = 4000
-
-/** With the blanks around them. Begins where a run of blanks does: from each of its characters, it would take quadratic time. */
-const LINE_BREAKS = /(?<!\s)\s*\n\s*/g
-
-/** The job's log. One line each: what a server says must not become a workflow command. */
-export const jobLog: Log = {
-  mask: core.setSecret,
-  remember: (release) =>
-    saveState(
-      'release',
-      release,
-      'if this job is cancelled, the post step may not know that it had begun to switch',
-    ),
-  info: (line) => core.info(withoutCommands(visible(line).replace(LINE_BREAKS, ' '))),
-  warning: (line) => core.warning(visible(line)),
-  annotate: (message, { file, line, column }) =>
-    core.error(visible(message), {
-      title: 'Gapless: build-failed',
-      file,
-      ...(line === undefined ? {} : { startLine: line }),
-      ...(column === undefined ? {} : { startColumn: column }),
-    }),
-  debug: (line) => {
-    // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
-    if (core.isDebug()) core.debug(visible(line()).slice(0, LONGEST_DEBUG))
-  },
-  group: core.startGroup,
-  endGroup: core.endGroup,
-}
-
-/** A runner takes `::` for a command after any white space of .NET's, and the older `##[` anywhere (actions/runner). */
-function withoutCommands(line: string): string {
-  return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [')
-}
-
-export interface Masks {
-  /** Masks what is known by now, everywhere but in the runner's log. */
-  readonly redact: Redact
-  /** For what becomes known in the course of a run. */
-  add(secret: string): void
-}
-
-/** Has the runner mask the secrets in its log. */
-export function maskSecrets(secrets: readonly string[]): Masks {
-  const known = [...secrets]
-  for (const secret of known) core.setSecret(secret)
-  let redact = redactor(known)
-  return {
-    redact: (text) => redact(text),
-    add(secret) {
-      core.setSecret(secret)
-      known.push(secret)
-      redact = redactor(known)
-    },
-  }
-}
-
-/** Tells the post step that the run ended by itself and has reported. */
-export function markFinished(): void {
-  saveState('finished', 'true', 'the post step may take this run for one that was cut off')
-}
-
-/** Tells the post step which activation this run may begin. */
-export function rememberActivation(id: string): void {
-  saveState('activation', id, 'if this job is cancelled, the post step cannot tell how the run ended')
-}
-
-/** What post does not learn is no reason to end a deploy: the server finishes it all the same. */
-function saveState(name: string, value: string, otherwise: string): void {
-  const problem = problemOf(() => core.saveState(name, value))
-  if (problem !== null)
-    core.warning(visible(`the state of this step could not be saved (${problem}): ${otherwise}`))
-}
-
-/** The activation that a run which was cut off may have begun, or undefined. */
-export function rememberedActivation(): string | undefined {
-  return core.getState('activation') || undefined
-}
-
-/** The release that it was about to make live; undefined where it had not come that far. */
-export function rememberedRelease(): string | undefined {
-  return core.getState('release') || undefined
-}
-
-export function isFinished(): boolean {
-  return core.getState('finished') === 'true'
-}
 
 /**
- * What people read comes first: outputs that cannot be written, on a full disk, must not hide how the run ended.
- * @returns whether every output could be written; the step is red otherwise
+ * Takes the secrets out of the report, then writes it. People read the summary and the log: they come before the outputs,
+ * which a full disk may refuse.
+ * @returns whether every output could be written; the step fails otherwise
  */
-export function writeReport(report: Report): boolean {
+export function writeReport(found: Report, log: JobLog): boolean {
+  const report = log.redact(found)
   const { command, outcome } = report
-  appendSummary(report, process.env['GITHUB_STEP_SUMMARY'])
-  if (outcome.failure !== null) annotate(outcome.failure)
-  core.info(sentence(outcome, command))
-  return setOutputs(report)
+  appendSummary(report, process.env['GITHUB_STEP_SUMMARY'], log)
+  if (outcome.failure !== null) log.error(outcome.failure)
+  log.info(sentence(outcome, command))
+  return setOutputs(report, log)
 }
 
-function annotate({ code, message, remedy, evidence = '' }: Failure): void {
-  if (evidence.trim() !== '') {
-    // The app's own words: whatever looks like a workflow command in them must not be one.
-    const token = `stop-${randomBytes(16).toString('hex')}`
-    core.info(`::stop-commands::${token}\n${visible(evidence)}\n::${token}::`)
+/** A summary that cannot be written must not hide a deploy. */
+function appendSummary(report: Report, file: string | undefined, log: JobLog): void {
+  // Gitea and act have no summary, and give it an empty name.
+  if (file === undefined || file === '') {
+    log.info('This runner has no job summary: GITHUB_STEP_SUMMARY is not set.')
+    return
   }
-  const next = remedy === undefined ? '' : ` ${asSentence(remedy)}`
-  core.error(visible(`${asSentence(message)}${next}`), { title: `Gapless: ${code}` })
+  const problem = problemOf(() => {
+    const taken = statSync(file, { throwIfNoEntry: false })?.size
+    appendFileSync(file, renderSummary(report, taken))
+  })
+  if (problem !== null) log.warning(`Could not write the job summary: ${problem}`)
 }
 
-function setOutputs({ outcome, durationMs }: Report): boolean {
+function setOutputs({ outcome, durationMs }: Report, log: JobLog): boolean {
   const outputs = {
     status: outcome.status,
     release: outcome.release ?? '',
@@ -136,42 +50,15 @@ function setOutputs({ outcome, durationMs }: Report): boolean {
   })
   if (missing.length === 0) return true
   const names = missing.map(({ name }) => name).join(', ')
-  const failure = new Failure(
-    'outputs-unwritten',
-    `The runner could not keep the outputs ${names}: ${missing[0]!.problem}`,
-    {
-      remedy:
-        'The run itself ended as the log says; the step fails because whoever reads its outputs would be misled.',
-    },
+  log.error(
+    new Failure(
+      'outputs-unwritten',
+      `The runner could not write the outputs ${names}: ${missing[0]!.problem}`,
+      {
+        remedy:
+          'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
+      },
+    ),
   )
-  annotate(failure)
   return false
-}
-
-/** A summary that cannot be written is no reason to hide a deploy. */
-function appendSummary(report: Report, file: string | undefined): void {
-  // Gitea and act keep none, and say so by an empty name.
-  if (file === undefined || file === '') {
-    core.info('This runner has no job summary: GITHUB_STEP_SUMMARY is not set.')
-    return
-  }
-  const problem = problemOf(() => {
-    const taken = statSync(file, { throwIfNoEntry: false })?.size
-    appendFileSync(file, renderSummary(report, taken))
-  })
-  if (problem !== null) core.warning(visible(`the job summary could not be written: ${problem}`))
-}
-
-/** Why something could not be written, or null. */
-function problemOf(write: () => void): string | null {
-  try {
-    write()
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
-}
-
-function asSentence(text: string): string {
-  return /[.!?:]$/.test(text) ? text : `${text}.`
 }

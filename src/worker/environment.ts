@@ -12,7 +12,9 @@ const SYSTEM = 'HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR XDG_RUNTIME
 const TRUST = 'SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS'
 /** The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself. */
 const PM2 = 'NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID NODE_APP_INSTANCE PM2_HOME pm_id'
-const KEPT = new Set(`${SYSTEM} ${TRUST} ${PM2}`.split(' '))
+/** The threads are there before the launcher is (PM2 5 to 7 open the log files first), so it says how many there are. */
+const THREADS = 'UV_THREADPOOL_SIZE'
+const KEPT = new Set(`${SYSTEM} ${TRUST} ${PM2} ${THREADS}`.split(' '))
 
 /** Turns `env` (in place: it is the process's own) into the app's environment. */
 export function applyEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime): void {

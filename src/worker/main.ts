@@ -15,6 +15,7 @@ import type { Address } from '../common/listening-sockets.ts'
 import { becomeLikeWorker } from './candidate.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
+import { applyLateVariables, applyToThread } from './late-variables.ts'
 import { otherReleases } from './other-releases.ts'
 import { outliveDaemon } from './orphan.ts'
 import { leadThread, leadToOwnPorts, type OwnPorts } from './own-ports.ts'
@@ -36,11 +37,16 @@ const CLEANUP_TIMEOUT = 5000
 const INSIST = 5000
 
 export async function launch(launcherFile: string, candidate: boolean): Promise<void> {
-  if (!isMainThread) return leadThread(launcherFile)
+  if (!isMainThread) {
+    applyToThread()
+    return leadThread(launcherFile)
+  }
   const release = readRelease(dirname(launcherFile))
   const { runtime } = release
   const address = { host: runtime.host, port: runtime.port }
+  const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
   applyEnvironment(process.env, runtime)
+  applyLateVariables(runtime.env, dirname(release.entry), flags)
 
   // A candidate ends with the agent that started it.
   if (candidate) {

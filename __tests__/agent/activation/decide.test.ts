@@ -283,6 +283,22 @@ describe('to scale down', () => {
     expect(decide(see([], orphans), { ...fresh, late: true })).toBe('done')
   })
 
+  test('one of another release that does not close its door is asked whether it hangs, and none of the release itself', () => {
+    const told = after(
+      [30, 31].map((pid): Act => ({ do: 'sigint', id: -1, pid })),
+      { now: 5000 },
+    )
+    const seen = see(
+      [serving],
+      [
+        [30, [previous, 'open']],
+        [31, [target, 'open']],
+      ],
+    )
+    expect(short(decide(seen, told))).toEqual(['kill-if-hung -1 30'])
+    expect(decide(seen, { ...told, now: 4999 })).toEqual([])
+  })
+
   test('is done once no other release takes traffic and nobody unlisted boots', () => {
     const told = after([30, 31].map((pid): Act => ({ do: 'sigint', id: -1, pid })))
     expect(decide(see([serving], [[30, [previous, 'open']]]), told)).toEqual([])

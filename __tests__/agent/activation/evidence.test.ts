@@ -2,7 +2,12 @@ import { chmodSync, truncateSync, writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { daemonLog, daemonLogSince, logsSince } from '../../../src/agent/activation/evidence.ts'
+import {
+  daemonLog,
+  daemonLogSince,
+  logsSince,
+  notFoundSince,
+} from '../../../src/agent/activation/evidence.ts'
 import type { Pm2Process } from '../../../src/agent/pm2/client.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 
@@ -59,4 +64,19 @@ describe('the evidence in the daemon’s log', () => {
     expect(await daemonLogSince(home, since)).toBe(node)
     expect(await daemonLogSince(join(home, 'missing'), since)).toBe('')
   })
+})
+
+test('what the new workers miss is told from what those of another release miss in the same log', async () => {
+  const log = join(folder(), 'error.log')
+  const at = (release: string) => `/srv/web/releases/${release}/mail.html'`
+  const [own, other] = ['20261120155203', '20261120155204']
+  const lines = [
+    `Error: ENOENT: no such file or directory, open '${at(own)}`,
+    `Error: ENOENT: no such file or directory, open '${at(other)}`,
+    'GET /mail 500',
+    `Error: Cannot find module '/srv/web/current/keys.json'`,
+    `Error: ENOENT: no such file or directory, open '${at(own)}`,
+  ]
+  writeFileSync(log, lines.join('\n'))
+  expect(await notFoundSince([process(log, log)], new Map(), own)).toBe([lines[0], lines[3]].join('\n'))
 })

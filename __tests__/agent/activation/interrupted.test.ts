@@ -17,6 +17,7 @@ const verdict: Verdict = {
   live: null,
   previous: null,
   rollsBackTo: null,
+  notFound: '',
   failure: null,
   workers: [],
 }

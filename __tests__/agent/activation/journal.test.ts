@@ -25,6 +25,7 @@ const live: Verdict = {
   live: '20261120155203',
   previous: null,
   rollsBackTo: null,
+  notFound: '',
   failure: null,
   workers: [],
 }

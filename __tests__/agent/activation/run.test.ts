@@ -48,6 +48,7 @@ test('of two processes of one activation the second has the verdict of the first
     live: request.release,
     previous: null,
     rollsBackTo: null,
+    notFound: '',
     failure: null,
     workers: [],
   }

@@ -71,6 +71,7 @@ test('one that has its verdict is not started anew', async () => {
     live: null,
     previous: null,
     rollsBackTo: null,
+    notFound: '',
     failure: null,
     workers: [],
   } as const

@@ -149,8 +149,8 @@ describe('rehearse', () => {
       {
         effect: 'waits',
         code: 'locked',
-        message: expect.stringMatching(/^the lock is held by run 8 of Deploy, since .* \(process \d+\)$/),
-        remedy: 'A run waits for it up to `lock-timeout`.',
+        message: expect.stringMatching(/^The lock is held by run 8 of Deploy, since .* \(process \d+\)\.$/),
+        remedy: 'A run waits for the lock for at most `lock-timeout`.',
       },
     ])
     expect(await ask(layout)).toMatchObject({ findings: [] })
@@ -252,7 +252,7 @@ describe('rehearse', () => {
     expect(findings).toEqual([
       expect.objectContaining({
         effect: 'gap',
-        message: expect.stringContaining('process 2 (fork mode, /srv/shop/server.js)'),
+        message: expect.stringContaining('did not start: 2 (fork mode, /srv/shop/server.js).'),
       }),
     ])
   })

@@ -73,6 +73,7 @@ const options = {
   kill_timeout: 50_000,
   max_memory_restart: null,
   node_args: [],
+  UV_THREADPOOL_SIZE: null,
 } as const
 
 test('a real daemon that lives and does not answer is an error, later than any answer takes', async () => {

@@ -62,7 +62,7 @@ const PRELOAD = `globalThis.preloaded = { cwd: process.cwd(), options: process.e
 const pm2Path = dirname(createRequire(import.meta.url).resolve('pm2/package.json'))
 
 /** A daemon that somebody started from another session, with an environment, a folder and limits of its own. */
-async function startDaemon(home: string): Promise<void> {
+async function startDaemon(home: string, more: Readonly<Record<string, string>> = {}): Promise<void> {
   const elsewhere = folder()
   const code = `const pm2 = require(${JSON.stringify(pm2Path)}); pm2.connect(() => pm2.disconnect())`
   execFileSync(
@@ -76,21 +76,25 @@ async function startDaemon(home: string): Promise<void> {
         PATH: '/opt/theirs:/usr/bin:/bin',
         TZ: 'Asia/Tokyo',
         NODE_OPTIONS: '--trace-uncaught',
+        ...more,
       },
     },
   )
   daemons.push((await daemonPid(home))!)
 }
 
-/** As an activation does. */
+/** As an activation does: starts the app, or reloads its worker. */
 function startApp(home: string, layout: Layout, runtime: Runtime): void {
   const at = (name: string) => JSON.stringify(join(compiled, name))
   const times = { boot: 10_000, heal: 0, stay: 0, listen: 10_000, kill: 10_000 }
   const goal = { runtime, entry: 'server.js' }
   const code = `
-    const { connectPm2 } = require(${at('agent/pm2/client.js')}), { pm2App } = require(${at('agent/activation/fleet.js')})
+    const { connectPm2 } = require(${at('agent/pm2/client.js')}), { pm2App } = require(${at('agent/activation/workers.js')})
     connectPm2({ path: ${JSON.stringify(pm2Path)}, version: '' }, ${JSON.stringify(home)}).then(async (pm2) => {
-      await pm2.start(pm2App(${JSON.stringify(layout)}, 'site', ${JSON.stringify(goal)}, ${JSON.stringify(times)}))
+      const app = pm2App(${JSON.stringify(layout.base)}, 'site', ${JSON.stringify(goal)}, ${JSON.stringify(times)})
+      const [worker] = await pm2.list('site')
+      if (worker === undefined) await pm2.start(app)
+      else await pm2.reload(worker.id, app.options)
       process.exit(0)
     })`
   execFileSync(process.execPath, ['-e', code], {
@@ -154,6 +158,90 @@ describe('a candidate and a worker', () => {
   })
 })
 
+/** The threads of the process once its pool is at work, and what the app is told of them. */
+const COUNT_THREADS = `{
+  const { pbkdf2 } = require('node:crypto'), fs = require('node:fs'), { join } = require('node:path')
+  const hashed = () => new Promise((resolve) => pbkdf2('a', 'b', 1000, 32, 'sha1', resolve))
+  Promise.all(Array.from({ length: 64 }, hashed)).then(() => {
+    const told = process.env.UV_THREADPOOL_SIZE ?? null
+    const who = process.env.pm_id === undefined ? 'candidate' : 'worker'
+    const file = join(process.env.FLAGS, who)
+    fs.writeFileSync(file + '.new', JSON.stringify({ pid: process.pid, told, threads: fs.readdirSync('/proc/self/task').length }))
+    fs.renameSync(file + '.new', file)
+  })
+}`
+
+const starts: readonly (readonly [string, { readonly UV_THREADPOOL_SIZE?: string }, number])[] = [
+  ['that has none', {}, 4],
+  ['with one of its own', { UV_THREADPOOL_SIZE: '6' }, 6],
+]
+test.each(starts)(
+  'UV_THREADPOOL_SIZE is the release’s in candidate and worker alike, under a daemon %s',
+  async (_, environment, otherwise) => {
+    const release = await makeRelease(folder(), compiled, { server: COUNT_THREADS + SERVER })
+    const layout = layoutOf(release.app)
+    makeFolders(layout)
+    symlinkSync(release.directory, layout.current)
+    const home = join(folder(), '.pm2')
+    mkdirSync(home)
+    await startDaemon(home, environment)
+    const flags = release.runtime.env['FLAGS']!
+    const seen = new Set<number>()
+    const seenBy = (who: string) =>
+      until(`${who} has counted`, () => {
+        try {
+          const { pid, ...count } = JSON.parse(readFileSync(join(flags, who), 'utf8')) as Counted
+          return seen.has(pid) ? null : (seen.add(pid), count)
+        } catch {
+          return null
+        }
+      })
+    let others: number | undefined
+    for (const size of [9, undefined, 12, 7, undefined]) {
+      const env = {
+        ...release.runtime.env,
+        ...(size === undefined ? {} : { UV_THREADPOOL_SIZE: String(size) }),
+      }
+      const runtime = { ...release.runtime, env }
+      writeFileSync(join(release.directory, '.gapless/runtime.json'), JSON.stringify(runtime))
+      const kept = others === undefined ? null : await keptBy(home)
+      await verifyCandidate(layout, release.id, runtime, await workerStart(release.app, home, kept))
+      startApp(home, layout, runtime)
+      const [candidate, worker] = [await seenBy('candidate'), await seenBy('worker')]
+      others ??= worker.threads - 9
+      const threads = others + (size ?? otherwise)
+      const told = size === undefined ? (environment.UV_THREADPOOL_SIZE ?? null) : String(size)
+      expect({ size, candidate, worker }).toEqual({
+        size,
+        candidate: { told, threads },
+        worker: { told, threads },
+      })
+    }
+  },
+  60_000,
+)
+
+interface Counted {
+  readonly pid: number
+  readonly told: string | null
+  readonly threads: number
+}
+
+/** What PM2 keeps of the app, as the agent asks for it. */
+async function keptBy(home: string): Promise<Readonly<Record<string, unknown>>> {
+  const client = JSON.stringify(join(compiled, 'agent/pm2/client.js'))
+  const code = `
+    require(${client}).connectPm2({ path: ${JSON.stringify(pm2Path)}, version: '' }, ${JSON.stringify(home)}).then(async (pm2) => {
+      console.log('kept ' + JSON.stringify((await pm2.list('site'))[0].definition))
+      process.exit(0)
+    })`
+  const printed = execFileSync(process.execPath, ['-e', code], {
+    env: { ...cleanEnvironment(), PM2_HOME: home },
+    encoding: 'utf8',
+  })
+  return JSON.parse(/^kept (.*)$/m.exec(printed)![1]!) as Readonly<Record<string, unknown>>
+}
+
 /** One activation, in a process of its own, from the lock to the verdict. */
 async function activate(layout: Layout, home: string, release: string): Promise<Verdict> {
   const job = {
@@ -165,8 +253,8 @@ async function activate(layout: Layout, home: string, release: string): Promise<
     request: { ...request, release },
   }
   const code = `
-    const { runActivation } = require(${JSON.stringify(join(compiled, 'agent/activation/run.js'))})
-    runActivation(${JSON.stringify(job)}).then((verdict) => {
+    const { runJob } = require(${JSON.stringify(join(compiled, 'agent/activation/server/world.js'))})
+    runJob(${JSON.stringify(job)}).then((verdict) => {
       console.log('verdict ' + JSON.stringify(verdict))
       process.exit(0)
     })`
@@ -204,6 +292,15 @@ test('an activation of a release that never listens under PM2 ends when its heal
     runtime: { health: { ...health, timeoutMs: 1000 } },
   })
   expect(await bringUp()).toMatchObject({ status: 'down', failure: { code: 'worker-unhealthy' } })
+}, 60_000)
+
+test('the verdict names what the first workers look for in vain', async () => {
+  const { activate: bringUp } = await start({
+    server: `require('node:fs').readFile(require('node:path').join(__dirname, 'mail.html'), (error) => console.error(error.message))\n${SERVER}`,
+  })
+  const { status, notFound } = await bringUp()
+  expect(status).toBe('live')
+  expect(notFound).toMatch(/^ENOENT: no such file or directory, open '.*\/releases\/\d{14}\/mail\.html'$/)
 }, 60_000)
 
 describe('what Node cannot preload', () => {

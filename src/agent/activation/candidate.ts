@@ -8,6 +8,7 @@ import { Failure } from '../../common/failure.ts'
 import { formatDuration } from '../../common/format.ts'
 import type { Result, Runtime } from '../../protocol/messages.ts'
 import { recordCandidate } from './candidates.ts'
+import { lastLines, notFoundIn } from './evidence.ts'
 import { type Layout, releaseDirectory, releaseFiles } from '../store/layout.ts'
 import { signal } from '../system/processes.ts'
 import { readInfo } from '../store/releases.ts'
@@ -152,17 +153,6 @@ function endOf(log: number): string {
   const end = Buffer.alloc(Math.min(size, LONGEST_END))
   const length = readSync(log, end, 0, end.length, size - end.length)
   return end.toString('utf8', 0, length)
-}
-
-/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
-function notFoundIn(text: string): string {
-  const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line))
-  return lastLines(lines.join('\n'))
-}
-
-/** The end of a log, as evidence. */
-export function lastLines(text: string, limit = 40): string {
-  return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000)
 }
 
 async function stop(child: ChildProcess, exit: Promise<string>): Promise<void> {

@@ -34,6 +34,7 @@ export async function conclude(activation: Activation, status: Ending, cause: Ca
     rollsBackTo,
     failure: toRecord(cause),
     workers: toStates(workers),
+    notFound: status === 'live' ? await world.notFound(release) : '',
   })
 }
 
@@ -50,6 +51,7 @@ export async function leaveAsIs(world: World, cause: Cause): Promise<State> {
     rollsBackTo: null,
     failure: toRecord(cause),
     workers: toStates(workers),
+    notFound: '',
   })
 }
 

@@ -255,7 +255,10 @@ export function toScaleDown(release: string, instances: number, leaving: Leaving
     const forgotten = unlisted
       .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
       .map(({ pid }): Act => ({ do: 'sigint', id: -1, pid }))
-    const hung = unlisted.flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving))
+    // Those of the release itself may stay on purpose, and be slow.
+    const hung = unlisted
+      .filter((record) => takesTraffic(record, release))
+      .flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving))
     const acts = [...surplus, ...forgotten, ...hung]
     if (acts.length > 0) return acts
     const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])]

@@ -52,3 +52,30 @@ async function endOf(file: string, since: number): Promise<string> {
     return buffer.subarray(0, bytesRead).toString('utf8')
   })
 }
+
+/** The end of a log, as evidence. */
+export function lastLines(text: string, limit = 40): string {
+  return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000)
+}
+
+/**
+ * The lines about missing files. A release can be healthy at its health check's path, and answer 500 on every page that
+ * reads the file.
+ */
+export function notFoundIn(text: string): string {
+  const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line))
+  // An app may log the same line for each request.
+  return lastLines([...new Set(lines)].join('\n'))
+}
+
+/** Those that the workers of `release` wrote since `since`. Workers of other releases share their logs. Never throws. */
+export async function notFoundSince(
+  processes: readonly Pm2Process[],
+  since: ReadonlyMap<string, number>,
+  release: string,
+): Promise<string> {
+  const lines = (await logsSince(processes, since)).split('\n')
+  const others = (line: string) =>
+    /\/releases\/\d{14}\//.test(line) && !line.includes(`/releases/${release}/`)
+  return notFoundIn(lines.filter((line) => !others(line)).join('\n'))
+}

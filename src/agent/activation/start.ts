@@ -11,11 +11,11 @@ import {
   keptVerdict,
   type Verdict,
 } from '../../protocol/messages.ts'
-import { lastLines } from './candidate.ts'
 import { cleanEnvironment } from '../system/environment.ts'
 import { withRoom } from '../system/ballast.ts'
 import { exists, writeFileAtomic } from '../system/files.ts'
 import type { InstalledPm2 } from '../pm2/find.ts'
+import { lastLines } from './evidence.ts'
 import { followJournal, readJournal } from './journal.ts'
 import type { Layout } from '../store/layout.ts'
 import { ownerLives } from '../system/owner.ts'

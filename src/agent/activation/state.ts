@@ -122,6 +122,7 @@ function kept(cause: Failure, { serving }: AfterFailure): State {
     rollsBackTo: null,
     failure,
     workers: [],
+    notFound: '',
   }
   return { at: 'settled', verdict, known: false }
 }

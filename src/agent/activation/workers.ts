@@ -33,6 +33,7 @@ export function pm2App(
       kill_timeout: kill,
       max_memory_restart: runtime.maxMemoryBytes,
       node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
+      UV_THREADPOOL_SIZE: runtime.env['UV_THREADPOOL_SIZE'] || null,
     },
   }
 }

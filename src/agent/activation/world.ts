@@ -81,6 +81,8 @@ export interface Workers {
   instancesOf(runtime: Runtime): number
   /** What the workers and PM2 wrote into their logs since `connect`. Never throws. */
   evidence(): Promise<string>
+  /** The lines about missing files that workers of a release wrote since `connect`. Never throws. */
+  notFound(release: string): Promise<string>
 
   /** What the first deploy replaces. */
   findReplaced(): Promise<Replaced>

@@ -85,14 +85,24 @@ async function ending(check: () => Promise<void>): Promise<Finding | null> {
 
 function waiting(holder: string | null): Finding | null {
   if (holder === null) return null
-  const message = `the lock is held by ${holder}`
-  return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' }
+  const message = `The lock is held by ${holder}.`
+  return {
+    effect: 'waits',
+    code: 'locked',
+    message,
+    remedy: 'A run waits for the lock for at most `lock-timeout`.',
+  }
 }
 
 function interrupted(activation: string | null): Finding | null {
   if (activation === null) return null
-  const message = 'an earlier run was interrupted after the swap'
-  return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' }
+  const message = 'An earlier run was interrupted after the swap.'
+  return {
+    effect: 'recovers',
+    code: null,
+    message,
+    remedy: 'A run first finishes that run, or restores the previous release.',
+  }
 }
 
 function replacing(target: string | null): Finding | null {
@@ -102,7 +112,7 @@ function replacing(target: string | null): Finding | null {
     code: null,
     message: `\`current\` points at "${target}", which Gapless did not deploy.`,
     remedy:
-      'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+      'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
   }
 }
 
@@ -112,7 +122,7 @@ function gap(foreign: readonly Pm2Process[]): Finding | null {
   return {
     effect: 'gap',
     code: null,
-    message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
-    remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+    message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
+    remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
   }
 }

@@ -49,6 +49,11 @@ export interface Pm2Options {
   readonly kill_timeout: number
   readonly max_memory_restart: number | null
   readonly node_args: readonly string[]
+  /**
+   * PM2 uses the thread pool, which fixes its size, before it loads the app (5.4 to 7), and sets what it keeps of the
+   * app as variables before that. The release's `env` comes too late.
+   */
+  readonly UV_THREADPOOL_SIZE: string | null
 }
 
 export interface Pm2 {
@@ -87,6 +92,8 @@ interface Daemon {
   readonly pid: number
   readonly startTime: string
 }
+
+type Environment = Readonly<Record<string, unknown>> | undefined
 
 interface Client {
   connect(callback: (error: unknown) => void): void
@@ -165,11 +172,21 @@ export async function connectPm2(
     return longest + PATIENCE
   }
 
+  const environments = new Map<number, Environment>()
+  const conf = (id: number, options: Pm2Options) => ({
+    id,
+    env: { current_conf: toConf(options, environments.get(id)) },
+  })
+
   const all = async (): Promise<readonly Pm2Process[]> => {
     const processes = await remote('getMonitorData', {})
     if (!Array.isArray(processes))
       throw new Failure('pm2-failed', 'PM2 answered with something else than a list')
-    return (processes as (RawProcess | null)[]).flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []))
+    const found = (processes as (RawProcess | null)[]).flatMap((raw) =>
+      raw?.pm2_env ? [toProcess(raw)] : [],
+    )
+    for (const { id, definition } of found) environments.set(id, definition['env'] as Environment)
+    return found
   }
 
   return {
@@ -184,7 +201,7 @@ export async function connectPm2(
       return found
     },
     async start({ name, script, cwd, options }) {
-      const { max_memory_restart, node_args, ...rest } = options
+      const { max_memory_restart, node_args, UV_THREADPOOL_SIZE, ...rest } = options
       await ask('start', slow(options), (done: Done<void>) =>
         client.start(
           {
@@ -199,15 +216,15 @@ export async function connectPm2(
             instances: 1,
             // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
             vizion: false,
-            env: {},
+            // When PM2 starts an app, it takes variables from nowhere else (5.4 to 7).
+            env: UV_THREADPOOL_SIZE === null ? {} : { UV_THREADPOOL_SIZE },
           },
           done,
         ),
       )
     },
     duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
-    reload: async (id, options) =>
-      void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+    reload: async (id, options) => void (await remote('reloadProcessId', conf(id, options), slow(options))),
     // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
     isReplacing: (id) =>
       remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(
@@ -219,8 +236,7 @@ export async function connectPm2(
           return !/id unknown/.test(message)
         },
       ),
-    restart: async (id, options) =>
-      void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+    restart: async (id, options) => void (await remote('restartProcessId', conf(id, options), slow(options))),
     stop: async (id) => void (await remote('stopProcessId', id, slow())),
     remove: async (id) => void (await remote('deleteProcessId', id, slow())),
     revive: async ({ definition }) => {
@@ -244,15 +260,29 @@ export async function connectPm2(
 /** Whether PM2 started the process with these options for the process itself. */
 export function runsUnder(
   { definition }: Pm2Process,
-  { node_args, max_memory_restart }: Pm2Options,
+  { node_args, max_memory_restart, UV_THREADPOOL_SIZE }: Pm2Options,
 ): boolean {
-  const { node_args: kept = [], max_memory_restart: limit = null } = definition
-  return JSON.stringify(kept) === JSON.stringify(node_args) && limit === max_memory_restart
+  const {
+    node_args: kept = [],
+    max_memory_restart: limit = null,
+    UV_THREADPOOL_SIZE: threads = null,
+  } = definition
+  const isSame = limit === max_memory_restart && threads === UV_THREADPOOL_SIZE
+  return isSame && JSON.stringify(kept) === JSON.stringify(node_args)
 }
 
-/** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
-function toConf(options: Pm2Options): object {
-  return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' }
+/**
+ * PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7).
+ * @param env the variables that the app was started with, as far as they are known: PM2 lays them over its options
+ */
+function toConf(options: Pm2Options, env: Readonly<Record<string, unknown>> = {}): object {
+  const { UV_THREADPOOL_SIZE: outdated, ...others } = env
+  return {
+    ...options,
+    max_memory_restart: options.max_memory_restart ?? 'null',
+    UV_THREADPOOL_SIZE: options.UV_THREADPOOL_SIZE ?? 'null',
+    ...(outdated === undefined ? {} : { env: others }),
+  }
 }
 
 type Done<T> = (error: unknown, result?: T) => void

@@ -37,8 +37,16 @@ export async function workerStart(
   return { ...start, env: { ...start.env, ...laidOver } }
 }
 
-/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
-const NOT_KEPT: ReadonlySet<string> = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id'])
+/**
+ * Node has started when PM2 sets the first, the second is an option of the release that PM2 runs now, and what tells a
+ * worker that it is one is not the candidate's.
+ */
+const NOT_KEPT: ReadonlySet<string> = new Set([
+  'NODE_OPTIONS',
+  'UV_THREADPOOL_SIZE',
+  'NODE_APP_INSTANCE',
+  'pm_id',
+])
 
 function environmentKept(definition: Readonly<Record<string, unknown>>): NodeJS.ProcessEnv {
   return Object.fromEntries(

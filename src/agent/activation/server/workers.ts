@@ -8,9 +8,8 @@ import { assertNoOtherDoor } from '../../pm2/port.ts'
 import type { Layout } from '../../store/layout.ts'
 import { signal } from '../../system/processes.ts'
 import { reachable } from '../../system/sockets.ts'
-import { lastLines } from '../candidate.ts'
 import type { Act, Seen } from '../decide.ts'
-import { daemonLog, daemonLogSince, logsSince } from '../evidence.ts'
+import { daemonLog, daemonLogSince, lastLines, logsSince, notFoundSince } from '../evidence.ts'
 import type { Goal } from '../goal.ts'
 import { instancesOf } from '../instances.ts'
 import type { Job, Room } from '../job.ts'
@@ -75,6 +74,12 @@ export function workersOn(layout: Layout, job: Job, room: Room): Workers & { clo
       const parts = [lastLines(await daemonLogSince(pm2Home, logs)), lastLines(written)]
       return parts.filter((part) => part !== '').join('\n')
     },
+
+    notFound: (release) =>
+      list().then(
+        (processes) => notFoundSince(processes, connected().logs, release),
+        () => '',
+      ),
 
     async findReplaced() {
       const now = await running()

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Rehearsal } from '../../src/outcome.ts'
+import type { DryRun } from '../../src/outcome.ts'
 import type { Finding } from '../../src/protocol/messages.ts'
-import { renderRehearsal } from '../../src/report/rehearsal.ts'
+import { renderDryRun } from '../../src/report/dry-run.ts'
 import { sentence } from '../../src/report/sentence.ts'
 import { hostOutcome, now, outcomeOf } from './outcomes.ts'
 
@@ -18,22 +18,22 @@ const locked: Finding = {
 }
 const taken: Finding = { effect: 'ends', code: 'port-taken', message: 'somebody listens', remedy: null }
 
-function host(changes: Partial<Rehearsal> = {}, name: string | null = null) {
+function host(changes: Partial<DryRun> = {}, name: string | null = null) {
   return hostOutcome({
     name,
-    rehearsal: { sending: { files, of }, pruned: [now], findings: [], ...changes },
+    dryRun: { sending: { files, of }, pruned: [now], findings: [], ...changes },
   })
 }
 
 describe('of a dry run the summary', () => {
   test('has what would be sent and removed, with the files in a folded list', () => {
-    expect(renderRehearsal(host())).toBe(
+    expect(renderDryRun(host())).toBe(
       [
-        '**What the run would do**',
+        '**What a real run would do**',
         '',
         '- **Send:** 2 of 1470 files, 12.0 KB of 39.1 MB before compression',
         `- **Remove:** \`${now}\``,
-        '- **In the way:** nothing',
+        '- **Problems:** none',
         '',
         '<details><summary>2 files to send</summary>',
         '',
@@ -47,36 +47,37 @@ describe('of a dry run the summary', () => {
     )
   })
 
-  test('has what is in the way, and what to do about it', () => {
-    const text = renderRehearsal(host({ findings: [taken, locked] }))
-    expect(text).toContain('- **⛔ Fail:** somebody listens')
-    expect(text).toContain('- **⏳ Wait:** the lock is held by run 8. Wait')
-    expect(text).not.toContain('nothing')
+  test('lists each problem and its remedy, the reason for a failure first', () => {
+    const text = renderDryRun(host({ findings: [locked, taken] }))
+    expect(text).toContain(
+      '- **⛔ Would fail:** somebody listens.\n- **⏳ Would wait:** the lock is held by run 8. Wait.',
+    )
+    expect(text).not.toContain('none')
   })
 
   test('says that nothing would be sent', () => {
-    const text = renderRehearsal(host({ sending: { files: [], of }, pruned: [] }, 'web-1'))
+    const text = renderDryRun(host({ sending: { files: [], of }, pruned: [] }, 'web-1'))
     expect(text).toBe(
       [
-        '**What the run would do on web-1**',
+        '**What a real run would do on web-1**',
         '',
-        '- **Send:** nothing: the server has all 1470 files',
+        '- **Send:** nothing: the server already has all 1470 files',
         '- **Remove:** no release',
-        '- **In the way:** nothing',
+        '- **Problems:** none',
       ].join('\n'),
     )
   })
 
   test('of a rollback has nothing to send', () => {
-    expect(renderRehearsal(host({ sending: null }))).not.toContain('Send')
+    expect(renderDryRun(host({ sending: null }))).not.toContain('Send')
   })
 
   test('names so many files only', () => {
     const many = Array.from({ length: 1000 }, (_, index) => ({ path: `file ${index}`, size: 1 }))
-    const text = renderRehearsal(host({ sending: { files: many, of } }))
+    const text = renderDryRun(host({ sending: { files: many, of } }))
     expect(text).toContain('| file 199 |')
     expect(text).not.toContain('| file 200 |')
-    expect(text).toContain('…and 800 more: see the log')
+    expect(text).toContain('…and 800 more in the log')
   })
 })
 
@@ -85,13 +86,13 @@ describe('of a dry run the sentence', () => {
     sentence(outcomeOf({ succeeded: true, liveRelease: now, hosts }), 'deploy')
 
   test('says that nothing was changed', () => {
-    expect(dry(host({ findings: [locked] }))).toBe(`Dry run: nothing was changed; ${now} is live.`)
+    expect(dry(host({ findings: [locked] }))).toBe(`Dry run: nothing was changed. ${now} is live.`)
   })
 
   test('says that the run would fail', () => {
     const failing = host({ findings: [taken] })
-    const start = `Dry run: nothing was changed; ${now} is live.`
-    expect(dry(failing)).toBe(`${start} The run would fail as things are.`)
-    expect(dry(host(), failing)).toBe(`${start} The run would fail on 1 of 2 hosts as things are.`)
+    const start = `Dry run: nothing was changed. ${now} is live.`
+    expect(dry(failing)).toBe(`${start} The deploy would fail now.`)
+    expect(dry(host(), failing)).toBe(`${start} The deploy would fail now on 1 of 2 hosts.`)
   })
 })
