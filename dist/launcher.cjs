@@ -1051,12 +1051,12 @@ function read(file) {
 
 
 /** From here on the death of PM2's daemon does not end this process, as Node's and PM2's own code would. */
-function outliveDaemon(orphanage) {
+function outliveDaemon(options) {
     const { worker } = (external_node_cluster_default());
     if (worker === undefined)
         return;
     const daemon = { pid: process.ppid, startTime: startTimeOf(process.ppid) };
-    orphanage.record.update({ outlives: true });
+    options.record.update({ outlives: true });
     worker.once('disconnect', () => {
         // Told to by the daemon; or PM2's code says so before it ends the process (`uncaughtException`, 5.4 to 7).
         if (worker.exitedAfterDisconnect || process.connected)
@@ -1064,11 +1064,11 @@ function outliveDaemon(orphanage) {
         worker.exitedAfterDisconnect = true;
         // PM2's metrics end a process that is not connected, and send nothing from one that never was (5.4 to 7).
         Object.assign(process, { connected: undefined });
-        if (orphanage.isDraining())
+        if (options.isDraining())
             return;
         const daemonLives = () => startTimeOf(daemon.pid) === daemon.startTime;
-        beOrphan(orphanage, daemonLives).catch((error) => {
-            console.error('gapless: cannot go on without the PM2 daemon:', error);
+        beOrphan(options, daemonLives).catch((error) => {
+            console.error('gapless: The worker cannot serve without the PM2 daemon:', error);
             process.exit(1);
         });
     });
@@ -1085,24 +1085,33 @@ function giftOf(records, pid) {
 const NEXT_GIFT = 3000;
 /** A daemon that closed the channel and lives on starts another worker in place of this one. In ms. */
 const LAST_BREATH = 2000;
-async function beOrphan(orphanage, daemonLives) {
-    const { records, record, isDraining } = orphanage;
+async function beOrphan(options, daemonLives) {
+    const { records, record, isDraining, leave } = options;
     const since = since_boot_sinceBoot();
     const beside = siblings(records)
         .filter(({ phase }) => phase === 'open')
         .map(({ pid }) => pid);
     record.update({ orphaned: { since, beside } });
+    const leaveAfterwards = async () => {
+        await untilTakenOver(options);
+        if (!isDraining())
+            leave();
+    };
+    // Workers of a new daemon may have bound the port first.
+    await Promise.all([listenAgain(options, daemonLives), leaveAfterwards()]);
+}
+async function listenAgain(options, daemonLives) {
     const begun = performance.now();
-    while (!isDraining() && !(await listen(orphanage))) {
+    while (!options.isDraining()) {
+        if (await listen(options)) {
+            console.error(`gapless: PM2's daemon died. Worker ${process.pid} keeps serving without it.`);
+            return;
+        }
         const waited = performance.now() - begun;
         if (waited > LAST_BREATH && daemonLives())
             process.exit(0);
         await (0,promises_namespaceObject.setTimeout)(waited < 200 ? 2 : waited < LAST_BREATH ? 20 : 250);
     }
-    console.error(`gapless: PM2's daemon has died; worker ${process.pid} serves on without it`);
-    await untilTakenOver(orphanage);
-    if (!isDraining())
-        orphanage.leave();
 }
 /** The first orphan binds the port, and the others get its socket. @returns whether this one listens now */
 async function listen({ door, address, records, isDraining }) {

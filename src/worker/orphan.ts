@@ -14,7 +14,7 @@ import { giveSocket, takeSocket } from './pass-socket.ts'
 import type { Recorder } from './record.ts'
 import { siblings } from './siblings.ts'
 
-export interface Orphanage {
+export interface OrphanOptions {
   readonly door: FrontDoor
   readonly address: Address
   /** The app's folder, and that of the workers' records in it. */
@@ -28,21 +28,21 @@ export interface Orphanage {
 }
 
 /** From here on the death of PM2's daemon does not end this process, as Node's and PM2's own code would. */
-export function outliveDaemon(orphanage: Orphanage): void {
+export function outliveDaemon(options: OrphanOptions): void {
   const { worker } = cluster
   if (worker === undefined) return
   const daemon = { pid: process.ppid, startTime: startTimeOf(process.ppid) }
-  orphanage.record.update({ outlives: true })
+  options.record.update({ outlives: true })
   worker.once('disconnect', () => {
     // Told to by the daemon; or PM2's code says so before it ends the process (`uncaughtException`, 5.4 to 7).
     if (worker.exitedAfterDisconnect || process.connected) return
     worker.exitedAfterDisconnect = true
     // PM2's metrics end a process that is not connected, and send nothing from one that never was (5.4 to 7).
     Object.assign(process, { connected: undefined })
-    if (orphanage.isDraining()) return
+    if (options.isDraining()) return
     const daemonLives = () => startTimeOf(daemon.pid) === daemon.startTime
-    beOrphan(orphanage, daemonLives).catch((error: unknown) => {
-      console.error('gapless: cannot go on without the PM2 daemon:', error)
+    beOrphan(options, daemonLives).catch((error: unknown) => {
+      console.error('gapless: The worker cannot serve without the PM2 daemon:', error)
       process.exit(1)
     })
   })
@@ -63,26 +63,36 @@ const NEXT_GIFT = 3000
 /** A daemon that closed the channel and lives on starts another worker in place of this one. In ms. */
 const LAST_BREATH = 2000
 
-async function beOrphan(orphanage: Orphanage, daemonLives: () => boolean): Promise<void> {
-  const { records, record, isDraining } = orphanage
+async function beOrphan(options: OrphanOptions, daemonLives: () => boolean): Promise<void> {
+  const { records, record, isDraining, leave } = options
   const since = sinceBoot()
   const beside = siblings(records)
     .filter(({ phase }) => phase === 'open')
     .map(({ pid }) => pid)
   record.update({ orphaned: { since, beside } })
+  const leaveAfterwards = async () => {
+    await untilTakenOver(options)
+    if (!isDraining()) leave()
+  }
+  // Workers of a new daemon may have bound the port first.
+  await Promise.all([listenAgain(options, daemonLives), leaveAfterwards()])
+}
+
+async function listenAgain(options: OrphanOptions, daemonLives: () => boolean): Promise<void> {
   const begun = performance.now()
-  while (!isDraining() && !(await listen(orphanage))) {
+  while (!options.isDraining()) {
+    if (await listen(options)) {
+      console.error(`gapless: PM2's daemon died. Worker ${process.pid} keeps serving without it.`)
+      return
+    }
     const waited = performance.now() - begun
     if (waited > LAST_BREATH && daemonLives()) process.exit(0)
     await delay(waited < 200 ? 2 : waited < LAST_BREATH ? 20 : 250)
   }
-  console.error(`gapless: PM2's daemon has died; worker ${process.pid} serves on without it`)
-  await untilTakenOver(orphanage)
-  if (!isDraining()) orphanage.leave()
 }
 
 /** The first orphan binds the port, and the others get its socket. @returns whether this one listens now */
-async function listen({ door, address, records, isDraining }: Orphanage): Promise<boolean> {
+async function listen({ door, address, records, isDraining }: OrphanOptions): Promise<boolean> {
   // In a cluster worker `exclusive` is a socket of its own.
   const bound = await door
     .open((server) => server.listen({ ...address, exclusive: true }))
@@ -119,7 +129,7 @@ const STABLE = 1000
 const LONGEST = 60_000
 
 /** Until workers of a daemon take the traffic, and none of them is still coming up. An activation tells its own time. */
-async function untilTakenOver({ records, appDirectory, address, isDraining }: Orphanage): Promise<void> {
+async function untilTakenOver({ records, appDirectory, address, isDraining }: OrphanOptions): Promise<void> {
   let first: number | null = null
   let stable: number | null = null
   while (!isDraining()) {
