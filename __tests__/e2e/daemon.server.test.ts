@@ -89,20 +89,24 @@ test('a deploy takes over from workers that outlived the daemon, and its report 
   expect(deploy.summary).toContain('daemon had died: 2 workers kept serving without it')
 }, 180_000)
 
-test('a release that fails leaves the workers that outlived the daemon serving until the old one is back', async () => {
-  const { outputs } = await run(first, { command: 'status' })
-  await killDaemon()
-  const visitors = load()
-  const dying = sabotage(
-    second.copyBuilt(),
-    `if (process.env.pm_id !== undefined) setTimeout(() => process.exit(1), 300)`,
-  )
-  const deploy = await run(dying)
-  dying.remove()
-  await onlyListedWorkers()
-  expect((await visitors.stop()).failures).toEqual([])
-  expect(deploy.outputs).toMatchObject({ status: 'restored', 'live-release': outputs['live-release'] })
-}, 180_000)
+thorough(
+  'a release that fails leaves the workers that outlived the daemon serving until the old one is back',
+  async () => {
+    const { outputs } = await run(first, { command: 'status' })
+    await killDaemon()
+    const visitors = load()
+    const dying = sabotage(
+      second.copyBuilt(),
+      `if (process.env.pm_id !== undefined) setTimeout(() => process.exit(1), 300)`,
+    )
+    const deploy = await run(dying)
+    dying.remove()
+    await onlyListedWorkers()
+    expect((await visitors.stop()).failures).toEqual([])
+    expect(deploy.outputs).toMatchObject({ status: 'restored', 'live-release': outputs['live-release'] })
+  },
+  180_000,
+)
 
 thorough(
   '`pm2 resurrect` takes over, as the unit does when it restarts the daemon',

@@ -175,7 +175,8 @@ describe.each(kinds)('on Node %s, %s, %i workers', (node, name, workers) => {
     await until('all have left', async () => (await records()).length === 0)
   }, 90_000)
 
-  test.each([
+  const thorough = all ? test : test.skip
+  thorough.each([
     ['`kill -9` and `pm2 resurrect`', async () => pm2.killDaemon().then(() => pm2.run('resurrect'))],
     ['`pm2 update`', async () => pm2.run('update')],
     ['`pm2 kill` and `pm2 resurrect`', async () => pm2.run('kill').then(() => pm2.run('resurrect'))],
