@@ -58,6 +58,7 @@ const prebuilt = {
   observe: '1s',
   'health-check-interval': '200ms',
   'pre-activate': 'sleep 0.2',
+  'post-activate': 'sleep 0.2',
 }
 
 interface SiteOptions {
