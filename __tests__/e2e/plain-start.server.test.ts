@@ -118,7 +118,7 @@ async function answersOf(port: number, folder: string) {
     body: answer.body
       .replaceAll(folder, '<app>')
       // Of an error's stack, which names the folder.
-      .replaceAll(/"digest":"\d+"/g, '"digest":"…"')
+      .replaceAll(/"digest":"\d+(?:@E\d+)?"/g, '"digest":"…"')
       // Made for each request: React's keys of the head.
       .replaceAll(/"[\w-]{21}[vhm]"/g, '"…"'),
   }))
