@@ -93,6 +93,13 @@ describe('to serve', () => {
     expect(toServe(serving)(old, after(reloads))).toEqual([])
   })
 
+  test('a daemon that lists nobody any more has died, and nobody waits for its workers', () => {
+    const sightings = [{ id: 0, pid: 10, release: previous }]
+    expect(toServe(serving)(see([]), after(reloads, { sightings }))).toMatchObject({ code: 'pm2-failed' })
+    const first = { ...serving, initial: [] }
+    expect(short(toServe(first)(see([]), fresh))).toEqual(['start 0 0'])
+  })
+
   test('one after the other, where memory is short', () => {
     expect(short(toServe({ ...serving, count: 1 })(old, fresh))).toEqual(['reload 0 10'])
     const first = see([

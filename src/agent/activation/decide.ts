@@ -88,6 +88,9 @@ export function toServe(serving: Serving): Decide {
   return (seen, asked) => {
     const ready = servingNow(seen, serving)
     if (ready.length >= count) return 'done'
+    if (seen.listed.length === 0 && asked.sightings.length > 0) {
+      return problem('pm2-failed', "PM2's daemon died while the new workers started.")
+    }
     const acts = missing(seen, asked, serving)
     if (acts.length > 0) return acts
     const workers = seen.listed.slice(0, count)
