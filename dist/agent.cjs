@@ -366,7 +366,7 @@ const cacheSharing = object({
 const workerState = object({
     pmId: string,
     pid: count,
-    /** PM2's word: online, launching, stopped, errored… */
+    /** PM2's word: online, launching, stopped, errored…; `orphaned` where its daemon died and the worker serves on. */
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
@@ -943,6 +943,15 @@ const workerRecord = object({
     movedPorts: nullable(list(count)),
     /** Null until it is known, and from a launcher that does not tell. */
     cache: nullable(cacheSharing),
+    /** Whether it goes on serving when PM2's daemon dies. */
+    outlives: missingAs(false, guards_boolean),
+    /** Set when PM2's daemon has died. */
+    orphaned: nullable(object({
+        /** When, of since-boot.ts. */
+        since: count,
+        /** The other workers that took traffic then. */
+        beside: list(count),
+    })),
 });
 
 ;// CONCATENATED MODULE: ./build/agent/system/processes.js
@@ -1007,6 +1016,15 @@ function groupLedBy(leader) {
         return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
     });
 }
+/** In bytes; 0 where the process has ended. */
+function memoryOf(pid) {
+    try {
+        return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    }
+    catch {
+        return 0;
+    }
+}
 function parentOf(pid) {
     return statusOf(pid).parent;
 }
@@ -1058,9 +1076,11 @@ async function readWorkers(directory) {
 }
 /** Removes the records of dead processes. */
 async function removeDeadWorkers(directory) {
-    for (const pid of await pidsIn(directory)) {
-        if ((await readWorker(directory, pid)) === null)
-            await (0,promises_namespaceObject.rm)(fileOf(directory, pid), { force: true });
+    const alive = new Set((await readWorkers(directory)).map(({ pid }) => String(pid)));
+    for (const name of await (0,promises_namespaceObject.readdir)(directory).catch(() => [])) {
+        const pid = /^(\d+)\.(?:json|share|gift)$/.exec(name)?.[1];
+        if (pid !== undefined && !alive.has(pid))
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
     }
 }
 async function pidsIn(directory) {
@@ -1356,6 +1376,15 @@ const server_texts = {
     'pm2-failed: second daemon': {
         message: 'Another PM2 daemon (process {daemon}) started at the same time.',
         remedy: 'Deploy again.',
+    },
+    'pm2-stranded': {
+        message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+        remedy: 'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+        cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
+    },
+    'pm2-stranded: shared': {
+        message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+        remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
     },
     'pm2-failed: stuck': {
         message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
@@ -2556,6 +2585,9 @@ function toServe(serving) {
         const ready = servingNow(seen, serving);
         if (ready.length >= count)
             return 'done';
+        if (seen.listed.length === 0 && asked.sightings.length > 0) {
+            return problem('pm2-failed', "PM2's daemon died while the new workers started.");
+        }
         const acts = missing(seen, asked, serving);
         if (acts.length > 0)
             return acts;
@@ -2690,10 +2722,13 @@ const toStopCrashLoop = ({ listed }, { late }) => {
 /**
  * Removes the workers beyond `instances`, the youngest first, and tells those to leave that PM2 does not list. Those
  * that it replaces hear it once more. Others it has forgotten: it starts a process twice that is restarted before it
- * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic.
+ * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic. Where PM2
+ * lists no worker that serves, its daemon has just died, and those that it does not list are all that does.
  */
 function toScaleDown(release, instances, leaving) {
     return ({ listed, unlisted }, asked) => {
+        if (!listed.some((worker) => serves(worker, release)))
+            return asked.late ? 'done' : [];
         const surplus = listed
             .slice(instances)
             .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))
@@ -3202,6 +3237,40 @@ function settled(verdict) {
     return { at: 'settled', verdict, known: false };
 }
 
+;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
+
+function orphansIn(records) {
+    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
+}
+/** What they were, for people; null where there is none. */
+function describeOrphans(records) {
+    const orphans = orphansIn(records);
+    if (orphans.length === 0)
+        return null;
+    const workers = orphans.length === 1 ? '1 worker' : `${orphans.length} workers`;
+    const lost = exitedSince(records).length;
+    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
+    return `PM2's daemon had died: ${workers} kept serving without it${gone}`;
+}
+/** The pids of those that took traffic when the daemon died, and do not live any more. */
+function exitedSince(records) {
+    const alive = new Set(records.map(({ pid }) => pid));
+    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
+    return [...new Set(beside)].filter((pid) => !alive.has(pid));
+}
+function orphanStates(records) {
+    return orphansIn(records).map(({ pid, release, phase, cache }) => ({
+        pmId: '',
+        pid,
+        status: 'orphaned',
+        release,
+        phase,
+        restarts: 0,
+        memoryBytes: memoryOf(pid),
+        cache,
+    }));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
 /**
  * The limits that control groups set, such as a container's or a systemd unit's: the machine's own figures do
@@ -3303,11 +3372,10 @@ function machineMemory({ proc }) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Which TCP sockets listen on this machine, and which processes hold them. */
+;// CONCATENATED MODULE: ./build/common/listening-sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
 
-
-/** The state of a listening socket in /proc/net/tcp. */
+/** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A';
 function listeningSockets() {
     const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
@@ -3324,11 +3392,54 @@ function listeningSockets() {
         return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
     });
 }
-/** @param pid of a process of this user: sockets of other users cannot be seen */
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
 function heldBy(pid, sockets) {
-    const inodes = new Set(inodesOf(pid));
+    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
     return sockets.filter(({ inode }) => inodes.has(inode));
 }
+/** The file descriptor under which a process of this user holds a socket, or null. */
+function descriptorOf(pid, inode) {
+    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
+}
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = inodeOf(`${folder}/${name}`);
+            return inode === null ? [] : [{ fd: Number(name), inode }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function inodeOf(link) {
+    try {
+        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Addresses of servers on this machine. */
+
+
 const EVERYWHERE = new Set(['0.0.0.0', '::']);
 function isEverywhere(host) {
     return EVERYWHERE.has(host);
@@ -3355,41 +3466,6 @@ function acceptsConnections({ host, port }) {
         socket.once('timeout', () => end(false));
         socket.once('error', () => end(false));
     });
-}
-function inodesOf(pid) {
-    try {
-        const folder = `/proc/${pid}/fd`;
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
-            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
-            return inode ?? [];
-        });
-    }
-    catch {
-        return [];
-    }
-}
-function readlinkIfThere(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
-    }
-    catch {
-        return '';
-    }
-}
-/**
- * The kernel writes an address as words of 32 bits in the machine's byte order, which is little-endian where
- * Node runs.
- */
-function toText(hex) {
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
-    const tail = bytes.slice(-4).join('.');
-    if (bytes.length === 4)
-        return tail;
-    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
-    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
-        return tail;
-    // A URL shortens an IPv6 address.
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
@@ -3596,6 +3672,7 @@ function timesOf(releases) {
 
 
 
+
 /** @throws where the target cannot be read, or PM2 not asked */
 async function gatherFacts(world, job, state) {
     const { request, appName } = job;
@@ -3630,6 +3707,7 @@ async function gatherFacts(world, job, state) {
         together: mayRunTogether(processes, instances, await world.freeMemory()),
         foreign: processes.filter((process) => !isOurs(process, app)).length,
         replaced,
+        orphans: describeOrphans(records),
         done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
     };
 }
@@ -3766,6 +3844,7 @@ async function stopCrashLoop(activation, moment) {
 
 
 
+
 /** @throws Failure `port-taken` or `port-forbidden` */
 async function assertPortIsOurs(host, port, users) {
     const error = await tryListen(host, port);
@@ -3876,7 +3955,8 @@ function ownersOf(port, { processes, records, daemon, addresses }) {
             (addresses.length === 0 || addresses.some((address) => address.port === port)));
     // `pm2 start npm -- start` and the like: PM2's process started what listens, and stops it too.
     const own = withDescendants(running.map(({ pid }) => pid));
-    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
+    const orphans = orphansIn(records).map(({ pid }) => pid);
+    return [...own, ...orphans, ...(throughDaemon && daemon !== null ? [daemon] : [])];
 }
 function tryListen(host, port) {
     return new Promise((resolve) => {
@@ -3912,7 +3992,7 @@ async function prepareAndSwap(activation) {
 /** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
 async function prepare(activation) {
     const { world, job, facts } = activation;
-    const { target, previous, before, resumed, processes, foreign, replaced } = facts;
+    const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts;
     const { release, runtime } = target;
     const { kind, said } = job.request;
     if (!resumed) {
@@ -3923,7 +4003,7 @@ async function prepare(activation) {
     }
     // A release that has swapped may listen there already.
     await world.assertClaims(runtime, resumed ? null : said);
-    const serving = processes.length > 0 && foreign === 0;
+    const serving = (processes.length > 0 || orphans !== null) && foreign === 0;
     if (serving && previous !== null && !resumed)
         assertMayMove(previous.runtime, runtime);
     await hook(activation, 'pre-activate');
@@ -4061,7 +4141,7 @@ async function standAlone({ world, facts: { target, times } }) {
     await bestEffort(world, alone, 'Could not remove surplus workers');
 }
 function describeReload({ world, facts }) {
-    const { target, foreign, processes, replaced, together } = facts;
+    const { target, foreign, processes, before, replaced, together, orphans } = facts;
     const remarks = [`${world.instancesOf(target.runtime)} workers`];
     if (foreign > 0) {
         remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
@@ -4069,6 +4149,10 @@ function describeReload({ world, facts }) {
         if (addresses.length > 0)
             remarks.push(`before, the app listened on ${listOf(addresses)}`);
     }
+    if (orphans !== null)
+        remarks.push(orphans);
+    else if (processes.length === 0 && before.previous !== null)
+        remarks.push('PM2 did not list the app any more');
     if (!together)
         remarks.push('one after the other, because memory is short');
     return remarks.join('; ');
@@ -4277,6 +4361,10 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     };
     return {
         all,
+        async program() {
+            const { argv } = (await remote('getReport', {}));
+            return typeof argv?.[1] === 'string' ? argv[1] : null;
+        },
         async list(name) {
             const found = (await all()).filter((process) => process.name === name);
             slow(...found.map(({ definition }) => definition));
@@ -5379,17 +5467,52 @@ function runsThrough(link, { script, cwd }) {
     return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
 }
 
+;// CONCATENATED MODULE: ./build/agent/pm2/stranded.js
+/** A daemon that cannot start a worker any more: somebody removed the Node or the PM2 that it runs from. */
+
+
+/**
+ * Every new worker would exit at once, those of the previous release too.
+ * @param all of PM2's processes
+ * @param records of the app's workers
+ * @throws Failure `pm2-stranded`
+ */
+function assertNotStranded(daemon, all, records) {
+    const missing = [nodeOf(daemon.pid), daemon.program].find((file) => file !== null && !(0,external_node_fs_namespaceObject.existsSync)(file));
+    if (missing === undefined)
+        return;
+    const outlives = (pid) => records.some((record) => record.pid === pid && record.outlives);
+    const allOutlive = all.every(({ pid, status }) => status !== 'online' || outlives(pid));
+    const values = { daemon: daemon.pid, missing };
+    throw allOutlive ? server_failure('pm2-stranded', values) : server_failure('pm2-stranded: shared', values);
+}
+/** Where the daemon looks for Node; null where nobody can tell. A file of that name may have replaced the one it runs. */
+function nodeOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
+    }
+    catch {
+        return null;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/claims.js
 
 
 
 
+
 /** Returns one check for each claim: it throws where another app has the claim. */
-function checksOf({ layout, appName, address, said }, { all, daemon }) {
+function checksOf({ layout, appName, address, said }, { all, daemon, program }) {
     const processes = all.filter(({ name }) => name === appName);
     const foreign = processes.filter((process) => folderOf(process) === null);
     const foreignAddresses = () => addressesOf(foreign, { all, daemon });
     return [
+        async () => {
+            if (daemon === null)
+                return;
+            assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers));
+        },
         async () => assertNameIsOurs(layout, processes),
         () => assertFolderIsOurs(layout, appName, all),
         async () => {
@@ -5407,7 +5530,7 @@ function checksOf({ layout, appName, address, said }, { all, daemon }) {
         },
     ];
 }
-/** @throws Failure `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
+/** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
 async function assertClaims(claim, running) {
     for (const check of checksOf(claim, running))
         await check();
@@ -5450,7 +5573,10 @@ function workersOn(layout, job, room) {
         return connection;
     };
     const list = () => connected().pm2.list(appName);
-    const running = async () => ({ all: await connected().pm2.all(), daemon: await daemonPid(pm2Home) });
+    const running = async () => {
+        const { pm2 } = connected();
+        return { all: await pm2.all(), daemon: await daemonPid(pm2Home), program: await pm2.program() };
+    };
     return {
         async connect() {
             const pm2 = await connectPm2({ path, version }, pm2Home);
@@ -8287,6 +8413,8 @@ async function takeId(layout, id) {
 
 
 
+
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -8319,10 +8447,10 @@ function createOperations({ base, appName, binPath, agentFile }) {
     const running = async () => {
         const daemon = await daemonPid(home);
         if (search.found === null || daemon === null)
-            return { all: [], daemon };
+            return { all: [], daemon, program: null };
         const pm2 = await connectPm2(search.found, home, { mayStart: false });
         try {
-            return { all: await pm2.all(), daemon };
+            return { all: await pm2.all(), daemon, program: await pm2.program() };
         }
         finally {
             pm2.close();
@@ -8340,13 +8468,15 @@ function createOperations({ base, appName, binPath, agentFile }) {
             releases: async () => ({ releases: await listReleases(layout) }),
             status: async () => {
                 const found = await workers();
+                const records = await readWorkers(layout.workers);
                 const lock = await lockHolder(layout.lock);
+                const isAsUsual = lock === null && orphansIn(records).length === 0;
                 return {
                     live: await liveRelease(layout),
-                    // The holder of the lock may be replacing the workers.
-                    served: lock === null ? servedRelease(found) : await servingRelease(layout),
+                    // Whoever holds the lock may be replacing the workers, and PM2 does not list orphans.
+                    served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
                     releases: await listReleases(layout),
-                    workers: toStates(found),
+                    workers: [...toStates(found), ...orphanStates(records)],
                     lock,
                     interrupted: await interruptedActivation(layout),
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),

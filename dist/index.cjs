@@ -58162,7 +58162,7 @@ const cacheSharing = object({
 const workerState = object({
     pmId: string,
     pid: count,
-    /** PM2's word: online, launching, stopped, errored… */
+    /** PM2's word: online, launching, stopped, errored…; `orphaned` where its daemon died and the worker serves on. */
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
@@ -65725,10 +65725,18 @@ function cacheOf(cache) {
     return cache.shared ? 'cache shared' : `cache its own (${cache.why})`;
 }
 function serves({ status, phase }) {
-    return status === 'online' && phase === 'open';
+    return (status === 'online' || isOrphan({ status })) && phase === 'open';
+}
+/** PM2's daemon has died, and the worker serves on. */
+function isOrphan({ status }) {
+    return status === 'orphaned';
 }
 function status_detailOf({ releases, workers, lock, interrupted }) {
     const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
+    const orphans = workers.filter(isOrphan).length;
+    if (orphans > 0) {
+        remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`);
+    }
     if (lock !== null)
         remarks.push(`the lock is held by ${lock}`);
     if (interrupted !== null)

@@ -154,14 +154,32 @@ const front_door_TICK = 100;
 /** The longest time that a polite client may keep an idle connection before it uses it again, beyond Node's
  *  own keepAliveTimeout (announced as `Keep-Alive: timeout=5` by default), in ms. */
 const POLITENESS = 1000;
+/** Node's own, of connections that wait. */
+const BACKLOG = 511;
 function createFrontDoor(app) {
     const visitors = new Map();
     let draining = false;
-    // The same options as Node's http.Server gives its own sockets.
-    const door = external_node_net_default().createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const doors = [];
+    const welcome = (socket) => {
         visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() });
         socket.once('close', () => visitors.delete(socket));
         app.emit('connection', socket);
+    };
+    const open = (listen) => new Promise((resolve, reject) => {
+        // The same options as Node's http.Server gives its own sockets.
+        const door = external_node_net_default().createServer({ allowHalfOpen: true, noDelay: true }, welcome);
+        door.once('error', reject);
+        door.once('listening', () => {
+            door.off('error', reject);
+            // An error after this point is PM2's to report.
+            door.on('error', (error) => console.error('gapless: the public port failed:', error));
+            doors.push(door);
+            if (draining)
+                door.close();
+            // In a cluster worker the address is the daemon's.
+            resolve(door.address()?.port ?? 0);
+        });
+        listen(door);
     });
     app.prependListener('request', (request, response) => {
         const visitor = visitors.get(request.socket);
@@ -185,20 +203,20 @@ function createFrontDoor(app) {
             visitor.busy += 1;
     });
     return {
-        open: (host, port) => new Promise((resolve, reject) => {
-            door.once('error', reject);
-            door.listen({ host, port }, () => {
-                door.off('error', reject);
-                // In a cluster worker the address is the daemon's; an error after this point is PM2's to report.
-                door.on('error', (error) => console.error('gapless: the public port failed:', error));
-                resolve(door.address()?.port ?? port);
-            });
+        open,
+        openOn: (socket) => open((server) => {
+            // A cluster worker's `listen` would ask the daemon (Node 18 to 24).
+            const internal = server;
+            internal._handle = socket;
+            internal._listen2(null, -1, -1, BACKLOG);
         }),
+        socket: () => doors.at(-1)?._handle ?? null,
         drain: (timeoutMs) => new Promise((resolve) => {
             const begun = performance.now();
             const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs);
             draining = true;
-            door.close();
+            for (const door of doors)
+                door.close();
             const timer = setInterval(() => {
                 const now = performance.now();
                 const late = now - begun >= timeoutMs;
@@ -746,343 +764,95 @@ function isFile(file) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:dns"
-const external_node_dns_namespaceObject = require("node:dns");
-var external_node_dns_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dns_namespaceObject);
-;// CONCATENATED MODULE: ./build/worker/own-ports.js
+;// CONCATENATED MODULE: external "node:cluster"
+const external_node_cluster_namespaceObject = require("node:cluster");
+var external_node_cluster_default = /*#__PURE__*/__nccwpck_require__.n(external_node_cluster_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/pass-socket.js
 /**
- * The app's connections to its own ports, led to where this very process listens.
- *
- * Another release may serve on the public port: a page that requests `http://localhost:3000/api` of its own app would
- * be checked with the other release's answers. Everything in Node connects through `net.Socket` (18 to 24): `http`,
- * `tls`, and `fetch`. Child processes are not reached.
+ * Passes a listening socket from one process to another that did not start it. Node sends sockets to child processes
+ * alone, through a pipe of the kind that it calls IPC. Such a pipe over a Unix socket does it for strangers, and only
+ * `process.binding` makes one (Node 18 to 24).
  */
 
 
 
-
-
-const PORTS = 65_536;
-const REFUSED = -1;
-const TABLE = 'gapless:own-ports';
-/** @param launcherFile what every worker thread loads first, to call `leadThread` */
-function leadToOwnPorts(launcherFile) {
-    const table = new Int32Array(new SharedArrayBuffer(PORTS * Int32Array.BYTES_PER_ELEMENT));
-    leadConnections(table);
-    external_node_worker_threads_default().setEnvironmentData(TABLE, table);
-    leadThreads(launcherFile);
-    return { lead: (port, actual) => void (table[port] = actual ?? REFUSED) };
-}
-/** Does the same in a worker thread of such a process. */
-function leadThread(launcherFile) {
-    const table = external_node_worker_threads_default().getEnvironmentData(TABLE);
-    if (!(table instanceof Int32Array))
-        return;
-    leadConnections(table);
-    leadThreads(launcherFile);
-}
-function leadConnections(table) {
-    const connect = (external_node_net_default()).Socket.prototype.connect;
-    const lead = function (...args) {
-        const { options, callback } = readArguments(args);
-        const port = Number(options.port);
-        // `http` sets the path to null.
-        if (options.path || !table[port])
-            return Reflect.apply(connect, this, args);
-        const home = () => ({
-            ...options,
-            host: '127.0.0.1',
-            port: Math.max(0, table[port] ?? 0),
-            family: undefined,
-            localAddress: undefined,
-        });
-        const host = options.host || 'localhost';
-        if (external_node_net_default().isIP(host) !== 0) {
-            return isOfThisMachine(host) ? connect.call(this, home(), callback) : Reflect.apply(connect, this, args);
+const node = process;
+/** How long whoever gives may take, in ms. */
+const PATIENCE = 1000;
+/**
+ * Gives the socket to every process that connects to this path, whose folder must be this user's alone.
+ * @param mayGive asked each time
+ */
+function giveSocket(file, socket, mayGive) {
+    const path = shortened(file);
+    (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
+    // Nothing may be read from it: the descriptor is used once more below.
+    const server = external_node_net_default().createServer({ pauseOnConnect: true }, (connection) => {
+        connection.on('error', () => undefined);
+        try {
+            if (mayGive())
+                send(connection, socket);
         }
-        const given = (options.lookup ?? (external_node_dns_default()).lookup);
-        const lookup = (name, how, answer) => {
-            given(name, how, (error, addresses, family) => {
-                const found = [addresses ?? []].flat().map((each) => (typeof each === 'string' ? each : each.address));
-                if (error !== null || !found.some(isOfThisMachine))
-                    return answer(error, addresses, family);
-                // Instead of an answer: a lookup gives the address alone, and the port has to change with it.
-                if (this.connecting)
-                    connect.call(this, home());
-            });
+        finally {
+            connection.destroySoon();
+        }
+    });
+    server.on('error', (error) => console.error('gapless: cannot pass the public port on:', error.message));
+    // In a cluster worker without `exclusive` the daemon would listen.
+    server.listen({ path, exclusive: true });
+    server.unref();
+    process.once('exit', () => (0,external_node_fs_namespaceObject.rmSync)(path, { force: true }));
+}
+/** It never reads, so that Node watches the descriptor for the connection alone, which closes it. */
+function send(connection, socket) {
+    const { Pipe, constants } = node.binding('pipe_wrap');
+    const { WriteWrap } = node.binding('stream_wrap');
+    const pipe = new Pipe(constants.IPC);
+    pipe.open(connection._handle.fd);
+    // One byte fits at once: nothing is left to be sent afterwards.
+    pipe.writeUtf8String(new WriteWrap(), '.', socket);
+}
+/** The kernel takes 107 bytes for the address of a Unix socket. */
+function shortened(file) {
+    if (Buffer.byteLength(file) <= 107)
+        return file;
+    const folder = (0,external_node_fs_namespaceObject.openSync)((0,external_node_path_namespaceObject.dirname)(file), 'r');
+    return `/proc/self/fd/${folder}/${(0,external_node_path_namespaceObject.basename)(file)}`;
+}
+/** @returns null where nobody gives one */
+function takeSocket(file) {
+    return new Promise((resolve) => {
+        let pipe;
+        const timer = setTimeout(() => end(null), PATIENCE);
+        const end = (socket) => {
+            clearTimeout(timer);
+            pipe?.close();
+            pipe = undefined;
+            resolve(socket);
         };
-        return connect.call(this, { ...options, lookup }, callback);
-    };
-    (external_node_net_default()).Socket.prototype.connect = lead;
-}
-/** `connect` takes `(port, host?)`, `(path)`, `(options)`, and from `net.connect` an array of options and callback. */
-function readArguments(args) {
-    if (Array.isArray(args[0]))
-        return readArguments(args[0]);
-    const [first, second] = args;
-    const callback = args.findLast((argument) => typeof argument === 'function');
-    if (typeof first === 'object' && first !== null)
-        return { options: first, callback };
-    const host = typeof second === 'string' ? { host: second } : {};
-    return { options: { port: first, ...host }, callback };
-}
-function isOfThisMachine(address) {
-    const own = new (external_node_net_default()).BlockList();
-    own.addSubnet('127.0.0.0', 8);
-    for (const { address: each, family } of Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).flatMap((all) => all ?? [])) {
-        own.addAddress(each, family === 'IPv6' ? 'ipv6' : 'ipv4');
-    }
-    // Linux takes the unspecified addresses for its own.
-    for (const each of ['::1', '::'])
-        own.addAddress(each, 'ipv6');
-    own.addAddress('0.0.0.0');
-    const [plain = ''] = address.split('%');
-    return own.check(plain, external_node_net_default().isIPv6(plain) ? 'ipv6' : 'ipv4');
-}
-/** A thread has modules of its own. One that cannot be given another option is left as it is. */
-function leadThreads(launcherFile) {
-    (external_node_worker_threads_default()).Worker = new Proxy((external_node_worker_threads_default()).Worker, {
-        construct(Worker, args, newTarget) {
-            const [file, options] = args;
-            const given = options?.execArgv ?? process.execArgv;
-            const start = (flags) => {
-                const execArgv = [...flags, '--require', launcherFile];
-                return Reflect.construct(Worker, [file, { ...options, execArgv }], newTarget);
+        try {
+            const { Pipe, PipeConnectWrap, constants } = node.binding('pipe_wrap');
+            const taking = new Pipe(constants.IPC);
+            pipe = taking;
+            const request = new PipeConnectWrap();
+            request.oncomplete = (status) => {
+                if (status !== 0)
+                    return end(null);
+                taking.pendingHandle = null;
+                taking.onread = () => end(taking.pendingHandle);
+                taking.readStart();
             };
-            try {
-                return start(given);
-            }
-            catch (error) {
-                try {
-                    // V8's own flags belong to the whole process, and the error names them (Node 18 to 24).
-                    return start(given.filter((flag) => !error.message.includes(flag)));
-                }
-                catch {
-                    return Reflect.construct(Worker, args, newTarget);
-                }
-            }
-        },
-    });
-    (0,external_node_module_namespaceObject.syncBuiltinESMExports)();
-}
-
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: ./build/worker/requested-address.js
-/** Reads a call of `listen` or `bind`: they take `(port?, host?)`, `(path)`, `(handle)` and `(options)`. */
-function requestedAddress([first, second]) {
-    const isOptions = typeof first === 'object' && first !== null;
-    const { port, host } = isOptions
-        ? first
-        : { port: first, host: second };
-    return { port: Number(port) || 0, host: typeof host === 'string' && host !== '' ? host : undefined };
-}
-
-;// CONCATENATED MODULE: ./build/worker/private-port.js
-/**
- * Turns the app's own `listen` on the public port into one on a private port of this process, so that the
- * app can be asked before anybody else reaches it.
- */
-
-
-
-
-/**
- * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
- *
- * The server reports the address that the app asked for: Next.js takes its own port from `server.address()`, and
- * `request.url` would name the private one (seen in 16).
- */
-function capturePublicServer(publicPort, ownPorts) {
-    ownPorts.lead(publicPort, null);
-    return new Promise((resolve) => {
-        const listen = (external_node_net_default()).Server.prototype.listen;
-        const capture = function (...args) {
-            if (!(this instanceof external_node_http_namespaceObject.Server) || requestedAddress(args).port !== publicPort) {
-                return Reflect.apply(listen, this, args);
-            }
-            (external_node_net_default()).Server.prototype.listen = listen;
-            return listenPrivately(this, args);
-        };
-        (external_node_net_default()).Server.prototype.listen = capture;
-        const listenPrivately = (server, args) => {
-            server.once('listening', () => {
-                const { port } = external_node_net_default().Server.prototype.address.call(server);
-                ownPorts.lead(publicPort, port);
-                resolve({ server, port });
-            });
-            const address = { ...plainAddress(requestedAddress(args).host), port: publicPort };
-            server.address = () => address;
-            const callback = args.find((argument) => typeof argument === 'function');
-            // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
-            return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
-        };
-    });
-}
-/** What `server.address()` says after a `listen` on this host. */
-function plainAddress(host) {
-    if (host === undefined)
-        return hasIPv6() ? { address: '::', family: 'IPv6' } : plainAddress('0.0.0.0');
-    if (external_node_net_default().isIPv6(host))
-        return { address: host, family: 'IPv6' };
-    return { address: external_node_net_default().isIPv4(host) ? host : '127.0.0.1', family: 'IPv4' };
-}
-function hasIPv6() {
-    return Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
-}
-
-;// CONCATENATED MODULE: ./build/common/health.js
-/** Requests a release's health on this machine, for the launcher and for the agent. */
-
-/** Limit of one try, in ms: a slower answer is not healthy. */
-const TRY_TIMEOUT = 10_000;
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT = 500;
-/** Sends one request; never rejects. `timeoutMs` is its limit. */
-function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
-    return new Promise((resolve) => {
-        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
-        const request = external_node_http_default().get({
-            host,
-            port,
-            path: check.path,
-            agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
-        });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-        request.on('close', () => clearTimeout(deadline));
-        request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection without an error (18 to 24).
-        request.on('upgrade', (response, socket) => {
-            socket.destroy();
-            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
-        });
-        request.on('response', (response) => {
-            const chunks = [];
-            let size = 0;
-            response.on('data', (chunk) => {
-                if (size < BODY_LIMIT)
-                    chunks.push(chunk);
-                size += chunk.length;
-            });
-            response.on('error', (error) => fail(error.message));
-            response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-        });
-    });
-}
-/** Returns the headers that a proxy in front of the app would add. */
-function addressed({ origin }) {
-    if (origin === null)
-        return {};
-    const { scheme, host } = origin;
-    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
-}
-/** Whether an HTTP answer is healthy. */
-function judge(check, status, body) {
-    const excerpt = body.slice(0, EXCERPT);
-    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
-    if (!accepted)
-        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
-    if (check.body !== null && !body.includes(check.body)) {
-        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
-    }
-    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
-}
-
-;// CONCATENATED MODULE: ./build/worker/proof.js
-/** The trial of a worker behind its closed door. */
-
-
-/** Asks this often within an observation even where the user's interval is longer, in milliseconds. */
-const LONGEST_PAUSE = 1000;
-/** Resolves when the release has proved itself. It tries for ever: the agent, or PM2's user, decides when to stop. */
-async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
-    const pause = Math.max(50, Math.min(check.intervalMs, observeMs > 0 ? observeMs / 3 : LONGEST_PAUSE, LONGEST_PAUSE));
-    const begun = performance.now();
-    let healthySince;
-    for (;;) {
-        const answer = await askHealth('127.0.0.1', port, check);
-        onAnswer(answer);
-        const content = answer.status > 0 && performance.now() - begun >= insistMs;
-        if (answer.healthy || content) {
-            healthySince ??= performance.now();
-            if (performance.now() - healthySince >= observeMs)
-                return;
-        }
-        else {
-            healthySince = undefined;
-        }
-        await (0,promises_namespaceObject.setTimeout)(pause);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/worker/record.js
-/**
- * What a worker says about itself, in `<path>/.gapless/workers/<pid>.json`. PM2's own list calls hung and
- * crash-looping workers "online" and cannot tell which release a process runs; this record can.
- */
-
-
-
-/** In ms: the agent makes room on a full disk, and then looks for the record. */
-const RETRY = 500;
-/** Keeps the record up to date and removes it when the process exits. */
-function keepRecord(directory, release, candidate) {
-    const file = (0,external_node_path_namespaceObject.join)(directory, `${process.pid}.json`);
-    let record = {
-        pid: process.pid,
-        startTime: startTimeOf(process.pid) ?? '',
-        release,
-        candidate,
-        phase: 'booting',
-        port: 0,
-        doorPort: 0,
-        leavesAt: null,
-        detail: '',
-        excerpt: '',
-        movedPorts: [],
-        cache: null,
-    };
-    let complained = false;
-    let retry;
-    const write = () => {
-        clearTimeout(retry);
-        // A worker that cannot write its record must still serve: a full disk is no reason to be down.
-        try {
-            (0,external_node_fs_namespaceObject.mkdirSync)(directory, { recursive: true, mode: 0o700 });
-            (0,external_node_fs_namespaceObject.writeFileSync)(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
-            (0,external_node_fs_namespaceObject.renameSync)(`${file}.tmp`, file);
-        }
-        catch (error) {
-            // Nobody knows what it serves until then.
-            retry = setTimeout(write, RETRY).unref();
-            if (complained)
-                return;
-            complained = true;
-            console.error('gapless: cannot write the worker record:', error.message);
-        }
-    };
-    process.on('exit', () => {
-        try {
-            for (const name of [file, `${file}.tmp`])
-                (0,external_node_fs_namespaceObject.rmSync)(name, { force: true });
+            if (taking.connect(request, shortened(file)) !== 0)
+                end(null);
         }
         catch {
-            // A read-only file system: the agent knows a dead worker by its pid.
+            end(null);
         }
     });
-    write();
-    return {
-        update(change) {
-            const next = { ...record, ...change };
-            if (JSON.stringify(next) === JSON.stringify(record))
-                return;
-            record = next;
-            write();
-        },
-    };
+}
+/** The kernel's number of a socket of this process. */
+function inodeOf({ fd }) {
+    return /\[(\d+)\]/.exec((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/self/fd/${fd}`))?.[1] ?? '';
 }
 
 ;// CONCATENATED MODULE: ./build/common/errors/internal.js
@@ -1389,7 +1159,7 @@ const cacheSharing = object({
 const workerState = object({
     pmId: string,
     pid: count,
-    /** PM2's word: online, launching, stopped, errored… */
+    /** PM2's word: online, launching, stopped, errored…; `orphaned` where its daemon died and the worker serves on. */
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
@@ -1718,6 +1488,685 @@ const reply = object({
     kind: oneOf('event', 'alive', 'result', 'error'),
     value: (value) => value,
 });
+
+;// CONCATENATED MODULE: ./build/worker/worker-record.js
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+
+
+const workerRecord = object({
+    pid: count,
+    /** Tells the process from a later one of the same pid: see process-identity.ts. */
+    startTime: string,
+    release: string,
+    candidate: guards_boolean,
+    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
+    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
+    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+    port: count,
+    /** The public port, once open. */
+    doorPort: count,
+    /** When it closes its door at the latest, of since-boot.ts; null: nobody has told it to leave. */
+    leavesAt: nullable(count),
+    /** The last answer to the launcher's own question, or what went wrong. */
+    detail: string,
+    excerpt: string,
+    /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
+    movedPorts: nullable(guards_list(count)),
+    /** Null until it is known, and from a launcher that does not tell. */
+    cache: nullable(cacheSharing),
+    /** Whether it goes on serving when PM2's daemon dies. */
+    outlives: missingAs(false, guards_boolean),
+    /** Set when PM2's daemon has died. */
+    orphaned: nullable(object({
+        /** When, of since-boot.ts. */
+        since: count,
+        /** The other workers that took traffic then. */
+        beside: guards_list(count),
+    })),
+});
+
+;// CONCATENATED MODULE: ./build/worker/siblings.js
+/** What the app's other workers say of themselves. */
+
+
+
+
+
+/** The workers that live, without this one and without candidates, in the order of their pids. */
+function siblings(folder) {
+    return [...pidsIn(folder)]
+        .filter((pid) => pid !== process.pid)
+        .sort((a, b) => a - b)
+        .flatMap((pid) => {
+        const record = read((0,external_node_path_namespaceObject.join)(folder, `${pid}.json`));
+        const counts = record !== null && !record.candidate && startTimeOf(record.pid) === record.startTime;
+        return counts ? [record] : [];
+    });
+}
+function pidsIn(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => Number(/^(\d+)\.json$/.exec(name)?.[1]) || []);
+    }
+    catch {
+        return [];
+    }
+}
+/** Null where it has just gone, or is another version's. */
+function read(file) {
+    try {
+        return parse(workerRecord, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), 'worker record');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/orphan.js
+/**
+ * A worker outlives PM2's daemon, which bound the public port: it listens there itself, until workers of another daemon
+ * have taken over. All orphans listen through one socket: those of several would reset what waits when they close.
+ */
+
+
+
+
+
+
+
+
+/** From here on the death of PM2's daemon does not end this process, as Node's and PM2's own code would. */
+function outliveDaemon(options) {
+    const { worker } = (external_node_cluster_default());
+    if (worker === undefined)
+        return;
+    const daemon = { pid: process.ppid, startTime: startTimeOf(process.ppid) };
+    options.record.update({ outlives: true });
+    worker.once('disconnect', () => {
+        // Told to by the daemon; or PM2's code says so before it ends the process (`uncaughtException`, 5.4 to 7).
+        if (worker.exitedAfterDisconnect || process.connected)
+            return;
+        worker.exitedAfterDisconnect = true;
+        // PM2's metrics end a process that is not connected, and send nothing from one that never was (5.4 to 7).
+        Object.assign(process, { connected: undefined });
+        if (options.isDraining())
+            return;
+        const daemonLives = () => startTimeOf(daemon.pid) === daemon.startTime;
+        beOrphan(options, daemonLives).catch((error) => {
+            console.error('gapless: The worker cannot serve without the PM2 daemon:', error);
+            process.exit(1);
+        });
+    });
+}
+/** Where orphans get the socket from each other. */
+function shareOf(records, pid) {
+    return (0,external_node_path_namespaceObject.join)(records, `${pid}.share`);
+}
+/** Where the workers of a new daemon get it from an orphan. */
+function giftOf(records, pid) {
+    return (0,external_node_path_namespaceObject.join)(records, `${pid}.gift`);
+}
+/** The daemon keeps every socket that it is given: one is enough, and its workers find it there. In ms. */
+const NEXT_GIFT = 3000;
+/** A daemon that closed the channel and lives on starts another worker in place of this one. In ms. */
+const LAST_BREATH = 2000;
+async function beOrphan(options, daemonLives) {
+    const { records, record, isDraining, leave } = options;
+    const since = since_boot_sinceBoot();
+    const beside = siblings(records)
+        .filter(({ phase }) => phase === 'open')
+        .map(({ pid }) => pid);
+    record.update({ orphaned: { since, beside } });
+    const leaveAfterwards = async () => {
+        await untilTakenOver(options);
+        if (!isDraining())
+            leave();
+    };
+    // Workers of a new daemon may have bound the port first.
+    await Promise.all([listenAgain(options, daemonLives), leaveAfterwards()]);
+}
+async function listenAgain(options, daemonLives) {
+    const begun = performance.now();
+    while (!options.isDraining()) {
+        if (await listen(options)) {
+            console.error(`gapless: PM2's daemon died. Worker ${process.pid} keeps serving without it.`);
+            return;
+        }
+        const waited = performance.now() - begun;
+        if (waited > LAST_BREATH && daemonLives())
+            process.exit(0);
+        await (0,promises_namespaceObject.setTimeout)(waited < 200 ? 2 : waited < LAST_BREATH ? 20 : 250);
+    }
+}
+/** The first orphan binds the port, and the others get its socket. @returns whether this one listens now */
+async function listen({ door, address, records, isDraining }) {
+    // In a cluster worker `exclusive` is a socket of its own.
+    const bound = await door
+        .open((server) => server.listen({ ...address, exclusive: true }))
+        .then(() => true, () => false);
+    let taken = false;
+    if (!bound) {
+        for (const { pid, orphaned } of siblings(records)) {
+            const socket = orphaned === null ? null : await takeSocket(shareOf(records, pid));
+            if (socket === null)
+                continue;
+            await door.openOn(socket);
+            taken = true;
+            break;
+        }
+    }
+    const socket = bound || taken ? door.socket() : null;
+    if (socket === null)
+        return false;
+    let gave = -Infinity;
+    giveSocket(shareOf(records, process.pid), socket, () => !isDraining());
+    giveSocket(giftOf(records, process.pid), socket, () => {
+        if (isDraining() || performance.now() - gave < NEXT_GIFT)
+            return false;
+        gave = performance.now();
+        return true;
+    });
+    return true;
+}
+/** Between two looks at the others, in ms. */
+const LOOK = 250;
+/** Workers of the new daemon that come up are waited for, in ms. */
+const STABLE = 1000;
+const LONGEST = 60_000;
+/** Until workers of a daemon take the traffic, and none of them is still coming up. An activation tells its own time. */
+async function untilTakenOver({ records, appDirectory, address, isDraining }) {
+    let first = null;
+    let stable = null;
+    while (!isDraining()) {
+        const now = performance.now();
+        const attached = siblings(records).filter(({ orphaned }) => orphaned === null);
+        const serving = attached.some(({ phase, doorPort }) => phase === 'open' && doorPort === address.port);
+        const coming = attached.some(({ phase }) => phase === 'booting' || phase === 'proving');
+        first = serving ? (first ?? now) : null;
+        stable = serving && !coming ? (stable ?? now) : null;
+        const isOver = (stable !== null && now - stable >= STABLE) || (first !== null && now - first >= LONGEST);
+        if (isOver && readActivation(appDirectory) === null)
+            return;
+        await (0,promises_namespaceObject.setTimeout)(LOOK);
+    }
+}
+
+;// CONCATENATED MODULE: external "node:dns"
+const external_node_dns_namespaceObject = require("node:dns");
+var external_node_dns_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dns_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/own-ports.js
+/**
+ * The app's connections to its own ports, led to where this very process listens.
+ *
+ * Another release may serve on the public port: a page that requests `http://localhost:3000/api` of its own app would
+ * be checked with the other release's answers. Everything in Node connects through `net.Socket` (18 to 24): `http`,
+ * `tls`, and `fetch`. Child processes are not reached.
+ */
+
+
+
+
+
+const PORTS = 65_536;
+const REFUSED = -1;
+const TABLE = 'gapless:own-ports';
+/** @param launcherFile what every worker thread loads first, to call `leadThread` */
+function leadToOwnPorts(launcherFile) {
+    const table = new Int32Array(new SharedArrayBuffer(PORTS * Int32Array.BYTES_PER_ELEMENT));
+    leadConnections(table);
+    external_node_worker_threads_default().setEnvironmentData(TABLE, table);
+    leadThreads(launcherFile);
+    return { lead: (port, actual) => void (table[port] = actual ?? REFUSED) };
+}
+/** Does the same in a worker thread of such a process. */
+function leadThread(launcherFile) {
+    const table = external_node_worker_threads_default().getEnvironmentData(TABLE);
+    if (!(table instanceof Int32Array))
+        return;
+    leadConnections(table);
+    leadThreads(launcherFile);
+}
+function leadConnections(table) {
+    const connect = (external_node_net_default()).Socket.prototype.connect;
+    const lead = function (...args) {
+        const { options, callback } = readArguments(args);
+        const port = Number(options.port);
+        // `http` sets the path to null.
+        if (options.path || !table[port])
+            return Reflect.apply(connect, this, args);
+        const home = () => ({
+            ...options,
+            host: '127.0.0.1',
+            port: Math.max(0, table[port] ?? 0),
+            family: undefined,
+            localAddress: undefined,
+        });
+        const host = options.host || 'localhost';
+        if (external_node_net_default().isIP(host) !== 0) {
+            return isOfThisMachine(host) ? connect.call(this, home(), callback) : Reflect.apply(connect, this, args);
+        }
+        const given = (options.lookup ?? (external_node_dns_default()).lookup);
+        const lookup = (name, how, answer) => {
+            given(name, how, (error, addresses, family) => {
+                const found = [addresses ?? []].flat().map((each) => (typeof each === 'string' ? each : each.address));
+                if (error !== null || !found.some(isOfThisMachine))
+                    return answer(error, addresses, family);
+                // Instead of an answer: a lookup gives the address alone, and the port has to change with it.
+                if (this.connecting)
+                    connect.call(this, home());
+            });
+        };
+        return connect.call(this, { ...options, lookup }, callback);
+    };
+    (external_node_net_default()).Socket.prototype.connect = lead;
+}
+/** `connect` takes `(port, host?)`, `(path)`, `(options)`, and from `net.connect` an array of options and callback. */
+function readArguments(args) {
+    if (Array.isArray(args[0]))
+        return readArguments(args[0]);
+    const [first, second] = args;
+    const callback = args.findLast((argument) => typeof argument === 'function');
+    if (typeof first === 'object' && first !== null)
+        return { options: first, callback };
+    const host = typeof second === 'string' ? { host: second } : {};
+    return { options: { port: first, ...host }, callback };
+}
+function isOfThisMachine(address) {
+    const own = new (external_node_net_default()).BlockList();
+    own.addSubnet('127.0.0.0', 8);
+    for (const { address: each, family } of Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).flatMap((all) => all ?? [])) {
+        own.addAddress(each, family === 'IPv6' ? 'ipv6' : 'ipv4');
+    }
+    // Linux takes the unspecified addresses for its own.
+    for (const each of ['::1', '::'])
+        own.addAddress(each, 'ipv6');
+    own.addAddress('0.0.0.0');
+    const [plain = ''] = address.split('%');
+    return own.check(plain, external_node_net_default().isIPv6(plain) ? 'ipv6' : 'ipv4');
+}
+/** A thread has modules of its own. One that cannot be given another option is left as it is. */
+function leadThreads(launcherFile) {
+    (external_node_worker_threads_default()).Worker = new Proxy((external_node_worker_threads_default()).Worker, {
+        construct(Worker, args, newTarget) {
+            const [file, options] = args;
+            const given = options?.execArgv ?? process.execArgv;
+            const start = (flags) => {
+                const execArgv = [...flags, '--require', launcherFile];
+                return Reflect.construct(Worker, [file, { ...options, execArgv }], newTarget);
+            };
+            try {
+                return start(given);
+            }
+            catch (error) {
+                try {
+                    // V8's own flags belong to the whole process, and the error names them (Node 18 to 24).
+                    return start(given.filter((flag) => !error.message.includes(flag)));
+                }
+                catch {
+                    return Reflect.construct(Worker, args, newTarget);
+                }
+            }
+        },
+    });
+    (0,external_node_module_namespaceObject.syncBuiltinESMExports)();
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/requested-address.js
+/** Reads a call of `listen` or `bind`: they take `(port?, host?)`, `(path)`, `(handle)` and `(options)`. */
+function requestedAddress([first, second]) {
+    const isOptions = typeof first === 'object' && first !== null;
+    const { port, host } = isOptions
+        ? first
+        : { port: first, host: second };
+    return { port: Number(port) || 0, host: typeof host === 'string' && host !== '' ? host : undefined };
+}
+
+;// CONCATENATED MODULE: ./build/worker/private-port.js
+/**
+ * Turns the app's own `listen` on the public port into one on a private port of this process, so that the
+ * app can be asked before anybody else reaches it.
+ */
+
+
+
+
+/**
+ * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
+ *
+ * The server reports the address that the app asked for: Next.js takes its own port from `server.address()`, and
+ * `request.url` would name the private one (seen in 16).
+ */
+function capturePublicServer(publicPort, ownPorts) {
+    ownPorts.lead(publicPort, null);
+    return new Promise((resolve) => {
+        const listen = (external_node_net_default()).Server.prototype.listen;
+        const capture = function (...args) {
+            if (!(this instanceof external_node_http_namespaceObject.Server) || requestedAddress(args).port !== publicPort) {
+                return Reflect.apply(listen, this, args);
+            }
+            (external_node_net_default()).Server.prototype.listen = listen;
+            return listenPrivately(this, args);
+        };
+        (external_node_net_default()).Server.prototype.listen = capture;
+        const listenPrivately = (server, args) => {
+            server.once('listening', () => {
+                const { port } = external_node_net_default().Server.prototype.address.call(server);
+                ownPorts.lead(publicPort, port);
+                resolve({ server, port });
+            });
+            const address = { ...plainAddress(requestedAddress(args).host), port: publicPort };
+            server.address = () => address;
+            const callback = args.find((argument) => typeof argument === 'function');
+            // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
+            return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
+        };
+    });
+}
+/** What `server.address()` says after a `listen` on this host. */
+function plainAddress(host) {
+    if (host === undefined)
+        return hasIPv6() ? { address: '::', family: 'IPv6' } : plainAddress('0.0.0.0');
+    if (external_node_net_default().isIPv6(host))
+        return { address: host, family: 'IPv6' };
+    return { address: external_node_net_default().isIPv4(host) ? host : '127.0.0.1', family: 'IPv4' };
+}
+function hasIPv6() {
+    return Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
+}
+
+;// CONCATENATED MODULE: ./build/common/health.js
+/** Requests a release's health on this machine, for the launcher and for the agent. */
+
+/** Limit of one try, in ms: a slower answer is not healthy. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Sends one request; never rejects. `timeoutMs` is its limit. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection without an error (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+/** Returns the headers that a proxy in front of the app would add. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+}
+/** Whether an HTTP answer is healthy. */
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: ./build/worker/proof.js
+/** The trial of a worker behind its closed door. */
+
+
+/** Asks this often within an observation even where the user's interval is longer, in milliseconds. */
+const LONGEST_PAUSE = 1000;
+/** Resolves when the release has proved itself. It tries for ever: the agent, or PM2's user, decides when to stop. */
+async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
+    const pause = Math.max(50, Math.min(check.intervalMs, observeMs > 0 ? observeMs / 3 : LONGEST_PAUSE, LONGEST_PAUSE));
+    const begun = performance.now();
+    let healthySince;
+    for (;;) {
+        const answer = await askHealth('127.0.0.1', port, check);
+        onAnswer(answer);
+        const content = answer.status > 0 && performance.now() - begun >= insistMs;
+        if (answer.healthy || content) {
+            healthySince ??= performance.now();
+            if (performance.now() - healthySince >= observeMs)
+                return;
+        }
+        else {
+            healthySince = undefined;
+        }
+        await (0,promises_namespaceObject.setTimeout)(pause);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/common/listening-sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+function listeningSockets() {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    return lines.flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        const [host = '', port = ''] = local.split(':');
+        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+    });
+}
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+function heldBy(pid, sockets) {
+    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
+    return sockets.filter(({ inode }) => inodes.has(inode));
+}
+/** The file descriptor under which a process of this user holds a socket, or null. */
+function descriptorOf(pid, inode) {
+    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
+}
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = listening_sockets_inodeOf(`${folder}/${name}`);
+            return inode === null ? [] : [{ fd: Number(name), inode }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function listening_sockets_inodeOf(link) {
+    try {
+        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/worker/public-port.js
+/**
+ * The way to the app's public port. PM2's daemon binds it for all workers, and cannot while orphans listen there: then a
+ * worker passes their socket on to the daemon, so that no connection is refused and none that waits is reset.
+ */
+
+
+
+
+
+
+/** How long a worker tries to get the port from orphans, in ms. */
+const public_port_PATIENCE = 10_000;
+const PAUSE = 50;
+/** How long orphans may take to listen themselves, in ms. */
+const FIRST = 1000;
+/** @returns the port. Rejects when it is taken (`EADDRINUSE`) or not allowed (`EACCES`). */
+async function openPublicPort(door, address, records) {
+    const begun = performance.now();
+    const waited = () => performance.now() - begun;
+    for (;;) {
+        try {
+            return await door.open((server) => server.listen({ ...address }));
+        }
+        catch (error) {
+            const isTaken = error.code === 'EADDRINUSE';
+            if (!isTaken || (external_node_cluster_default()).worker === undefined || waited() > public_port_PATIENCE)
+                throw error;
+            const fd = descriptorInDaemon(address);
+            const port = fd === null ? null : await door.open((server) => server.listen({ fd })).catch(() => null);
+            if (port !== null)
+                return port;
+            const orphans = siblings(records).filter(({ orphaned, doorPort }) => orphaned !== null && doorPort === address.port);
+            const listening = orphans
+                .map(({ pid }) => pid)
+                .filter((pid) => heldBy(pid, socketsAt(address)).length > 0);
+            // Workers that have just become orphans may not listen yet.
+            const isElsewhere = listening.length === 0 && waited() > FIRST;
+            if (fd === null && (orphans.length === 0 || isElsewhere))
+                throw error;
+            if (fd === null)
+                await passOn(listening.map((pid) => giftOf(records, pid)));
+            await (0,promises_namespaceObject.setTimeout)(PAUSE);
+        }
+    }
+}
+/** Passes the socket of the first who gives it to the daemon. */
+async function passOn(gifts) {
+    for (const gift of gifts) {
+        const socket = await takeSocket(gift);
+        if (socket !== null)
+            return giveToDaemon(socket);
+    }
+}
+/** Where the daemon has a listening socket that it did not bind itself: it is reached by its descriptor alone. */
+function descriptorInDaemon(address) {
+    const [held] = heldBy(process.ppid, socketsAt(address));
+    return held === undefined ? null : descriptorOf(process.ppid, held.inode);
+}
+function socketsAt({ host, port }) {
+    return listeningSockets().filter((socket) => socket.port === port && socket.host === host);
+}
+/** PM2 keeps what a worker sends it, and does nothing with it (5.4 to 7): the descriptor stays open there. */
+async function giveToDaemon(socket) {
+    const inode = inodeOf(socket);
+    const handle = socket;
+    process.send?.({ gapless: 'the public port' }, handle);
+    const begun = performance.now();
+    while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < 1000)
+        await (0,promises_namespaceObject.setTimeout)(5);
+    socket.close();
+}
+
+;// CONCATENATED MODULE: ./build/worker/record.js
+/**
+ * What a worker says about itself, in `<path>/.gapless/workers/<pid>.json`. PM2's own list calls hung and
+ * crash-looping workers "online" and cannot tell which release a process runs; this record can.
+ */
+
+
+
+/** In ms: the agent makes room on a full disk, and then looks for the record. */
+const RETRY = 500;
+/** Keeps the record up to date and removes it when the process exits. */
+function keepRecord(directory, release, candidate) {
+    const file = (0,external_node_path_namespaceObject.join)(directory, `${process.pid}.json`);
+    let record = {
+        pid: process.pid,
+        startTime: startTimeOf(process.pid) ?? '',
+        release,
+        candidate,
+        phase: 'booting',
+        port: 0,
+        doorPort: 0,
+        leavesAt: null,
+        detail: '',
+        excerpt: '',
+        movedPorts: [],
+        cache: null,
+        outlives: false,
+        orphaned: null,
+    };
+    let complained = false;
+    let retry;
+    const write = () => {
+        clearTimeout(retry);
+        // A worker that cannot write its record must still serve: a full disk is no reason to be down.
+        try {
+            (0,external_node_fs_namespaceObject.mkdirSync)(directory, { recursive: true, mode: 0o700 });
+            (0,external_node_fs_namespaceObject.writeFileSync)(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
+            (0,external_node_fs_namespaceObject.renameSync)(`${file}.tmp`, file);
+        }
+        catch (error) {
+            // Nobody knows what it serves until then.
+            retry = setTimeout(write, RETRY).unref();
+            if (complained)
+                return;
+            complained = true;
+            console.error('gapless: cannot write the worker record:', error.message);
+        }
+    };
+    process.on('exit', () => {
+        try {
+            for (const name of [file, `${file}.tmp`])
+                (0,external_node_fs_namespaceObject.rmSync)(name, { force: true });
+        }
+        catch {
+            // A read-only file system: the agent knows a dead worker by its pid.
+        }
+    });
+    write();
+    return {
+        update(change) {
+            const next = { ...record, ...change };
+            if (JSON.stringify(next) === JSON.stringify(record))
+                return;
+            record = next;
+            write();
+        },
+    };
+}
 
 ;// CONCATENATED MODULE: ./build/worker/release.js
 /** What the launcher knows of the release that it lives in. It reads; it never writes into the release. */
@@ -2608,7 +3057,7 @@ function write(fd, text) {
 
 
 
-const LONGEST = 1024 * 1024;
+const revalidation_file_LONGEST = 1024 * 1024;
 /** How often it is looked whether the file is still the one in its place, in ms. */
 const revalidation_file_CHECK = 1000;
 /**
@@ -2616,7 +3065,7 @@ const revalidation_file_CHECK = 1000;
  * first look into the cache: what was known so long ago is what was known when the request came. In ms.
  */
 const NO_TIME = 0.05;
-function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalidations(), longest = LONGEST }) {
+function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalidations(), longest = revalidation_file_LONGEST }) {
     let file = null;
     let looked = -Infinity;
     let checked = -Infinity;
@@ -2955,6 +3404,8 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
+
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -2969,6 +3420,7 @@ async function launch(launcherFile, candidate) {
     }
     const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
     const { runtime } = release;
+    const address = { host: runtime.host, port: runtime.port };
     const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
     applyEnvironment(process.env, runtime);
     applyLateVariables(runtime.env, (0,external_node_path_namespaceObject.dirname)(release.entry), flags);
@@ -2983,12 +3435,14 @@ async function launch(launcherFile, candidate) {
     const signals = holdSignals();
     let door;
     let leaving = false;
-    signals.onSignal(async (signal) => {
+    let draining = false;
+    const leave = async (signal) => {
         if (leaving)
             return;
         leaving = true;
         if (door && !candidate)
             await otherReleaseSettled(release, record);
+        draining = true;
         record.update({ phase: 'draining' });
         // Nobody but the agent ever came through a candidate's door.
         const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
@@ -2999,7 +3453,8 @@ async function launch(launcherFile, candidate) {
             process.exit(0);
         // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
         setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref();
-    });
+    };
+    signals.onSignal((signal) => void leave(signal));
     const activation = readActivation(release.appDirectory);
     if (activation?.halt === true && !candidate) {
         record.update({ phase: 'halted' });
@@ -3031,18 +3486,24 @@ async function launch(launcherFile, candidate) {
         return;
     door = frontDoor;
     const doorPort = candidate
-        ? await door.open('127.0.0.1', 0)
-        : await openPublic(door, runtime.host, runtime.port);
+        ? await door.open((front) => front.listen(0, '127.0.0.1'))
+        : await openPublic(door, address, records);
+    if (!candidate) {
+        const { appDirectory } = release;
+        const isDraining = () => draining;
+        const drain = () => void leave('SIGINT');
+        outliveDaemon({ door, address, appDirectory, records, record, isDraining, leave: drain });
+    }
     record.update({ phase: 'open', doorPort });
     process.send?.('ready');
-    async function openPublic(front, host, publicPort) {
-        try {
-            return await front.open(host, publicPort);
-        }
-        catch (error) {
-            console.error(`gapless: cannot listen on ${host}:${publicPort}: ${error.message}`);
-            process.exit(1);
-        }
+}
+async function openPublic(door, address, records) {
+    try {
+        return await openPublicPort(door, address, records);
+    }
+    catch (error) {
+        console.error(`gapless: cannot listen on ${address.host}:${address.port}: ${error.message}`);
+        process.exit(1);
     }
 }
 function followMovedPorts(publicPort, ownPorts, record) {

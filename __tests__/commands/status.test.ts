@@ -75,3 +75,10 @@ test('a status taken while another run replaces the workers is that of those whi
   expect((await look({ ...replacing, lock: null })).outcome).toMatchObject({ status: 'down' })
   expect((await look({ ...replacing, served: null })).outcome).toMatchObject({ status: 'down' })
 })
+
+test('a status is live where the workers have outlived PM2’s daemon, and says so', async () => {
+  const orphaned = { ...seen, lock: null, workers: [workerState({ status: 'orphaned' })] }
+  const { lines, outcome } = await look(orphaned)
+  expect(outcome).toMatchObject({ succeeded: true, status: 'live', liveRelease: now })
+  expect(lines.at(-1)).toContain("PM2's daemon died, 1 worker kept serving: the next deploy takes over")
+})

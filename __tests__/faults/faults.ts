@@ -13,8 +13,8 @@ export interface Fault {
   inputs?(site: Site): Readonly<Record<string, string>>
   /** The runner's process ends with it, and post tells how it ended. */
   readonly endsRun?: true
-  /** The PM2 daemon owns the listening socket, so requests do fail. */
-  readonly outage?: true
+  /** PM2's daemon binds the public port: so many requests may fail while the workers bind it themselves. */
+  readonly mayLose?: number
   /** Mounts are root's. */
   readonly needsMount?: true
   /** The product cannot write down how it ends, so that it may not know: `down`, until the next run. */
@@ -30,6 +30,12 @@ function fillDisk(name: string, what: 'blocks' | 'inodes'): Fault {
     act: ({ server }) => fillTmpfs(server.home, what),
     undo: ({ server }) => remount(server.home, `${DISK},nr_inodes=1000000`),
   }
+}
+
+export const daemonDies: Fault = {
+  name: 'the PM2 daemon is killed',
+  mayLose: 10,
+  act: (site) => killIfThere(site.daemon()),
 }
 
 export const faults: readonly Fault[] = [
@@ -57,7 +63,7 @@ export const faults: readonly Fault[] = [
       for (const pid of pids) if (pid !== undefined) killIfThere(pid)
     },
   },
-  { name: 'the PM2 daemon is killed', outage: true, act: (site) => killIfThere(site.daemon()) },
+  daemonDies,
   { name: 'the connection is cut', act: ({ server }) => server.sshd.dropConnections() },
   {
     name: 'the connection freezes',

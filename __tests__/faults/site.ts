@@ -4,6 +4,7 @@
  */
 import { existsSync, lstatSync, readdirSync, readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { orphansIn } from '../../src/agent/pm2/orphans.ts'
 import { readWorkers } from '../../src/agent/pm2/workers.ts'
 import { activatedAt } from '../../src/agent/store/releases.ts'
 import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/store/layout.ts'
@@ -25,6 +26,8 @@ export const DISK = 'size=600m'
 export type Version = 'first' | 'second' | 'dying'
 
 export interface Site {
+  /** How many the app has. */
+  readonly workers: number
   readonly server: TestServer
   readonly proxy: Proxy
   readonly workspaces: Readonly<Record<Version, Workspace>>
@@ -55,12 +58,20 @@ const prebuilt = {
   observe: '1s',
   'health-check-interval': '200ms',
   'pre-activate': 'sleep 0.2',
+  'post-activate': 'sleep 0.2',
 }
 
-export async function startSite(): Promise<Site> {
-  const server = await startServer({ disk: mayMount ? DISK : undefined })
+interface SiteOptions {
+  readonly workers?: number
+  /** The server's Node.js, and which of the installed PM2 packages it has. */
+  readonly node?: string
+  readonly pm2Package?: string
+}
+
+export async function startSite({ workers = 2, ...options }: SiteOptions = {}): Promise<Site> {
+  const server = await startServer({ disk: mayMount ? DISK : undefined, ...options })
   const proxy = await startProxy(server.sshd.port)
-  const inputs = { ...server.inputs, ...prebuilt }
+  const inputs = { ...server.inputs, ...prebuilt, instances: String(workers) }
   const first = await buildOfExample('first')
   const second = await buildOfExample('second')
   const workspaces = { first, second, dying: sabotage(second.copyBuilt(), DYING) }
@@ -79,6 +90,7 @@ export async function startSite(): Promise<Site> {
       ...more,
     })
   const site: Site = {
+    workers,
     server,
     proxy,
     workspaces,
@@ -190,16 +202,17 @@ export async function leftovers(site: Site): Promise<string[]> {
     'the old workers have left',
     async () => {
       const records = await readWorkers(layout.workers)
-      return records.length === 2 ? records : null
+      return records.length === site.workers && orphansIn(records).length === 0 ? records : null
     },
     60_000,
   ).catch(async () => readWorkers(layout.workers))
-  for (const { pid, phase } of workers.slice(2)) found.push(`worker ${pid} (${phase})`)
+  for (const { pid } of orphansIn(workers)) found.push(`worker ${pid} (orphaned)`)
+  for (const { pid, phase } of workers.slice(site.workers)) found.push(`worker ${pid} (${phase})`)
   const processes = await server.pm2List()
   for (const { pm_id, pm2_env } of processes) {
     if (pm2_env.status !== 'online') found.push(`PM2's process ${pm_id} (${pm2_env.status})`)
   }
-  if (processes.length !== 2) found.push(`${processes.length} processes of PM2's`)
+  if (processes.length !== site.workers) found.push(`${processes.length} processes of PM2's`)
   return found
 }
 

@@ -49,10 +49,10 @@ tries.each(activationSteps)('at %s', (step) => {
 })
 
 /** A release that dies is never live; what cannot be helped may end with the previous one. */
-function expectedOf({ endsRun, outage, needsMount, blind }: Fault, step: ActivationStep): RegExp {
+function expectedOf({ endsRun, mayLose, needsMount, blind }: Fault, step: ActivationStep): RegExp {
   if (blind) return /^(live|kept|restored|down)$/
   if (step === 'rollback') return /^restored$/
-  if (needsMount || outage) return /^(live|kept|restored)$/
+  if (needsMount || mayLose !== undefined) return /^(live|kept|restored)$/
   // Cancelled before the swap it withdraws.
   return endsRun ? /^(live|kept)$/ : /^live$/
 }

@@ -38,7 +38,8 @@ export async function tryFault(site: Site, fault: Fault, moment: Moment, dies = 
   if (typeof moment === 'string') await Promise.race([site.begins(moment, from), running])
   else await Promise.race([pause(moment), running])
   // A daemon that dies when all is said is no part of the deploy.
-  const missed = ended || (fault.outage && site.journal().slice(from).includes('"state":"verdict"'))
+  const missed =
+    ended || (fault.mayLose !== undefined && site.journal().slice(from).includes('"state":"verdict"'))
   try {
     if (!missed) fault.act(site, kill)
   } finally {
@@ -62,7 +63,7 @@ export async function tryFault(site: Site, fault: Fault, moment: Moment, dies = 
   if (after.status !== 'live') nextWrong.push(`the next deploy ended ${after.status}`)
   wrong.push(...nextWrong.map((what) => `next: ${what}`))
   const { requests, failures } = await load.stop()
-  if (!fault.outage)
+  if (failures.length > (missed ? 0 : (fault.mayLose ?? 0)))
     wrong.push(...failures.map(({ kind, path, error }) => `failed: ${kind} ${path}: ${error}`))
   wrong.push(...(await leftovers(site)).map((what) => `left behind: ${what}`))
   return {

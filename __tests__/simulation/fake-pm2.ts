@@ -158,10 +158,10 @@ export class FakePm2 {
     this.entries.delete(String(id))
   }
 
-  /** All its workers die with it. */
+  /** Workers that take traffic outlive it. */
   die(): void {
     this.alive = false
-    for (const worker of this.started) worker.signal('SIGKILL')
+    for (const worker of this.started) worker.outlive()
   }
 
   private get(id: number): Entry {

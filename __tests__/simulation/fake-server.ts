@@ -55,8 +55,6 @@ export class FakeServer {
   /** How many workers ran at once, at each start of one. */
   readonly crowd: number[] = []
   reserves = new Set<string>()
-  /** Times when what served until then could not be saved by anybody. */
-  readonly outages: number[] = []
   private nextPid = 100
   private readonly started = new Map<string, number>()
 
@@ -80,7 +78,6 @@ export class FakeServer {
   }
 
   killDaemon(): void {
-    this.outages.push(this.clock.now)
     this.pm2.die()
   }
 
@@ -117,6 +114,7 @@ export class FakeServer {
         clock: this.clock,
         observeMs: this.runtime.observeMs,
         notice: () => this.notice && { ...this.notice, alive: this.notice.owner.alive },
+        others: () => this.records(),
       }
       const fate = this.releases.get(release)?.fate(index) ?? good
       const worker = new FakeWorker({ pid: this.newPid(), release, fate }, around, onReady, onExit)

@@ -38,10 +38,15 @@ export interface Surroundings {
     readonly alive: boolean
   } | null
   observeMs: number
+  /** The records of all workers. */
+  others(): readonly WorkerRecord[]
 }
 
 const REPORT = 20
 const TICK = 50
+/** Of orphans: see worker/orphan.ts. */
+const LOOK = 250
+const STABLE = 1000
 
 export class FakeWorker {
   alive = true
@@ -51,6 +56,7 @@ export class FakeWorker {
   private reported = false
   private leaving = false
   private leavesAt: number | null = null
+  private orphaned: WorkerRecord['orphaned'] = null
 
   readonly pid: number
   readonly release: string
@@ -107,6 +113,8 @@ export class FakeWorker {
       excerpt: '',
       movedPorts: null,
       cache: null,
+      outlives: true,
+      orphaned: this.orphaned,
     }
   }
 
@@ -122,6 +130,26 @@ export class FakeWorker {
     this.leaving = true
     if (this.phase === 'open') this.stay()
     else this.around.clock.after(10, () => this.exit())
+  }
+
+  /** PM2's daemon has died. A worker behind its door dies with it, and one that takes traffic goes on. */
+  outlive(): void {
+    if (!this.alive) return
+    if (this.phase === 'draining') return
+    if (this.phase !== 'open') return this.exit()
+    this.orphaned = { since: this.around.clock.now, beside: [] }
+    let stable: number | null = null
+    const look = () => {
+      const attached = this.around.others().filter(({ orphaned }) => orphaned === null)
+      const serving = attached.some(({ phase }) => phase === 'open')
+      const coming = attached.some(({ phase }) => phase === 'booting' || phase === 'proving')
+      const { now } = this.around.clock
+      stable = serving && !coming ? (stable ?? now) : null
+      const isOver = stable !== null && now - stable >= STABLE && this.around.notice()?.alive !== true
+      if (isOver && this.phase === 'open') return this.signal('SIGINT')
+      this.around.clock.after(LOOK, () => this.ifAlive(look))
+    }
+    look()
   }
 
   private prove(): void {

@@ -62,11 +62,20 @@ function cacheOf(cache: WorkerState['cache']): string {
 }
 
 function serves({ status, phase }: WorkerState): boolean {
-  return status === 'online' && phase === 'open'
+  return (status === 'online' || isOrphan({ status })) && phase === 'open'
+}
+
+/** PM2's daemon has died, and the worker serves on. */
+function isOrphan({ status }: Pick<WorkerState, 'status'>): boolean {
+  return status === 'orphaned'
 }
 
 function detailOf({ releases, workers, lock, interrupted }: Result<'status'>): string {
   const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`]
+  const orphans = workers.filter(isOrphan).length
+  if (orphans > 0) {
+    remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`)
+  }
   if (lock !== null) remarks.push(`the lock is held by ${lock}`)
   if (interrupted !== null) remarks.push('a deploy was interrupted, and the next run recovers it')
   return remarks.join('; ')

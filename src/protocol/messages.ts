@@ -120,7 +120,7 @@ export type CacheSharing = Guarded<typeof cacheSharing>
 export const workerState = object({
   pmId: string,
   pid: count,
-  /** PM2's word: online, launching, stopped, errored… */
+  /** PM2's word: online, launching, stopped, errored…; `orphaned` where its daemon died and the worker serves on. */
   status: string,
   /** The release that the process really runs, by its own record or its working directory. */
   release: nullable(string),

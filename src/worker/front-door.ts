@@ -5,10 +5,18 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
 import net from 'node:net'
 import type { Socket } from 'node:net'
+import type { ListeningSocket } from './pass-socket.ts'
 
 export interface FrontDoor {
-  /** @returns the port that was opened. Rejects when it is taken (`EADDRINUSE`) or not allowed (`EACCES`). */
-  open(host: string, port: number): Promise<number>
+  /**
+   * Takes connections from one more server, which `listen` makes listen.
+   * @returns its port. Rejects when that is taken (`EADDRINUSE`) or not allowed (`EACCES`).
+   */
+  open(listen: (server: net.Server) => void): Promise<number>
+  /** Takes connections from a socket that listens already. */
+  openOn(socket: ListeningSocket): Promise<number>
+  /** What the server that was opened last listens on. */
+  socket(): ListeningSocket | null
   /**
    * Takes no new connection, lets the ones inside finish, and resolves when the last has gone, or been closed
    * at the deadline.
@@ -22,6 +30,15 @@ const TICK = 100
 /** The longest time that a polite client may keep an idle connection before it uses it again, beyond Node's
  *  own keepAliveTimeout (announced as `Keep-Alive: timeout=5` by default), in ms. */
 const POLITENESS = 1000
+
+/** Node's own, of connections that wait. */
+const BACKLOG = 511
+
+/** What a `net.Server` is behind its types (Node 18 to 24). */
+interface Internal {
+  _handle: ListeningSocket | null
+  _listen2(address: null, port: -1, addressType: -1, backlog: number): void
+}
 
 interface Visitor {
   /** Requests being answered, upgraded connections included. */
@@ -37,12 +54,28 @@ export function createFrontDoor(app: HttpServer): FrontDoor {
   const visitors = new Map<Socket, Visitor>()
   let draining = false
 
-  // The same options as Node's http.Server gives its own sockets.
-  const door = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const doors: net.Server[] = []
+  const welcome = (socket: Socket) => {
     visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() })
     socket.once('close', () => visitors.delete(socket))
     app.emit('connection', socket)
-  })
+  }
+  const open = (listen: (server: net.Server) => void): Promise<number> =>
+    new Promise((resolve, reject) => {
+      // The same options as Node's http.Server gives its own sockets.
+      const door = net.createServer({ allowHalfOpen: true, noDelay: true }, welcome)
+      door.once('error', reject)
+      door.once('listening', () => {
+        door.off('error', reject)
+        // An error after this point is PM2's to report.
+        door.on('error', (error) => console.error('gapless: the public port failed:', error))
+        doors.push(door)
+        if (draining) door.close()
+        // In a cluster worker the address is the daemon's.
+        resolve((door.address() as net.AddressInfo | null)?.port ?? 0)
+      })
+      listen(door)
+    })
 
   app.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const visitor = visitors.get(request.socket)
@@ -64,23 +97,22 @@ export function createFrontDoor(app: HttpServer): FrontDoor {
   })
 
   return {
-    open: (host, port) =>
-      new Promise((resolve, reject) => {
-        door.once('error', reject)
-        door.listen({ host, port }, () => {
-          door.off('error', reject)
-          // In a cluster worker the address is the daemon's; an error after this point is PM2's to report.
-          door.on('error', (error) => console.error('gapless: the public port failed:', error))
-          resolve((door.address() as net.AddressInfo | null)?.port ?? port)
-        })
+    open,
+    openOn: (socket) =>
+      open((server) => {
+        // A cluster worker's `listen` would ask the daemon (Node 18 to 24).
+        const internal = server as unknown as Internal
+        internal._handle = socket
+        internal._listen2(null, -1, -1, BACKLOG)
       }),
+    socket: () => (doors.at(-1) as unknown as Internal | undefined)?._handle ?? null,
 
     drain: (timeoutMs) =>
       new Promise((resolve) => {
         const begun = performance.now()
         const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs)
         draining = true
-        door.close()
+        for (const door of doors) door.close()
 
         const timer = setInterval(() => {
           const now = performance.now()

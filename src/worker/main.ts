@@ -11,14 +11,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isMainThread } from 'node:worker_threads'
 import { lastActivation, readActivation } from './activation-file.ts'
 import { sinceBoot } from '../common/since-boot.ts'
+import type { Address } from '../common/listening-sockets.ts'
 import { becomeLikeWorker } from './candidate.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
 import { applyLateVariables, applyToThread } from './late-variables.ts'
 import { otherReleases } from './other-releases.ts'
+import { outliveDaemon } from './orphan.ts'
 import { leadThread, leadToOwnPorts, type OwnPorts } from './own-ports.ts'
 import { capturePublicServer } from './private-port.ts'
 import { proveHealthy } from './proof.ts'
+import { openPublicPort } from './public-port.ts'
 import { keepRecord, type Recorder } from './record.ts'
 import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
@@ -41,6 +44,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   }
   const release = readRelease(dirname(launcherFile))
   const { runtime } = release
+  const address = { host: runtime.host, port: runtime.port }
   const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
   applyEnvironment(process.env, runtime)
   applyLateVariables(runtime.env, dirname(release.entry), flags)
@@ -57,11 +61,13 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   const signals = holdSignals()
   let door: FrontDoor | undefined
   let leaving = false
+  let draining = false
 
-  signals.onSignal(async (signal) => {
+  const leave = async (signal: 'SIGINT' | 'SIGTERM') => {
     if (leaving) return
     leaving = true
     if (door && !candidate) await otherReleaseSettled(release, record)
+    draining = true
     record.update({ phase: 'draining' })
     // Nobody but the agent ever came through a candidate's door.
     const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs
@@ -70,7 +76,8 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     if (!signals.release(signal)) process.exit(0)
     // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
     setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref()
-  })
+  }
+  signals.onSignal((signal) => void leave(signal))
 
   const activation = readActivation(release.appDirectory)
   if (activation?.halt === true && !candidate) {
@@ -103,18 +110,24 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
 
   door = frontDoor
   const doorPort = candidate
-    ? await door.open('127.0.0.1', 0)
-    : await openPublic(door, runtime.host, runtime.port)
+    ? await door.open((front) => front.listen(0, '127.0.0.1'))
+    : await openPublic(door, address, records)
+  if (!candidate) {
+    const { appDirectory } = release
+    const isDraining = () => draining
+    const drain = () => void leave('SIGINT')
+    outliveDaemon({ door, address, appDirectory, records, record, isDraining, leave: drain })
+  }
   record.update({ phase: 'open', doorPort })
   process.send?.('ready')
+}
 
-  async function openPublic(front: FrontDoor, host: string, publicPort: number): Promise<number> {
-    try {
-      return await front.open(host, publicPort)
-    } catch (error) {
-      console.error(`gapless: cannot listen on ${host}:${publicPort}: ${(error as Error).message}`)
-      process.exit(1)
-    }
+async function openPublic(door: FrontDoor, address: Address, records: string): Promise<number> {
+  try {
+    return await openPublicPort(door, address, records)
+  } catch (error) {
+    console.error(`gapless: cannot listen on ${address.host}:${address.port}: ${(error as Error).message}`)
+    process.exit(1)
   }
 }
 

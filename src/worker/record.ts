@@ -30,6 +30,8 @@ export function keepRecord(directory: string, release: string, candidate: boolea
     excerpt: '',
     movedPorts: [],
     cache: null,
+    outlives: false,
+    orphaned: null,
   }
   let complained = false
   let retry: NodeJS.Timeout | undefined

@@ -1,6 +1,16 @@
 /** What a worker says about itself; the agent and the launcher agree on it here. */
-import { boolean, count, type Guarded, list, nullable, object, oneOf, string } from '../protocol/guards.ts'
 import { cacheSharing } from '../protocol/messages.ts'
+import {
+  boolean,
+  count,
+  type Guarded,
+  list,
+  missingAs,
+  nullable,
+  object,
+  oneOf,
+  string,
+} from '../protocol/guards.ts'
 
 export const workerRecord = object({
   pid: count,
@@ -23,5 +33,16 @@ export const workerRecord = object({
   movedPorts: nullable(list(count)),
   /** Null until it is known, and from a launcher that does not tell. */
   cache: nullable(cacheSharing),
+  /** Whether it goes on serving when PM2's daemon dies. */
+  outlives: missingAs(false, boolean),
+  /** Set when PM2's daemon has died. */
+  orphaned: nullable(
+    object({
+      /** When, of since-boot.ts. */
+      since: count,
+      /** The other workers that took traffic then. */
+      beside: list(count),
+    }),
+  ),
 })
 export type WorkerRecord = Guarded<typeof workerRecord>

@@ -50,6 +50,8 @@ function recordOf(pid: number, [release, phase]: Told): WorkerRecord {
     excerpt: '',
     movedPorts: null,
     cache: null,
+    outlives: true,
+    orphaned: null,
     candidate: false,
   }
   return { pid, release, phase, port: isOpen ? 40_000 : 0, doorPort: isOpen ? 3000 : 0, ...rest }
@@ -90,6 +92,13 @@ describe('to serve', () => {
   test('every worker is reloaded at once', () => {
     expect(short(toServe(serving)(old, fresh))).toEqual(['reload 0 10', 'reload 1 11'])
     expect(toServe(serving)(old, after(reloads))).toEqual([])
+  })
+
+  test('a daemon that lists nobody any more has died, and nobody waits for its workers', () => {
+    const sightings = [{ id: 0, pid: 10, release: previous }]
+    expect(toServe(serving)(see([]), after(reloads, { sightings }))).toMatchObject({ code: 'pm2-failed' })
+    const first = { ...serving, initial: [] }
+    expect(short(toServe(first)(see([]), fresh))).toEqual(['start 0 0'])
   })
 
   test('one after the other, where memory is short', () => {
@@ -270,6 +279,16 @@ describe('to scale down', () => {
       ],
     )
     expect(short(decide(seen, fresh))).toEqual(['remove 1 21', 'sigint -1 30', 'sigint -1 31'])
+  })
+
+  test('nobody is told to leave where PM2 lists no worker that serves: its daemon has just died', () => {
+    const orphans = [
+      [30, [target, 'open']],
+      [31, [previous, 'open']],
+    ] as const
+    expect(decide(see([], orphans), fresh)).toEqual([])
+    expect(decide(see([[0, 20, 'launching', [target, 'proving']]], orphans), fresh)).toEqual([])
+    expect(decide(see([], orphans), { ...fresh, late: true })).toBe('done')
   })
 
   test('one of another release that does not close its door is asked whether it hangs, and none of the release itself', () => {

@@ -224,6 +224,35 @@ describe('an activation that was decided on while another release was current', 
 })
 
 describe('a daemon that dies', () => {
+  test.each([
+    ['a good release goes live', good, 'live'],
+    ['a release that dies at boot is taken back', { ...good, diesAtBoot: true }, 'restored'],
+    ['a release that dies soon is taken back', { ...good, diesAfter: 200 }, 'restored'],
+  ])('before the run: %s, and somebody serves all the time', async (_, fate, status) => {
+    const server = await newSite(() => fate)
+    const orphans = [...server.workers]
+    server.killDaemon()
+    const process = begin(server)
+    let gaps = 0
+    await server.clock.runUntil(
+      () => process.end() !== null,
+      LONG,
+      () => {
+        if (server.serving().size === 0) gaps += 1
+      },
+    )
+    expect(process.end()).toMatchObject({ status })
+    expect(gaps).toBe(0)
+    expect(server.journal.map(({ detail }) => detail)).toContainEqual(
+      expect.stringContaining("PM2's daemon had died: 2 workers kept serving without it"),
+    )
+    await rest(server)
+    expect(orphans.filter(({ alive }) => alive)).toEqual([])
+    expect(new Set(server.workers.filter(({ serves }) => serves).map(({ pid }) => pid))).toEqual(
+      new Set(server.pm2.list().map(({ pid }) => pid)),
+    )
+  })
+
   test('while the release comes up: the previous one is started under the next', async () => {
     const server = await newSite()
     const process = begin(server)

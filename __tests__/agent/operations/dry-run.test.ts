@@ -104,7 +104,7 @@ describe('compare', () => {
 })
 
 const id = (number: number) => `2026010100000${number}`
-const nobody: Running = { all: [], daemon: null }
+const nobody: Running = { all: [], daemon: null, program: null }
 
 /** Releases 1 to 4, all verified, the last one live. */
 async function deployed(base: string): Promise<Layout> {

@@ -37,7 +37,7 @@ const nobody: PortUsers = { processes: [], records: [], daemon: null, addresses:
 const listed = (pid: number, mode = 'cluster_mode', status = 'online') =>
   ({ pid, mode, status }) as Pm2Process
 const record = (pid: number, doorPort: number, candidate = false) =>
-  ({ pid, doorPort, candidate }) as WorkerRecord
+  ({ pid, doorPort, candidate, orphaned: null }) as WorkerRecord
 const check = (port: number, users: PortUsers) => assertPortIsOurs('127.0.0.1', port, users)
 
 describe('the app’s port', () => {
@@ -66,6 +66,13 @@ describe('the app’s port', () => {
   test('is free where PM2’s daemon holds it for a worker whose record says so', async () => {
     const { pid: daemon, port } = await listener()
     await check(port, { ...nobody, processes: [listed(7)], records: [record(7, port)], daemon })
+  })
+
+  test('is ours where a worker that outlived PM2’s daemon holds it', async () => {
+    const { pid, port } = await listener()
+    const orphan = { ...record(pid, port), orphaned: { since: 1, beside: [] } }
+    await check(port, { ...nobody, records: [orphan] })
+    await check(port, { ...nobody, records: [orphan], daemon: 1 })
   })
 
   test('is free where PM2’s daemon holds it for an app of this name that somebody else started', async () => {

@@ -88,6 +88,9 @@ export function toServe(serving: Serving): Decide {
   return (seen, asked) => {
     const ready = servingNow(seen, serving)
     if (ready.length >= count) return 'done'
+    if (seen.listed.length === 0 && asked.sightings.length > 0) {
+      return problem('pm2-failed', "PM2's daemon died while the new workers started.")
+    }
     const acts = missing(seen, asked, serving)
     if (acts.length > 0) return acts
     const workers = seen.listed.slice(0, count)
@@ -242,10 +245,12 @@ export const toStopCrashLoop: Decide = ({ listed }, { late }) => {
 /**
  * Removes the workers beyond `instances`, the youngest first, and tells those to leave that PM2 does not list. Those
  * that it replaces hear it once more. Others it has forgotten: it starts a process twice that is restarted before it
- * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic.
+ * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic. Where PM2
+ * lists no worker that serves, its daemon has just died, and those that it does not list are all that does.
  */
 export function toScaleDown(release: string, instances: number, leaving: Leaving): Decide {
   return ({ listed, unlisted }, asked) => {
+    if (!listed.some((worker) => serves(worker, release))) return asked.late ? 'done' : []
     const surplus = listed
       .slice(instances)
       .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))

@@ -1,6 +1,7 @@
 /** What was true when this process of the activation began. */
 import type { Before, JournalEntry } from '../../protocol/messages.ts'
 import type { Pm2App, Pm2Process } from '../pm2/client.ts'
+import { describeOrphans } from '../pm2/orphans.ts'
 import type { Goal } from './goal.ts'
 import type { Job } from './job.ts'
 import { mayRunTogether } from './memory.ts'
@@ -27,6 +28,8 @@ export interface Facts {
   /** How many of them were started in another way than by Gapless. */
   readonly foreign: number
   readonly replaced: Replaced
+  /** What is to be said of workers that outlived PM2's daemon; null where there are none. */
+  readonly orphans: string | null
   /** The steps that an earlier process has done. */
   readonly done: ReadonlySet<JournalEntry['step']>
 }
@@ -65,6 +68,7 @@ export async function gatherFacts(world: World, job: Job, state: State): Promise
     together: mayRunTogether(processes, instances, await world.freeMemory()),
     foreign: processes.filter((process) => !isOurs(process, app)).length,
     replaced,
+    orphans: describeOrphans(records),
     done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
   }
 }

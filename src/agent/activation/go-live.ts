@@ -82,7 +82,7 @@ async function standAlone({ world, facts: { target, times } }: Activation): Prom
 }
 
 function describeReload({ world, facts }: Activation): string {
-  const { target, foreign, processes, replaced, together } = facts
+  const { target, foreign, processes, before, replaced, together, orphans } = facts
   const remarks = [`${world.instancesOf(target.runtime)} workers`]
   if (foreign > 0) {
     remarks.push(
@@ -91,6 +91,9 @@ function describeReload({ world, facts }: Activation): string {
     const { addresses } = replaced
     if (addresses.length > 0) remarks.push(`before, the app listened on ${listOf(addresses)}`)
   }
+  if (orphans !== null) remarks.push(orphans)
+  else if (processes.length === 0 && before.previous !== null)
+    remarks.push('PM2 did not list the app any more')
   if (!together) remarks.push('one after the other, because memory is short')
   return remarks.join('; ')
 }

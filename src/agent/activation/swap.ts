@@ -25,7 +25,7 @@ export async function prepareAndSwap(activation: Activation): Promise<State> {
 /** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
 export async function prepare(activation: Activation): Promise<void> {
   const { world, job, facts } = activation
-  const { target, previous, before, resumed, processes, foreign, replaced } = facts
+  const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts
   const { release, runtime } = target
   const { kind, said } = job.request
   if (!resumed) {
@@ -36,7 +36,7 @@ export async function prepare(activation: Activation): Promise<void> {
   }
   // A release that has swapped may listen there already.
   await world.assertClaims(runtime, resumed ? null : said)
-  const serving = processes.length > 0 && foreign === 0
+  const serving = (processes.length > 0 || orphans !== null) && foreign === 0
   if (serving && previous !== null && !resumed) assertMayMove(previous.runtime, runtime)
   await hook(activation, 'pre-activate')
   await world.journal.note('swap', await world.linkOldStatic(release, []))

@@ -34,7 +34,9 @@ import { inspectServer } from './inspect.ts'
 import { readableByOthers } from '../system/umask.ts'
 import { createUploads } from '../upload/upload.ts'
 import { servingRelease } from '../pm2/serving.ts'
+import { orphansIn, orphanStates } from '../pm2/orphans.ts'
 import { workerStart } from '../pm2/worker-start.ts'
+import { readWorkers } from '../pm2/workers.ts'
 
 export interface AgentOptions {
   /** The app's folder, absolute. */
@@ -96,10 +98,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
 
   const running = async (): Promise<Running> => {
     const daemon = await daemonPid(home)
-    if (search.found === null || daemon === null) return { all: [], daemon }
+    if (search.found === null || daemon === null) return { all: [], daemon, program: null }
     const pm2 = await connectPm2(search.found, home, { mayStart: false })
     try {
-      return { all: await pm2.all(), daemon }
+      return { all: await pm2.all(), daemon, program: await pm2.program() }
     } finally {
       pm2.close()
     }
@@ -118,13 +120,15 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       releases: async () => ({ releases: await listReleases(layout) }),
       status: async () => {
         const found = await workers()
+        const records = await readWorkers(layout.workers)
         const lock = await lockHolder(layout.lock)
+        const isAsUsual = lock === null && orphansIn(records).length === 0
         return {
           live: await liveRelease(layout),
-          // The holder of the lock may be replacing the workers.
-          served: lock === null ? servedRelease(found) : await servingRelease(layout),
+          // Whoever holds the lock may be replacing the workers, and PM2 does not list orphans.
+          served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
           releases: await listReleases(layout),
-          workers: toStates(found),
+          workers: [...toStates(found), ...orphanStates(records)],
           lock,
           interrupted: await interruptedActivation(layout),
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),

@@ -7,6 +7,7 @@ import { assertFolderIsOurs, assertNameIsOurs } from './app-name.ts'
 import { addressesOf, folderOf, openDoors } from './apps.ts'
 import type { Layout } from '../store/layout.ts'
 import type { Pm2Process } from './client.ts'
+import { assertNotStranded } from './stranded.ts'
 import { assertMoveIsMeant, assertNoOtherDoor, assertPortIsOurs } from './port.ts'
 import type { Address } from '../system/sockets.ts'
 import { readWorkers } from './workers.ts'
@@ -25,6 +26,8 @@ export interface Running {
   readonly all: readonly Pm2Process[]
   /** The daemon's pid, or null where none runs. */
   readonly daemon: number | null
+  /** The file of PM2's package that the daemon was started with; null where nobody knows. */
+  readonly program: string | null
 }
 
 type Check = () => Promise<void>
@@ -32,12 +35,16 @@ type Check = () => Promise<void>
 /** Returns one check for each claim: it throws where another app has the claim. */
 export function checksOf(
   { layout, appName, address, said }: Claim,
-  { all, daemon }: Running,
+  { all, daemon, program }: Running,
 ): readonly Check[] {
   const processes = all.filter(({ name }) => name === appName)
   const foreign = processes.filter((process) => folderOf(process) === null)
   const foreignAddresses = () => addressesOf(foreign, { all, daemon })
   return [
+    async () => {
+      if (daemon === null) return
+      assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers))
+    },
     async () => assertNameIsOurs(layout, processes),
     () => assertFolderIsOurs(layout, appName, all),
     async () => {
@@ -55,7 +62,7 @@ export function checksOf(
   ]
 }
 
-/** @throws Failure `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
+/** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
 export async function assertClaims(claim: Claim, running: Running): Promise<void> {
   for (const check of checksOf(claim, running)) await check()
 }

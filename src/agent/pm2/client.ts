@@ -62,6 +62,8 @@ export interface Pm2Options {
 export interface Pm2 {
   /** Of all apps of the user. */
   all(): Promise<readonly Pm2Process[]>
+  /** The file of PM2's package that the daemon was started with; null where it does not say. */
+  program(): Promise<string | null>
   list(name: string): Promise<readonly Pm2Process[]>
   /** Starts the app with one worker. Resolves when the worker is ready, or when PM2 stopped waiting. */
   start(app: Pm2App): Promise<void>
@@ -196,6 +198,10 @@ export async function connectPm2(
 
   return {
     all,
+    async program() {
+      const { argv } = (await remote('getReport', {})) as { readonly argv?: readonly unknown[] }
+      return typeof argv?.[1] === 'string' ? argv[1] : null
+    },
     async list(name) {
       const found = (await all()).filter((process) => process.name === name)
       slow(...found.map(({ definition }) => definition))

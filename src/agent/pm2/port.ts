@@ -7,6 +7,7 @@ import type { Said } from '../../protocol/messages.ts'
 import { isSameFolder, openDoors } from './apps.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Pm2Process } from './client.ts'
+import { orphansIn } from './orphans.ts'
 import { commandOf, pids, withDescendants } from '../system/processes.ts'
 import { type Address, formatAddress, heldBy, isEverywhere, listeningSockets } from '../system/sockets.ts'
 
@@ -134,7 +135,8 @@ function ownersOf(port: number, { processes, records, daemon, addresses }: PortU
       (addresses.length === 0 || addresses.some((address) => address.port === port)))
   // `pm2 start npm -- start` and the like: PM2's process started what listens, and stops it too.
   const own = withDescendants(running.map(({ pid }) => pid))
-  return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])]
+  const orphans = orphansIn(records).map(({ pid }) => pid)
+  return [...own, ...orphans, ...(throughDaemon && daemon !== null ? [daemon] : [])]
 }
 
 function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | null> {

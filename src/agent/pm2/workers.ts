@@ -14,8 +14,10 @@ export async function readWorkers(directory: string): Promise<readonly WorkerRec
 
 /** Removes the records of dead processes. */
 export async function removeDeadWorkers(directory: string): Promise<void> {
-  for (const pid of await pidsIn(directory)) {
-    if ((await readWorker(directory, pid)) === null) await rm(fileOf(directory, pid), { force: true })
+  const alive = new Set((await readWorkers(directory)).map(({ pid }) => String(pid)))
+  for (const name of await readdir(directory).catch(() => [])) {
+    const pid = /^(\d+)\.(?:json|share|gift)$/.exec(name)?.[1]
+    if (pid !== undefined && !alive.has(pid)) await rm(join(directory, name), { force: true })
   }
 }
 

@@ -63,6 +63,15 @@ export function groupLedBy(leader: { readonly pid: number; readonly startTime: s
   })
 }
 
+/** In bytes; 0 where the process has ended. */
+export function memoryOf(pid: number): number {
+  try {
+    return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
+  } catch {
+    return 0
+  }
+}
+
 function parentOf(pid: number): number {
   return statusOf(pid).parent
 }

@@ -1,40 +1,8 @@
-/** Which TCP sockets listen on this machine, and which processes hold them. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+/** Addresses of servers on this machine. */
 import { connect } from 'node:net'
+import type { Address } from '../../common/listening-sockets.ts'
 
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
-
-export interface Listening extends Address {
-  /** Inode of the socket. */
-  readonly inode: string
-}
-
-/** The state of a listening socket in /proc/net/tcp. */
-const LISTEN = '0A'
-
-export function listeningSockets(): readonly Listening[] {
-  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
-    try {
-      return readFileSync(file, 'utf8').split('\n').slice(1)
-    } catch {
-      return []
-    }
-  })
-  return lines.flatMap((line) => {
-    const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/)
-    const [host = '', port = ''] = local.split(':')
-    return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : []
-  })
-}
-
-/** @param pid of a process of this user: sockets of other users cannot be seen */
-export function heldBy(pid: number, sockets: readonly Listening[]): readonly Listening[] {
-  const inodes = new Set(inodesOf(pid))
-  return sockets.filter(({ inode }) => inodes.has(inode))
-}
+export { type Address, heldBy, listeningSockets } from '../../common/listening-sockets.ts'
 
 const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
@@ -66,38 +34,4 @@ export function acceptsConnections({ host, port }: Address): Promise<boolean> {
     socket.once('timeout', () => end(false))
     socket.once('error', () => end(false))
   })
-}
-
-function inodesOf(pid: number): readonly string[] {
-  try {
-    const folder = `/proc/${pid}/fd`
-    return readdirSync(folder).flatMap((name) => {
-      const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1]
-      return inode ?? []
-    })
-  } catch {
-    return []
-  }
-}
-
-function readlinkIfThere(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return ''
-  }
-}
-
-/**
- * The kernel writes an address as words of 32 bits in the machine's byte order, which is little-endian where
- * Node runs.
- */
-function toText(hex: string): string {
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse())
-  const tail = bytes.slice(-4).join('.')
-  if (bytes.length === 4) return tail
-  const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? []
-  if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff') return tail
-  // A URL shortens an IPv6 address.
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
 }

@@ -125,6 +125,18 @@ export const texts = {
     message: 'Another PM2 daemon (process {daemon}) started at the same time.',
     remedy: 'Deploy again.',
   },
+  'pm2-stranded': {
+    message:
+      'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+    remedy:
+      'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+    cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
+  },
+  'pm2-stranded: shared': {
+    message:
+      'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+    remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
+  },
   'pm2-failed: stuck': {
     message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
     remedy:

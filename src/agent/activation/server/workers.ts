@@ -37,7 +37,10 @@ export function workersOn(layout: Layout, job: Job, room: Room): Workers & { clo
     return connection
   }
   const list = () => connected().pm2.list(appName)
-  const running = async () => ({ all: await connected().pm2.all(), daemon: await daemonPid(pm2Home) })
+  const running = async () => {
+    const { pm2 } = connected()
+    return { all: await pm2.all(), daemon: await daemonPid(pm2Home), program: await pm2.program() }
+  }
 
   return {
     async connect() {

@@ -1,0 +1,74 @@
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Listening extends Address {
+  /** Of the socket. */
+  readonly inode: string
+}
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A'
+
+export function listeningSockets(): readonly Listening[] {
+  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+    try {
+      return readFileSync(file, 'utf8').split('\n').slice(1)
+    } catch {
+      return []
+    }
+  })
+  return lines.flatMap((line) => {
+    const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/)
+    const [host = '', port = ''] = local.split(':')
+    return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : []
+  })
+}
+
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+export function heldBy(pid: number, sockets: readonly Listening[]): readonly Listening[] {
+  const inodes = new Set(socketsOf(pid).map(({ inode }) => inode))
+  return sockets.filter(({ inode }) => inodes.has(inode))
+}
+
+/** The file descriptor under which a process of this user holds a socket, or null. */
+export function descriptorOf(pid: number, inode: string): number | null {
+  return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null
+}
+
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid: number): readonly { readonly fd: number; readonly inode: string }[] {
+  const folder = `/proc/${pid}/fd`
+  try {
+    return readdirSync(folder).flatMap((name) => {
+      const inode = inodeOf(`${folder}/${name}`)
+      return inode === null ? [] : [{ fd: Number(name), inode }]
+    })
+  } catch {
+    return []
+  }
+}
+
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function inodeOf(link: string): string | null {
+  try {
+    return /^socket:\[(\d+)\]$/.exec(readlinkSync(link))?.[1] ?? null
+  } catch {
+    return null
+  }
+}
+
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse())
+  const tail = bytes.slice(-4).join('.')
+  if (bytes.length === 4) return tail
+  const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? []
+  if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff') return tail
+  // A URL has the short form of an address of 128 bits.
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
+}
