@@ -31,7 +31,9 @@ async function atWork() {
     (await readJournal(layout.journal)).flatMap(({ verdict }) => (verdict === null ? [] : [verdict]))
   const waits = () =>
     until('it waits', async () =>
-      (await readJournal(layout.journal)).some(({ detail }) => detail.startsWith('waiting for another')),
+      (await readJournal(layout.journal)).some(({ detail }) =>
+        detail.startsWith('waiting for the lock, held by'),
+      ),
     )
   return { layout, job, journal, verdicts, waits }
 }
