@@ -57262,7 +57262,7 @@ function readAppPackage(directory, workspace) {
         installed: { ...above.installed, ...own?.installed },
     };
 }
-/** The name under which Nx builds the app in a folder; undefined where Nx does not. */
+/** What Nx calls the app in a folder; undefined where Nx does not build it. */
 function nxProject(directory, workspace) {
     const description = readTextIfAny((0,external_node_path_namespaceObject.join)(directory, 'project.json'));
     if (description === undefined)
@@ -57271,7 +57271,7 @@ function nxProject(directory, workspace) {
     if (root === undefined || readPackageJson(root)?.installed.nx === undefined)
         return undefined;
     const name = parseObject(description)?.name;
-    return typeof name === 'string' ? name : (0,external_node_path_namespaceObject.basename)(directory);
+    return { name: typeof name === 'string' ? name : (0,external_node_path_namespaceObject.basename)(directory), root };
 }
 
 ;// CONCATENATED MODULE: ./build/next/checkout.js
@@ -64900,7 +64900,7 @@ async function detectPackageManager(directory, workspace) {
         agent: berry ? 'yarn@berry' : agent,
         lockfileDirectory: (0,external_node_path_namespaceObject.dirname)(lockfile),
         installCommand: berry ? BERRY_INSTALL : install,
-        runCommand: buildCommand(directory, workspace, name),
+        runCommand: buildCommand(directory, workspace, name).argv,
     };
 }
 const NPM = { name: 'npm', agent: 'npm' };
@@ -64919,12 +64919,13 @@ async function detectBuildCommand(directory, workspace) {
 function buildCommand(directory, workspace, name) {
     const { run, execute } = COMMANDS[name];
     if (readPackageJson(directory)?.scripts.build)
-        return [...run, 'build'];
+        return { argv: [...run, 'build'], directory };
     const project = nxProject(directory, workspace);
-    // Nx's cache knows nothing of the environment, and so would bring back a build without standalone output.
-    return project === undefined
-        ? [...execute, 'next', 'build']
-        : [...execute, 'nx', 'build', project, '--skip-nx-cache'];
+    if (project === undefined)
+        return { argv: [...execute, 'next', 'build'], directory };
+    // Nx's cache knows nothing of the environment, and so would bring back a build without standalone output. Its
+    // executor for Next.js takes paths from the working directory (20.0).
+    return { argv: [...execute, 'nx', 'build', project.name, '--skip-nx-cache'], directory: project.root };
 }
 function package_manager_unsupported({ agent, file }) {
     return build_failure('unsupported-package-manager', { manager: agent, file });
@@ -65021,10 +65022,7 @@ async function build(options) {
         NEXT_TELEMETRY_DISABLED: '1',
     };
     await refusePlugNPlay(directory, workspace, environment);
-    const command = userCommand(options) ?? {
-        argv: await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment),
-        directory,
-    };
+    const command = userCommand(options) ?? (await ownBuild(options, environment));
     await build_run('build-failed', 'build-command', command, environment, options);
     return command.argv;
 }
@@ -65068,6 +65066,10 @@ async function frozenInstall({ directory, workspace }, environment) {
     const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace);
     const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment);
     return { argv, directory: lockfileDirectory };
+}
+async function ownBuild({ directory, workspace }, environment) {
+    const command = await detectBuildCommand(directory, workspace);
+    return { ...command, argv: await throughCorepack(command.argv, directory, workspace, environment) };
 }
 async function build_run(code, input, command, environment, { log = process.stdout, directory, runTimeVariables = [] }) {
     const result = await runCommand(command, environment, log);

@@ -1940,13 +1940,15 @@ class Memory {
         this.#largest = largest;
     }
     get(key) {
+        return this.#entries.get(key)?.entry;
+    }
+    /** Counts an entry as wanted now: the last of the map goes last. */
+    touch(key) {
         const found = this.#entries.get(key);
         if (found === undefined)
-            return undefined;
-        // The last of the map is the one that was wanted last.
+            return;
         this.#entries.delete(key);
         this.#entries.set(key, found);
-        return found.entry;
     }
     set(key, entry, size) {
         this.delete(key);
@@ -2126,6 +2128,8 @@ function isTime(value) {
 
 
 
+/** How often it is looked whether another worker has rendered an entry anew that is not old, in ms. */
+const CHECK = 20;
 /** A rendering that takes longer is not known by when it began, in ms. */
 const LONGEST_RENDERING = 60_000;
 const DATA = (0,external_node_path_namespaceObject.join)('/', 'cache', 'fetch-cache', '/');
@@ -2143,22 +2147,30 @@ function createCacheHandler({ NextCache, revalidated, created, built, knowsStale
         const isBuilt = mtimeMs <= created && !path.includes(DATA);
         return isBuilt && built !== null ? Math.min(built, created) : Math.floor(mtimeMs + 0.05);
     }
-    function isExpired(key, { cached, tags }, context) {
+    /** What was revalidated since an entry was made makes it expired, or stale: to be shown once more. */
+    function ageOf({ cached, tags, page }, context) {
         const { lastModified } = cached;
-        if (known.isAhead(lastModified))
-            return true;
-        const now = Date.now();
-        const isOld = (tag) => {
-            const { at, stale, until } = known.timesOf(tag);
-            if (at >= lastModified)
-                return true;
-            if (stale < lastModified)
-                return false;
-            return !knowsStale || (until > 0 && until <= now);
+        if (known.isAhead(lastModified) || known.timesOf(page).at > lastModified)
+            return 'expired';
+        let age = 'fresh';
+        const look = (all) => {
+            for (const tag of all) {
+                const { at, stale, until } = known.timesOf(tag);
+                if (at >= lastModified)
+                    return (age = 'expired');
+                if (stale < lastModified)
+                    continue;
+                if (!knowsStale || (until > 0 && until <= Date.now()))
+                    return (age = 'expired');
+                age = 'stale';
+            }
+            return age;
         };
-        if (tags === null)
-            return (context?.tags?.some(isOld) ?? false) || (context?.softTags?.some(isOld) ?? false);
-        return tags.some(isOld) || known.timesOf(pageTag(pathOf(key))).at > lastModified;
+        if (tags !== null)
+            return look(tags);
+        if (context?.tags !== undefined && look(context.tags) === 'expired')
+            return age;
+        return context?.softTags === undefined ? age : look(context.softTags);
     }
     function isCurrent({ file, writing }) {
         return writing || file === null || isSame(markOf(file.path), file.mark);
@@ -2176,11 +2188,18 @@ function createCacheHandler({ NextCache, revalidated, created, built, knowsStale
             revalidated.look();
             this.#begin(key);
             let entry = this.#memory.get(key);
-            if (entry === undefined || !isCurrent(entry))
+            if (entry === undefined || !this.#mayUse(key, entry, context))
                 entry = await this.#load(key, context);
-            if (entry === undefined || isExpired(key, entry, context))
-                return null;
-            return entry.cached;
+            return entry === undefined || ageOf(entry, context) === 'expired' ? null : entry.cached;
+        }
+        /** Another worker may have rendered it since: at once where it is old, and now and then where it is not. */
+        #mayUse(key, entry, context) {
+            const now = performance.now();
+            if (now - entry.checked < CHECK && ageOf(entry, context) === 'fresh')
+                return true;
+            entry.checked = now;
+            this.#memory.touch(key);
+            return isCurrent(entry);
         }
         async #load(key, context) {
             const { fs, main } = readingFs(this.#context.fs, timeOf);
@@ -2192,14 +2211,14 @@ function createCacheHandler({ NextCache, revalidated, created, built, knowsStale
                 this.#memory.delete(key);
                 return undefined;
             }
-            const entry = newEntry(cached, main());
+            const entry = newEntry(key, cached, main());
             this.#memory.set(key, entry, sizeOf(cached.value));
             return entry;
         }
         async set(key, value, context = {}) {
             const begun = this.#begunAt(key);
             const cached = { value, lastModified: begun, cacheControl: context['cacheControl'] };
-            const entry = newEntry(cached, null);
+            const entry = newEntry(key, cached, null);
             entry.writing = true;
             this.#memory.set(key, entry, sizeOf(value));
             const { fs, publish, discard } = writingFs(this.#context.fs);
@@ -2246,8 +2265,9 @@ function createCacheHandler({ NextCache, revalidated, created, built, knowsStale
         }
     };
 }
-function newEntry(cached, file) {
-    return { cached, tags: tagsOf(cached.value), file, writing: false };
+function newEntry(key, cached, file) {
+    const page = pageTag(pathOf(key));
+    return { cached, tags: tagsOf(cached.value), page, file, writing: false, checked: performance.now() };
 }
 function tagsOf(value) {
     if (value?.kind === 'FETCH')
@@ -2590,7 +2610,7 @@ function write(fd, text) {
 
 const LONGEST = 1024 * 1024;
 /** How often it is looked whether the file is still the one in its place, in ms. */
-const CHECK = 1000;
+const revalidation_file_CHECK = 1000;
 /**
  * One answer asks for many tags, one after the other. Next.js takes longer than this from the arrival of a request to its
  * first look into the cache: what was known so long ago is what was known when the request came. In ms.
@@ -2749,7 +2769,7 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
             if (now - looked < NO_TIME)
                 return;
             looked = now;
-            if (now - checked >= CHECK) {
+            if (now - checked >= revalidation_file_CHECK) {
                 checked = now;
                 attempt(check);
             }

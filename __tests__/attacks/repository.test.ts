@@ -76,7 +76,7 @@ describe('names', () => {
         const { id, missing } = await stage(uploads, manifest)
         await send(uploads, id, [...missingFiles(manifest, missing)])
         const run = { commit: names[0]!, ref: names[0]!, actor: names[0]!, runUrl: '' }
-        const commit = { id, run, entry: 'server.js', nextVersion: null, runtime } as never
+        const commit = { id, run, entry: 'server.js', nextVersion: null, builtMsAgo: 0, runtime } as never
         const { path } = await uploads.commit(commit, () => undefined)
         const there = names.every((each) => existsSync(join(path!, 'public', each)))
         return (
@@ -156,7 +156,7 @@ test('a strict umask of the server does not close what nginx must read', async (
       await until('all is there', () => existsSync(join(layout.incoming, id, 'public/59/a/b.txt')))
     await readableByOthers(() => send(uploads, id, [...missingFiles(manifest, missing)]))
     const run = { commit: '', ref: '', actor: '', runUrl: '' }
-    const commit = { id, run, entry: 'server.js', nextVersion: null, runtime } as never
+    const commit = { id, run, entry: 'server.js', nextVersion: null, builtMsAgo: 0, runtime } as never
     const path = (await readableByOthers(() => uploads.commit(commit, () => undefined))).path!
     const modes = new Set<string>()
     for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) {

@@ -363,7 +363,7 @@ describe('the life of an app', () => {
       })
       expect(run.log).toContain('pre-activate: migrated')
       expect(run.summary).toContain('no luck today')
-      expect(run.log).toContain('launcher.cjs was not the file that was uploaded')
+      expect(run.log).toContain('launcher.cjs", which was modified on the server')
       expect(readFileSync(launcher)).toEqual(uploaded)
       expect(await message()).toBe('second')
     }, 90_000)
@@ -381,7 +381,8 @@ describe('the life of an app', () => {
     test('is not healthy from outside is undone', async () => {
       const run = await deployBroken('', {
         'health-check-url': 'http://127.0.0.1:9/',
-        'health-check-timeout': '2s',
+        // Long enough for the workers to start on a busy machine.
+        'health-check-timeout': '5s',
       })
       expect({ ...run.outputs, code: run.code }).toMatchObject({
         code: 1,

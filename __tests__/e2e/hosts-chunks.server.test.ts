@@ -21,6 +21,7 @@ const rollout = thorough ? describe : describe.skip
 
 const versions: readonly NextVersion[] = [
   { next: '16.4.6', react: '19.3.1' },
+  { next: '15.5.29', react: '19.3.1' },
   { next: '14.2.35', react: '18.3.1' },
 ]
 
@@ -40,6 +41,11 @@ afterAll(async () => {
 
 rollout.each(versions)('between hosts of different releases, Next.js $next', (version) => {
   const expected = (trouble: string) => version.next.startsWith('14.') && asksForData.test(trouble)
+  /**
+   * With webpack, a page that prefetched a link from the other host took the modules of that host's release for its
+   * own: its lazy chunk shows the other's text. With the prefetch sent to the page's own host it did not.
+   */
+  const mixesModules = !version.next.startsWith('16.')
   let fleet: Fleet
   let app: VisitedApp
   let balancer: Balancer
@@ -88,17 +94,21 @@ rollout.each(versions)('between hosts of different releases, Next.js $next', (ve
 
       const newPage = await openPage({ pages: canary, rest: held })
       expect(await oldPage.finish()).toEqual(whatIsSeen({ page: 'first', rest: 'second' }))
-      expect(await newPage.finish()).toEqual(whatIsSeen({ page: 'second', rest: 'first' }))
+      expect(await newPage.finish()).toEqual({
+        ...whatIsSeen({ page: 'second', rest: 'first' }),
+        ...(mixesModules ? { 'lazy chunk': 'part of first' } : {}),
+      })
       const troubles = [...oldPage.troubles, ...newPage.troubles]
       expect(troubles.filter((trouble) => !expected(trouble))).toEqual([])
     } finally {
       rmSync(join(held.home, HOLD))
+      await running
+      const [report, visited] = await Promise.all([load.stop(), visits.stop()])
+      expect(report.failures).toEqual([])
+      expect(visited.troubles).toEqual([])
+      expect(visited.files).toBeGreaterThan(100)
     }
     expectRun(await running, { status: 'live' })
-    const [report, visited] = await Promise.all([load.stop(), visits.stop()])
-    expect(report.failures).toEqual([])
-    expect(visited.troubles).toEqual([])
-    expect(visited.files).toBeGreaterThan(100)
     expect(await messages()).toEqual(['second', 'second', 'second'])
   }, 400_000)
 
@@ -126,7 +136,7 @@ async function openPage({ pages, rest }: Readonly<Record<'pages' | 'rest', Fleet
       const seen = await tabs.finish()
       await tabs.close()
       await proxy.stop()
-      expect(proxy.asked.rest).toBeGreaterThan(50)
+      expect(proxy.asked.rest).toBeGreaterThan(20)
       return seen
     },
   }

@@ -261,7 +261,9 @@ describe('on the server', () => {
         log: '',
       })
       expect(run.log).toContain('the connection is back')
-      const [, arrived] = /the connection was lost and .*: (\d+\.\d) MB had arrived/.exec(run.summary)!
+      const resumed = /the connection was lost, and the upload resumed: (\d+\.\d) MB had arrived/
+      expect(run.summary).toMatch(resumed)
+      const [, arrived] = resumed.exec(run.summary)!
       expect(Number(arrived)).toBeGreaterThan(1)
       // All of it twice would be some 21 MB.
       expect(proxy.sentBytes()).toBeLessThan(19_000_000)

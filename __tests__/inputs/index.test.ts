@@ -92,6 +92,7 @@ describe('with only what is required', () => {
       'health-check-status': [[200, 399]],
       'health-check-timeout': 60_000,
       'health-check-interval': 1000,
+      'share-cache': true,
       'candidate-check': true,
       observe: 5000,
       'drain-timeout': 30_000,

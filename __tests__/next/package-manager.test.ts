@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { detectBuildCommand, detectPackageManager } from '../../src/next/package-manager.ts'
 import { type Folder, folders } from './folder.ts'
@@ -47,7 +48,10 @@ describe('the package manager is known by its lockfile', () => {
       name: 'pnpm',
       installCommand: ['pnpm', 'install', '--frozen-lockfile'],
     })
-    expect(await detectBuildCommand(app.path)).toEqual(['pnpm', 'run', 'build'])
+    expect(await detectBuildCommand(app.path)).toEqual({
+      argv: ['pnpm', 'run', 'build'],
+      directory: app.path,
+    })
   })
 
   test('packageManager names the generation of yarn', async () => {
@@ -102,7 +106,10 @@ describe('without a lockfile', () => {
 
   test('a build is not, since install-command may have installed in its own way', async () => {
     const app = folder().write('package.json', { ...manifest, packageManager: 'pnpm@9.0.0' })
-    expect(await detectBuildCommand(app.path, app.path)).toEqual(['pnpm', 'run', 'build'])
+    expect(await detectBuildCommand(app.path, app.path)).toEqual({
+      argv: ['pnpm', 'run', 'build'],
+      directory: app.path,
+    })
   })
 })
 
@@ -114,7 +121,7 @@ describe('without a build script, next build runs through the package manager', 
     ['bun.lock', 'bun run next build'],
   ])('%s: %s', async (lockfile, command) => {
     const app = folder().write('package.json', {}).write(lockfile, '')
-    expect((await detectBuildCommand(app.path, app.path)).join(' ')).toBe(command)
+    expect((await detectBuildCommand(app.path, app.path)).argv.join(' ')).toBe(command)
   })
 })
 
@@ -138,7 +145,10 @@ describe('a sign that is left over', () => {
     async (file) => {
       const app = folder().write('package.json', manifest).write('package-lock.json', '{}').write(file, '{}')
       expect(await detectPackageManager(app.path, app.path)).toMatchObject(npm)
-      expect(await detectBuildCommand(app.path, app.path)).toEqual(['npm', 'run', 'build'])
+      expect(await detectBuildCommand(app.path, app.path)).toEqual({
+        argv: ['npm', 'run', 'build'],
+        directory: app.path,
+      })
     },
   )
 
@@ -198,7 +208,10 @@ test('two lockfiles that nothing decides between are named, with the input that 
     message: expect.stringMatching(/"bun.lock", "package-lock.json"/),
     remedy: expect.stringMatching(/packageManager.*install-command/),
   })
-  expect(await detectBuildCommand(app.path, app.path)).toEqual(['npm', 'run', 'build'])
+  expect(await detectBuildCommand(app.path, app.path)).toEqual({
+    argv: ['npm', 'run', 'build'],
+    directory: app.path,
+  })
 })
 
 describe('an app that Nx builds', () => {
@@ -209,20 +222,23 @@ describe('an app that Nx builds', () => {
       .write('pnpm-lock.yaml')
       .write('apps/web/project.json', { name: 'shop' })
       .write('apps/web/next.config.js')
-  const commandIn = async (app: Folder) => (await detectBuildCommand(app.at('apps/web'), app.path)).join(' ')
+  const commandIn = async (app: Folder) => {
+    const { argv, directory } = await detectBuildCommand(app.at('apps/web'), app.path)
+    return `${relative(app.path, directory)}: ${argv.join(' ')}`
+  }
 
-  test('is built by Nx, which builds what it needs first, and never taken from the cache of Nx', async () => {
-    expect(await commandIn(repository())).toBe('pnpm exec nx build shop --skip-nx-cache')
+  test('is built by Nx in the folder of nx.json, and never taken from the cache of Nx', async () => {
+    expect(await commandIn(repository())).toBe(': pnpm exec nx build shop --skip-nx-cache')
   })
 
   test('is called like its folder where project.json has no name', async () => {
     const app = repository().write('apps/web/project.json', {})
-    expect(await commandIn(app)).toBe('pnpm exec nx build web --skip-nx-cache')
+    expect(await commandIn(app)).toBe(': pnpm exec nx build web --skip-nx-cache')
   })
 
   test('is built by its own build script where it has one', async () => {
     const app = repository().write('apps/web/package.json', manifest)
-    expect(await commandIn(app)).toBe('pnpm run build')
+    expect(await commandIn(app)).toBe('apps/web: pnpm run build')
   })
 
   test.each([
@@ -235,6 +251,6 @@ describe('an app that Nx builds', () => {
   ])('is built by Next.js alone where there is %s', async (_, files) => {
     const app = folder().write('pnpm-lock.yaml').directory('apps/web')
     for (const [name, content] of Object.entries(files)) app.write(name, content)
-    expect(await commandIn(app)).toBe('pnpm exec next build')
+    expect(await commandIn(app)).toBe('apps/web: pnpm exec next build')
   })
 })

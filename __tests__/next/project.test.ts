@@ -102,7 +102,7 @@ describe('an app whose dependencies are in the root of the repository', () => {
     expect(() => readProject(repository().path, workingDirectory)).toThrow(
       expect.objectContaining({
         code: workingDirectory === '.' ? 'not-a-next-app' : 'no-package-json',
-        remedy: 'Set working-directory to a folder with a Next.js app. Found here: apps/web.',
+        remedy: 'Set `working-directory` to a folder with a Next.js app. Found: apps/web.',
       }),
     )
   })
@@ -118,7 +118,7 @@ describe('an app whose dependencies are in the root of the repository', () => {
       nodeRanges: [{ range: '>=22', file: 'apps/web/package.json' }],
     })
     expect(() => readProject(checkout.path, '.')).toThrow(
-      expect.objectContaining({ remedy: expect.stringContaining('Found here: apps/web.') }),
+      expect.objectContaining({ remedy: expect.stringContaining('Found: apps/web.') }),
     )
   })
 

@@ -58,6 +58,7 @@ const output = {
   distDir: '.next',
   basePath: '',
   workerEnvironment: {},
+  beganAt: Date.now(),
 } as unknown as Built
 
 /** Ten parts that do not pack. */

@@ -31,12 +31,18 @@ export function readAppPackage(directory: string, workspace: string): PackageJso
   }
 }
 
-/** The name under which Nx builds the app in a folder; undefined where Nx does not. */
-export function nxProject(directory: string, workspace: string | undefined): string | undefined {
+export interface NxProject {
+  readonly name: string
+  /** The folder of `nx.json`. */
+  readonly root: string
+}
+
+/** What Nx calls the app in a folder; undefined where Nx does not build it. */
+export function nxProject(directory: string, workspace: string | undefined): NxProject | undefined {
   const description = readTextIfAny(join(directory, 'project.json'))
   if (description === undefined) return undefined
   const root = ancestors(directory, workspace).find((folder) => isFile(join(folder, 'nx.json')))
   if (root === undefined || readPackageJson(root)?.installed.nx === undefined) return undefined
   const name = parseObject(description)?.name
-  return typeof name === 'string' ? name : basename(directory)
+  return { name: typeof name === 'string' ? name : basename(directory), root }
 }

@@ -58,15 +58,7 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
     NEXT_TELEMETRY_DISABLED: '1',
   }
   await refusePlugNPlay(directory, workspace, environment)
-  const command = userCommand(options) ?? {
-    argv: await throughCorepack(
-      await detectBuildCommand(directory, workspace),
-      directory,
-      workspace,
-      environment,
-    ),
-    directory,
-  }
+  const command = userCommand(options) ?? (await ownBuild(options, environment))
   await run('build-failed', 'build-command', command, environment, options)
   return command.argv
 }
@@ -129,6 +121,14 @@ async function frozenInstall(
   const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace)
   const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment)
   return { argv, directory: lockfileDirectory }
+}
+
+async function ownBuild(
+  { directory, workspace }: StepOptions,
+  environment: NodeJS.ProcessEnv,
+): Promise<Command> {
+  const command = await detectBuildCommand(directory, workspace)
+  return { ...command, argv: await throughCorepack(command.argv, directory, workspace, environment) }
 }
 
 async function run(

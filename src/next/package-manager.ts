@@ -3,6 +3,7 @@ import type { Agent } from 'package-manager-detector'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
 import { nxProject } from './app-package.ts'
+import type { Command } from './command.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'
@@ -82,7 +83,7 @@ export async function detectPackageManager(directory: string, workspace?: string
     agent: berry ? 'yarn@berry' : agent,
     lockfileDirectory: dirname(lockfile),
     installCommand: berry ? BERRY_INSTALL : install,
-    runCommand: buildCommand(directory, workspace, name),
+    runCommand: buildCommand(directory, workspace, name).argv,
   }
 }
 
@@ -94,24 +95,20 @@ const NPM = { name: 'npm', agent: 'npm' } as const
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
-export async function detectBuildCommand(directory: string, workspace?: string): Promise<readonly string[]> {
+export async function detectBuildCommand(directory: string, workspace?: string): Promise<Command> {
   const finding = await findPackageManager(directory, workspace)
   if (finding.kind === 'unsupported') throw unsupported(finding)
   return buildCommand(directory, workspace, finding.kind === 'found' ? finding.detected.name : 'npm')
 }
 
-function buildCommand(
-  directory: string,
-  workspace: string | undefined,
-  name: PackageManagerName,
-): readonly string[] {
+function buildCommand(directory: string, workspace: string | undefined, name: PackageManagerName): Command {
   const { run, execute } = COMMANDS[name]
-  if (readPackageJson(directory)?.scripts.build) return [...run, 'build']
+  if (readPackageJson(directory)?.scripts.build) return { argv: [...run, 'build'], directory }
   const project = nxProject(directory, workspace)
-  // Nx's cache knows nothing of the environment, and so would bring back a build without standalone output.
-  return project === undefined
-    ? [...execute, 'next', 'build']
-    : [...execute, 'nx', 'build', project, '--skip-nx-cache']
+  if (project === undefined) return { argv: [...execute, 'next', 'build'], directory }
+  // Nx's cache knows nothing of the environment, and so would bring back a build without standalone output. Its
+  // executor for Next.js takes paths from the working directory (20.0).
+  return { argv: [...execute, 'nx', 'build', project.name, '--skip-nx-cache'], directory: project.root }
 }
 
 function unsupported({ agent, file }: { agent: string; file: string }): Failure {

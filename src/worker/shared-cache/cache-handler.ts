@@ -52,12 +52,20 @@ interface Entry {
   readonly cached: Cached
   /** Of a page or a route; null: data, whose tags come with the question. */
   readonly tags: readonly string[] | null
+  /** The name under which `res.revalidate` tells of it. */
+  readonly page: string
   /** Null where memory alone has it. */
   file: EntryFile | null
   /** Its file is being written. */
   writing: boolean
+  /** When it was looked whether its file is still the same. */
+  checked: number
 }
 
+type Age = 'fresh' | 'stale' | 'expired'
+
+/** How often it is looked whether another worker has rendered an entry anew that is not old, in ms. */
+const CHECK = 20
 /** A rendering that takes longer is not known by when it began, in ms. */
 const LONGEST_RENDERING = 60_000
 const DATA = join('/', 'cache', 'fetch-cache', '/')
@@ -85,19 +93,24 @@ export function createCacheHandler({
     return isBuilt && built !== null ? Math.min(built, created) : Math.floor(mtimeMs + 0.05)
   }
 
-  function isExpired(key: string, { cached, tags }: Entry, context: GetContext | undefined): boolean {
+  /** What was revalidated since an entry was made makes it expired, or stale: to be shown once more. */
+  function ageOf({ cached, tags, page }: Entry, context: GetContext | undefined): Age {
     const { lastModified } = cached
-    if (known.isAhead(lastModified)) return true
-    const now = Date.now()
-    const isOld = (tag: string) => {
-      const { at, stale, until } = known.timesOf(tag)
-      if (at >= lastModified) return true
-      if (stale < lastModified) return false
-      return !knowsStale || (until > 0 && until <= now)
+    if (known.isAhead(lastModified) || known.timesOf(page).at > lastModified) return 'expired'
+    let age: Age = 'fresh'
+    const look = (all: readonly string[]) => {
+      for (const tag of all) {
+        const { at, stale, until } = known.timesOf(tag)
+        if (at >= lastModified) return (age = 'expired')
+        if (stale < lastModified) continue
+        if (!knowsStale || (until > 0 && until <= Date.now())) return (age = 'expired')
+        age = 'stale'
+      }
+      return age
     }
-    if (tags === null)
-      return (context?.tags?.some(isOld) ?? false) || (context?.softTags?.some(isOld) ?? false)
-    return tags.some(isOld) || known.timesOf(pageTag(pathOf(key))).at > lastModified
+    if (tags !== null) return look(tags)
+    if (context?.tags !== undefined && look(context.tags) === 'expired') return age
+    return context?.softTags === undefined ? age : look(context.softTags)
   }
 
   function isCurrent({ file, writing }: Entry): boolean {
@@ -119,9 +132,17 @@ export function createCacheHandler({
       revalidated.look()
       this.#begin(key)
       let entry = this.#memory.get(key)
-      if (entry === undefined || !isCurrent(entry)) entry = await this.#load(key, context)
-      if (entry === undefined || isExpired(key, entry, context)) return null
-      return entry.cached
+      if (entry === undefined || !this.#mayUse(key, entry, context)) entry = await this.#load(key, context)
+      return entry === undefined || ageOf(entry, context) === 'expired' ? null : entry.cached
+    }
+
+    /** Another worker may have rendered it since: at once where it is old, and now and then where it is not. */
+    #mayUse(key: string, entry: Entry, context: GetContext | undefined): boolean {
+      const now = performance.now()
+      if (now - entry.checked < CHECK && ageOf(entry, context) === 'fresh') return true
+      entry.checked = now
+      this.#memory.touch(key)
+      return isCurrent(entry)
     }
 
     async #load(key: string, context: GetContext | undefined): Promise<Entry | undefined> {
@@ -133,7 +154,7 @@ export function createCacheHandler({
         this.#memory.delete(key)
         return undefined
       }
-      const entry = newEntry(cached, main())
+      const entry = newEntry(key, cached, main())
       this.#memory.set(key, entry, sizeOf(cached.value))
       return entry
     }
@@ -145,7 +166,7 @@ export function createCacheHandler({
     ): Promise<void> {
       const begun = this.#begunAt(key)
       const cached = { value, lastModified: begun, cacheControl: context['cacheControl'] }
-      const entry = newEntry(cached, null)
+      const entry = newEntry(key, cached, null)
       entry.writing = true
       this.#memory.set(key, entry, sizeOf(value))
       const { fs, publish, discard } = writingFs(this.#context.fs)
@@ -194,8 +215,9 @@ export function createCacheHandler({
   }
 }
 
-function newEntry(cached: Cached, file: EntryFile | null): Entry {
-  return { cached, tags: tagsOf(cached.value), file, writing: false }
+function newEntry(key: string, cached: Cached, file: EntryFile | null): Entry {
+  const page = pageTag(pathOf(key))
+  return { cached, tags: tagsOf(cached.value), page, file, writing: false, checked: performance.now() }
 }
 
 function tagsOf(value: Cached['value']): readonly string[] | null {

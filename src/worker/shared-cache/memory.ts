@@ -11,12 +11,15 @@ export class Memory<T> {
   }
 
   get(key: string): T | undefined {
+    return this.#entries.get(key)?.entry
+  }
+
+  /** Counts an entry as wanted now: the last of the map goes last. */
+  touch(key: string): void {
     const found = this.#entries.get(key)
-    if (found === undefined) return undefined
-    // The last of the map is the one that was wanted last.
+    if (found === undefined) return
     this.#entries.delete(key)
     this.#entries.set(key, found)
-    return found.entry
   }
 
   set(key: string, entry: T, size: number): void {
