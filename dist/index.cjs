@@ -55724,11 +55724,15 @@ const texts = {
 };
 
 ;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 function fill(template, values) {
     return (template
-        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : quote(String(values[quoted])))
         // A value may be a sentence of its own.
         .replace(/([.!?])\.$/, '$1'));
+}
+function quote(value) {
+    return JSON.stringify(value).replaceAll('`', '\\u0060');
 }
 function codeOf(key) {
     return key.split(': ', 1)[0];
@@ -66210,33 +66214,6 @@ function programs() {
     return { agentFile: (0,external_node_path_namespaceObject.join)(dist, 'agent.cjs'), launcherFile: (0,external_node_path_namespaceObject.join)(dist, 'launcher.cjs') };
 }
 
-;// CONCATENATED MODULE: ./build/report/code-spans.js
-/**
- * The names and commands that our own texts put in backticks. A message may quote a server, an app or a committer, so that
- * backticks alone prove nothing: only these are shown as code. A test compares them with the texts in `src`.
- */
-/** Names that may be followed by a value: `app-port: 3001`. */
-const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-command|candidate-check|command|connect-timeout|drain-timeout|dry-run|' +
-    'env|fetch-depth|fingerprint|health-check-body|health-check-host|health-check-interval|health-check-path|' +
-    'health-check-status|health-check-timeout|health-check-url|host|install-command|instances|keep-releases|key|known-hosts|' +
-    'lfs|lock-timeout|max-memory|max-parallel|node-options|node-version|nodeLinker|observe|passphrase|password|path|port|' +
-    'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
-    'proxy-username|release|runs-on|share-cache|share-cache|shared-dirs|shared-files|submodules|username|working-directory';
-/** Names that stand alone. */
-const WORDS = 'AllowTcpForwarding|AllowUsers|AuthenticationMethods publickey|Ciphers|DenyUsers|DisableForwarding|ForceCommand|' +
-    'HostKeyAlgorithms|KexAlgorithms|MACs|MaxSessions|MaxStartups|NEXT_PRIVATE_STANDALONE=true|Out of memory|PM2_HOME|' +
-    'PermitOpen|RUNNER_TEMP|SHA256:…?|SSH_AUTH_SOCK|TMPDIR|\\.pub|internal-sftp|no-port-forwarding|nologin|proxy-|restrict|' +
-    "output: '(?:export|standalone)'|~/\\.pm2/pm2\\.log|" +
-    'app|cacheHandler|cacheHandlers|experimental\\.incrementalCacheHandlerPath|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
-    'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
-/** The first words of commands. */
-const PROGRAMS = 'df|dmesg|puttygen|ulimit|' +
-    'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +
-    'ssh-keygen|ssh-keyscan|sudo|yarn';
-/** A line of known_hosts to paste. */
-const KNOWN_HOST = '[\\w.:\\[\\]-]{1,100} (?:ssh|ecdsa)-[\\w-]{1,40} [A-Za-z0-9+/=]{1,1500}';
-const CODE_SPAN = new RegExp(`\`(${KNOWN_HOST}|(?:${code_spans_NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``, 'g');
-
 ;// CONCATENATED MODULE: ./build/report/text.js
 /** Text that others wrote, made fit to be shown. */
 
@@ -66257,7 +66234,6 @@ function asSentence(text) {
 ;// CONCATENATED MODULE: ./build/report/markdown.js
 /** Markdown whose texts are data: neither HTML nor Markdown of an app, a server or a branch name gets through. */
 
-
 /** In characters. */
 const LONGEST_TEXT = 2000;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -66266,7 +66242,9 @@ const LARGEST_TABLE = 150_000;
 function markdown_escape(text) {
     return escapeLine(lineOf(text));
 }
-/** Renders a message or a remedy as one paragraph. The names and commands in our own backticks become code. */
+/** A text between two single backticks. Whoever puts one into a message gets code with escaped content, and no more. */
+const CODE_SPAN = /(?<!`)`([^`]+)`(?!`)/;
+/** Renders a message or a remedy as one paragraph. What stands between backticks becomes code. */
 function prose(text) {
     const parts = lineOf(text).split(CODE_SPAN);
     return parts.map((part, index) => (index % 2 === 1 ? markdown_codeOf(part) : escapeLine(part, index === 0))).join('');
@@ -66281,7 +66259,9 @@ function escapeLine(line, begins = true) {
 }
 /** In Markdown's own code, entities would be shown as they are: HTML decodes them. */
 function markdown_codeOf(text) {
-    return /[&<>|$*"]/.test(text) ? `<code>${text.replace(/[&<>|$*"]/g, entities)}</code>` : `\`${text}\``;
+    return /[&<>|$*"\\]/.test(text)
+        ? `<code>${escapeLine(text, false).replace(/[>"]/g, entities)}</code>`
+        : `\`${text}\``;
 }
 /** Renders text as it was written, in a block of its own. */
 function verbatim(text) {

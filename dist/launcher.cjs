@@ -1100,11 +1100,15 @@ const texts = {
 };
 
 ;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 function fill(template, values) {
     return (template
-        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : quote(String(values[quoted])))
         // A value may be a sentence of its own.
         .replace(/([.!?])\.$/, '$1'));
+}
+function quote(value) {
+    return JSON.stringify(value).replaceAll('`', '\\u0060');
 }
 function codeOf(key) {
     return key.split(': ', 1)[0];
