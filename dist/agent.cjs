@@ -632,7 +632,7 @@ const operations = {
         result: object({ findings: list(finding), pruned: list(releaseId) }),
     },
     /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
-    audit: {
+    integrity: {
         params: object({
             id: releaseId,
             /** False: changes nothing, and answers what could be restored. */
@@ -642,7 +642,7 @@ const operations = {
             files: count,
             bytes: count,
             /** Paths that were restored from other releases. */
-            healed: list(string),
+            repaired: list(string),
             /** Paths outside of code that differ from the upload. */
             changed: list(string),
         }),
@@ -843,7 +843,8 @@ function activationFiles({ activations }, activation) {
         withdrawn: file('withdrawn'),
         hookLog: file('hook'),
         hookOwner: file('hook-owner'),
-        ballast: file('ballast'),
+        // The name that version 0.1 gave it: an activation may be resumed by a newer agent.
+        reserve: file('ballast'),
     };
 }
 /** Null where there is none, or one that a crash cut off. */
@@ -5342,7 +5343,7 @@ function turnOn(layout, { pm2Home, request }, journal) {
     const locks = [];
     return {
         isWithdrawn,
-        takeReserve: () => takeReserve(files.ballast),
+        takeReserve: () => takeReserve(files.reserve),
         isElsewhere: async () => (await lockedFor(layout.lock)) === activation,
         async lock() {
             const waiting = { activation, onWait: noteHolder, giveUp: isWithdrawn };
@@ -5352,7 +5353,7 @@ function turnOn(layout, { pm2Home, request }, journal) {
             const onWait = (holder) => note(`port ${port}, which is being opened by ${holder}`);
             const waiting = { activation, onWait, giveUp: isWithdrawn };
             const take = () => takePort(pm2Home, port, owner, timeoutMs, waiting);
-            locks.push(await withReserve(files.ballast, take));
+            locks.push(await withReserve(files.reserve, take));
         },
         async endLeftovers(mayGiveUp) {
             await untilHooksEnded(layout, {
@@ -5667,8 +5668,8 @@ async function sizesOf(files) {
 /** What the process of an activation does. @throws where there is no verdict */
 async function runJob(job) {
     const files = activationFiles(layoutOf(job.base), job.request.activation);
-    await withReserve(files.ballast, () => writeOwner(files.owner));
-    const endGuard = guardReserve(files.ballast);
+    await withReserve(files.reserve, () => writeOwner(files.owner));
+    const endGuard = guardReserve(files.reserve);
     const world = worldOf(job);
     try {
         const verdict = await runActivation(world, job);
@@ -5684,7 +5685,7 @@ function worldOf(job) {
     const { activation, release, run } = job.request;
     const layout = layoutOf(job.base);
     const files = activationFiles(layout, activation);
-    const room = (act) => withReserve(files.ballast, act);
+    const room = (act) => withReserve(files.reserve, act);
     const journal = openJournal(layout.journal, activation, room);
     const notice = activationFile(layout.base);
     return {
@@ -5876,7 +5877,7 @@ async function watchActivation(layout, context, activation, withdraw, watcher) {
         throw activation_failure('unknown-activation');
     }
     if (begun && withdraw) {
-        await withReserve(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
+        await withReserve(files.reserve, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
     }
     const since = performance.now();
     const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
@@ -6400,7 +6401,7 @@ async function checkIntegrity(layout, id, repair = false, alive = () => undefine
             throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified');
         changed.push(entry.path);
     }
-    return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() };
+    return { files, bytes, repaired: [...repaired].map(({ path }) => path), changed: changed.sort() };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
@@ -8467,7 +8468,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body),
             dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
-            audit: async ({ id, repair }, { alive }) => {
+            integrity: async ({ id, repair }, { alive }) => {
                 await existing(id);
                 return readableByOthers(() => checkIntegrity(layout, id, repair, alive));
             },

@@ -58556,7 +58556,7 @@ const operations = {
         result: object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
     /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
-    audit: {
+    integrity: {
         params: object({
             id: messages_releaseId,
             /** False: changes nothing, and answers what could be restored. */
@@ -58566,7 +58566,7 @@ const operations = {
             files: count,
             bytes: count,
             /** Paths that were restored from other releases. */
-            healed: guards_list(string),
+            repaired: guards_list(string),
             /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
         }),
@@ -59320,7 +59320,7 @@ const WORKING = new Set([
     'fill',
     'commit',
     'compare',
-    'audit',
+    'integrity',
     'discard',
     'cleanup',
 ]);
@@ -60887,7 +60887,7 @@ async function chooseRelease(plan, hosts, pipeline) {
             : run_failure('unknown-release', { release: id, hosts: where, known });
     }
     const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
-    await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
+    await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('integrity', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const damaged = Failure.from(error);
         if (damaged.code !== 'release-damaged')
             throw damaged;
@@ -60895,10 +60895,10 @@ async function chooseRelease(plan, hosts, pipeline) {
     });
     return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
 }
-function tell(id, { healed, changed }, dryRun, log) {
-    if (healed.length > 0) {
+function tell(id, { repaired, changed }, dryRun, log) {
+    if (repaired.length > 0) {
         const done = dryRun ? 'A rollback restores them' : 'They were restored';
-        const what = `Files of release ${id} were missing or damaged: ${listed(healed)}.`;
+        const what = `Files of release ${id} were missing or damaged: ${listed(repaired)}.`;
         log.warning(`${what} ${done} from the other releases on the server.`);
     }
     if (changed.length > 0) {

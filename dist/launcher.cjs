@@ -1655,7 +1655,7 @@ const operations = {
         result: object({ findings: guards_list(finding), pruned: guards_list(releaseId) }),
     },
     /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
-    audit: {
+    integrity: {
         params: object({
             id: releaseId,
             /** False: changes nothing, and answers what could be restored. */
@@ -1665,7 +1665,7 @@ const operations = {
             files: count,
             bytes: count,
             /** Paths that were restored from other releases. */
-            healed: guards_list(string),
+            repaired: guards_list(string),
             /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
         }),

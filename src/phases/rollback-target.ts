@@ -35,7 +35,7 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
   }
   const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs
   await onEach(hosts, atOnce, pipeline, async (host, { log }) =>
-    tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log),
+    tell(id, await host.agent().call('integrity', { id, repair: !dryRun }), dryRun, log),
   ).catch((error: unknown) => {
     const damaged = Failure.from(error)
     if (damaged.code !== 'release-damaged') throw damaged
@@ -46,13 +46,13 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
 
 function tell(
   id: string,
-  { healed, changed }: Result<'audit'>,
+  { repaired, changed }: Result<'integrity'>,
   dryRun: boolean,
   log: Pick<Log, 'warning'>,
 ): void {
-  if (healed.length > 0) {
+  if (repaired.length > 0) {
     const done = dryRun ? 'A rollback restores them' : 'They were restored'
-    const what = `Files of release ${id} were missing or damaged: ${listed(healed)}.`
+    const what = `Files of release ${id} were missing or damaged: ${listed(repaired)}.`
     log.warning(`${what} ${done} from the other releases on the server.`)
   }
   if (changed.length > 0) {

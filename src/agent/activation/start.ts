@@ -97,7 +97,7 @@ export async function watchActivation(
     throw failure('unknown-activation')
   }
   if (begun && withdraw) {
-    await withReserve(files.ballast, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
+    await withReserve(files.reserve, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
   }
   const since = performance.now()
   const running = () => ownerLives(files.owner) ?? performance.now() - since <= START

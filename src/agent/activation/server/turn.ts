@@ -21,7 +21,7 @@ export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journ
   const locks: Lock[] = []
   return {
     isWithdrawn,
-    takeReserve: () => takeReserve(files.ballast),
+    takeReserve: () => takeReserve(files.reserve),
     isElsewhere: async () => (await lockedFor(layout.lock)) === activation,
     async lock() {
       const waiting = { activation, onWait: noteHolder, giveUp: isWithdrawn }
@@ -31,7 +31,7 @@ export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journ
       const onWait = (holder: string) => note(`port ${port}, which is being opened by ${holder}`)
       const waiting = { activation, onWait, giveUp: isWithdrawn }
       const take = () => takePort(pm2Home, port, owner, timeoutMs, waiting)
-      locks.push(await withReserve(files.ballast, take))
+      locks.push(await withReserve(files.reserve, take))
     },
     async endLeftovers(mayGiveUp) {
       await untilHooksEnded(layout, {
