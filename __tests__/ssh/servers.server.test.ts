@@ -102,7 +102,10 @@ asRoot('a login shell', () => {
   ])('%s is named as the reason, with its exit code and its words', async (_, shell, words) => {
     const sshd = await serve({ accounts: [{ name: 'deploy', shell, home }] })
     const failure = await failureOf(inspect(to(sshd, { username: 'deploy' })))
-    expect(failure).toMatchObject({ code: 'no-shell', message: expect.stringContaining('exited with code 1') })
+    expect(failure).toMatchObject({
+      code: 'no-shell',
+      message: expect.stringContaining('exited with code 1'),
+    })
     expect(failure.evidence).toBe(words)
     expect(failure.remedy).toContain('nologin')
   })
