@@ -5382,6 +5382,7 @@ var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 ;// CONCATENATED MODULE: ./build/common/health.js
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
+
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
@@ -5397,7 +5398,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
         // Without a listener Node closes the connection without an error (18 to 24).

@@ -59025,7 +59025,7 @@ function pm2Missing(searched, node) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
-function formatDuration(ms) {
+function format_formatDuration(ms) {
     // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
     if (ms < 999.5)
         return `${Math.round(ms)} ms`;
@@ -60529,6 +60529,7 @@ function passphraseWrong(input) {
 
 
 
+
 const RETRY_PAUSES = [500, 1000, 2000, 4000];
 /** A handshake that hangs leaves time for a second one. */
 const HANDSHAKE_SHARE = 0.5;
@@ -60563,7 +60564,7 @@ async function connect(options) {
                 const over = pause === undefined || performance.now() + pause >= end;
                 if (over || !isWorthRetrying(failure, context.last))
                     throw afterTries(failure, tries);
-                log(`trying again in ${pause} ms: ${failure.message}`);
+                log(`trying again in ${format_formatDuration(pause)}: ${failure.message}`);
                 await (0,promises_namespaceObject.setTimeout)(pause);
             }
         }
@@ -62165,7 +62166,7 @@ function startProgress(log, what, total, now = () => performance.now()) {
             return;
         told = time;
         const perMs = done / (time - begun);
-        const left = formatDuration((total - done) / perMs);
+        const left = format_formatDuration((total - done) / perMs);
         log.info(`${what} ${formatBytes(done)} of ${formatBytes(total)}, ${formatBytes(Math.round(perMs * 1000))}/s, ${left} left`);
     };
 }
@@ -62936,6 +62937,7 @@ var external_node_http_ = __nccwpck_require__(7067);
 ;// CONCATENATED MODULE: ./build/common/health.js
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
+
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
@@ -62951,7 +62953,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
         // Without a listener Node closes the connection without an error (18 to 24).
@@ -63024,7 +63026,8 @@ async function public_check_request(url, check) {
         return health_judge(check, response.status, await response.text());
     }
     catch (error) {
-        const { message, cause } = error;
+        const { name, message: said, cause } = error;
+        const message = name === 'TimeoutError' ? `no answer within ${formatLimit(public_check_TRY_TIMEOUT)}` : said;
         const detail = cause instanceof Error ? `${message}: ${cause.message}` : message;
         return { healthy: false, status: 0, detail, excerpt: '' };
     }
@@ -63040,7 +63043,7 @@ async function public_check_request(url, check) {
  */
 async function verify(host, id, said) {
     const { bootMs, status, movedPorts, notFound, cache } = await host.agent().call('verify', { id, said });
-    const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`;
+    const healthy = `healthy on a spare port after ${format_formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
     const alone = notSharing([{ cache }]);
     return { value: notFound, detail: [healthy, ...moved, ...alone].join('; ') };
@@ -65605,7 +65608,7 @@ function createPipeline(log) {
             const end = (state, line, detail, evidence) => {
                 const durationMs = Math.round(performance.now() - begun);
                 keep({ phase, host, state, startedAt, durationMs, detail, evidence });
-                info(`${line} (${phase}: ${formatDuration(durationMs)})`);
+                info(`${line} (${phase}: ${format_formatDuration(durationMs)})`);
                 running -= 1;
                 if (running === 0)
                     log.endGroup();
@@ -66512,7 +66515,7 @@ function slowestHost(rows) {
         return '';
     const totals = names.map((name) => ({ name, ms: timeOf(rows, name) })).toSorted((a, b) => a.ms - b.ms);
     const [fastest, slowest] = [totals[0], totals.at(-1)];
-    const took = `${slowest.name} took ${formatDuration(slowest.ms)}`;
+    const took = `${slowest.name} took ${format_formatDuration(slowest.ms)}`;
     const behind = slowest.ms - fastest.ms;
     if (behind < NOTABLE)
         return `${took}; every other host took nearly as long`;
@@ -66521,8 +66524,8 @@ function slowestHost(rows) {
         return { phase, slow, fast, lost: slow - fast };
     });
     const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1);
-    return (`${took}, ${formatDuration(behind)} more than ${fastest.name}, ` +
-        `mostly in ${phase} (${formatDuration(slow)} against ${formatDuration(fast)})`);
+    return (`${took}, ${format_formatDuration(behind)} more than ${fastest.name}, ` +
+        `mostly in ${phase} (${format_formatDuration(slow)} against ${format_formatDuration(fast)})`);
 }
 function timeOf(rows, name, phase) {
     return rows
@@ -66567,7 +66570,7 @@ function tick(total) {
 function bar({ phase, state, startedAt, durationMs }, begun) {
     const failed = state === 'failed' ? 'crit, ' : '';
     const from = startedAt - begun;
-    const time = formatDuration(durationMs);
+    const time = format_formatDuration(durationMs);
     return `    ${phase} ${time} :${failed}${clock(from)}, ${clock(from + Math.max(1, durationMs))}`;
 }
 /** On a day without a change to summer time: Mermaid reads times in the reader's zone. */
@@ -66686,7 +66689,7 @@ function renderFacts(report) {
         ['Sent', renderSent(outcome)],
         ['Checked', prose(checks(rows).join('; '))],
         ['Caches', prose(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
-        ['Took', formatDuration(durationMs)],
+        ['Took', format_formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
         [
             'To roll back',
@@ -66746,7 +66749,7 @@ function renderPhases(rows) {
     const several = rows.some(({ host }) => host !== null);
     const cells = ({ phase, host, state, durationMs, detail }) => {
         const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
-        const time = state === 'skipped' ? '' : formatDuration(durationMs);
+        const time = state === 'skipped' ? '' : format_formatDuration(durationMs);
         return [phase, ...(several ? [host ?? ''] : []), icon, time, { markdown: prose(detail) }];
     };
     return markdown_table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));

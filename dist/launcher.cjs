@@ -932,8 +932,58 @@ function hasIPv6() {
     return Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
 }
 
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** Formats an age in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** Lists the first few names. @param count of all names, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+/** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
+function formatLimit(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    return plural(Math.round((ms / length) * 10) / 10, name);
+}
+
 ;// CONCATENATED MODULE: ./build/common/health.js
 /** Requests a release's health on this machine, for the launcher and for the agent. */
+
 
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
@@ -950,7 +1000,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
         // Without a listener Node closes the connection without an error (18 to 24).

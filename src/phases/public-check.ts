@@ -30,7 +30,8 @@ async function request(url: string, check: HealthCheck): Promise<ReturnType<type
     const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) })
     return judge(check, response.status, await response.text())
   } catch (error) {
-    const { message, cause } = error as Error
+    const { name, message: said, cause } = error as Error
+    const message = name === 'TimeoutError' ? `no answer within ${formatLimit(TRY_TIMEOUT)}` : said
     const detail = cause instanceof Error ? `${message}: ${cause.message}` : message
     return { healthy: false, status: 0, detail, excerpt: '' }
   }
