@@ -171,9 +171,11 @@ describe('an activation', () => {
   ]
   const isStep = (path: string) => steps.some((name) => path === `agent/activation/${name}.ts`)
 
-  test('is decided by pure functions, which import types alone', () => {
+  test('is decided by pure functions, which import types and the words of errors alone', () => {
     expect(sources.filter(({ path }) => isPure(path))).toHaveLength(2)
-    expect(breaches(isPure, ({ typeOnly }) => typeOnly)).toEqual([])
+    const isWords = inFolder('common/errors')
+    expect(breaches(isPure, ({ of, typeOnly }) => typeOnly || isWords(of))).toEqual([])
+    expect(breaches(isWords, ({ of }) => isWords(of) || of === 'common/failure.ts')).toEqual([])
   })
 
   test('touches clock, files, signals and PM2 through its world alone', () => {

@@ -73,11 +73,15 @@ const texts = {
 };
 
 ;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 function fill(template, values) {
     return (template
-        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : quote(String(values[quoted])))
         // A value may be a sentence of its own.
         .replace(/([.!?])\.$/, '$1'));
+}
+function quote(value) {
+    return JSON.stringify(value).replaceAll('`', '\\u0060');
 }
 function codeOf(key) {
     return key.split(': ', 1)[0];
@@ -628,7 +632,7 @@ const operations = {
         result: object({ findings: list(finding), pruned: list(releaseId) }),
     },
     /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
-    audit: {
+    integrity: {
         params: object({
             id: releaseId,
             /** False: changes nothing, and answers what could be restored. */
@@ -638,7 +642,7 @@ const operations = {
             files: count,
             bytes: count,
             /** Paths that were restored from other releases. */
-            healed: list(string),
+            repaired: list(string),
             /** Paths outside of code that differ from the upload. */
             changed: list(string),
         }),
@@ -839,7 +843,8 @@ function activationFiles({ activations }, activation) {
         withdrawn: file('withdrawn'),
         hookLog: file('hook'),
         hookOwner: file('hook-owner'),
-        ballast: file('ballast'),
+        // The name that version 0.1 gave it: an activation may be resumed by a newer agent.
+        reserve: file('ballast'),
     };
 }
 /** Null where there is none, or one that a crash cut off. */
@@ -1361,6 +1366,10 @@ const server_texts = {
         remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
         cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
     },
+    'pm2-failed: refused': {
+        message: 'PM2 did not start the workers: {problem}.',
+        remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+    },
     'pm2-failed: no answer': { message: 'The PM2 daemon did not answer.', remedy: ASK_PM2 },
     'pm2-failed: no list': {
         message: 'PM2 answered with something other than a list of its processes.',
@@ -1661,6 +1670,118 @@ function readOwner(file) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./build/common/errors/activation.js
+/** Checking a release on the server, bringing it up, and restoring the one before. */
+
+const READ_LOG = 'Read the app’s last log lines in the evidence';
+const SHARE_ADDRESS = 'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.';
+const BY_HAND = 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.';
+const activation_texts = {
+    'candidate-died': {
+        message: 'The new release {ending} before it became healthy.',
+        remedy: `${READ_LOG}, then check \`env\` and \`health-check-path\`.`,
+        cause: 'A missing variable, an unreachable service, a file that [Next.js does not trace](projects.md#files-read-at-run-time), or a module in `node-options` that Node.js cannot find: name its file, as in `--require ./node_modules/<package>/<file>`.',
+    },
+    'candidate-died: address in use': {
+        message: 'The new release {ending} before it became healthy: it could not listen on "{address}".',
+        remedy: SHARE_ADDRESS,
+        cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
+    },
+    'candidate-silent': {
+        message: 'The new release did not listen on its port within {limit}.',
+        remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
+    },
+    'candidate-silent: address in use': {
+        message: 'The new release did not listen on its port within {limit}: it could not listen on "{address}", which is in use.',
+        remedy: SHARE_ADDRESS,
+    },
+    'candidate-unhealthy': {
+        message: 'The new release was not healthy within {limit}: {answer}.',
+        remedy: `${READ_LOG}, then check \`health-check-path\`, \`health-check-status\` and \`health-check-body\`.`,
+        cause: 'The path needs a login, or the app answers only for its own host names (`health-check-host`).',
+    },
+    'candidate-unhealthy: address in use': {
+        message: 'The new release was not healthy within {limit}, and could not listen on "{address}", which is in use: {answer}.',
+        remedy: SHARE_ADDRESS,
+    },
+    'worker-died': {
+        message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+        cause: 'Memory ran out, `max-memory` is too low, or `app-port` is [in use](#eaddrinuse).',
+    },
+    'worker-died: serving': {
+        message: 'A worker of "{release}" died after it began to receive traffic.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
+    'worker-unhealthy': {
+        message: '{missing} of {wanted} workers did not serve "{release}" in time: {seen}.',
+        remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
+    },
+    'worker-unhealthy: serving': {
+        message: 'Worker {pid} of "{release}" became unhealthy: {answer}.',
+        remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
+    },
+    'door-closed': {
+        message: 'Nothing answers on "{address}": {problem}.',
+        remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
+    },
+    'hook-failed': {
+        message: '`{hook}` failed: {ending}.',
+        remedy: 'Read its output in the evidence, then correct the command or `env`.',
+        cause: 'The command runs under `/bin/sh -e` in the release’s folder, with the release’s `env`.',
+    },
+    'restore-failed': {
+        message: 'The previous release was not restored: {problem}.',
+        remedy: BY_HAND,
+        cause: '`current` points at the previous release: `pm2 restart <app>` starts it, with a short gap.',
+    },
+    'restore-failed: not stopped': {
+        message: 'The app could not be stopped: {problem}.',
+        remedy: BY_HAND,
+    },
+    'restore-failed: other app': {
+        message: 'The app that PM2 ran before did not start again: {problem}.',
+        remedy: BY_HAND,
+    },
+    overtaken: {
+        message: '{run} was overtaken: {newer} has already deployed "{release}".',
+        remedy: 'To go back on purpose, use `command: rollback`, or run this job again by hand.',
+    },
+    'overtaken: replaced': {
+        message: '{current} replaced "{replaces}" before the {kind} began.',
+        remedy: 'Run the {kind} again if its release should be live.',
+    },
+    'overtaken: interrupted': {
+        message: 'Another deploy went live after this one was interrupted.',
+        remedy: 'Run the job again if its release should be live.',
+    },
+    'unknown-activation': {
+        message: 'The activation never started on the server.',
+        remedy: 'Deploy again.',
+        cause: 'The connection was lost just as the swap was about to begin.',
+    },
+    'activation-silent': {
+        message: 'The activation on the server has made no progress for {limit}.',
+        remedy: 'Check the server’s disks. Then end the process that `command: status` names with `kill -9`, and deploy again.',
+        cause: '`status` is `down`, because the activation may have swapped already; the app may well be serving.',
+    },
+    'activation-died': {
+        message: 'The activation on the server exited without a verdict.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+        cause: 'The server runs out of memory, or somebody ended the process.',
+    },
+    'activation-died: while restoring': {
+        message: 'The activation was interrupted while it restored the previous release.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+    },
+    'activation-failed': {
+        message: '{problem}.',
+        remedy: 'Read the first failed row of the summary, then run `command: status`.',
+        cause: 'Rows of the summary have this code: a step of the activation failed on the server.',
+    },
+};
+const activation_failure = failures(activation_texts);
+
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
 function formatDuration(ms) {
@@ -1988,10 +2109,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
             return text;
-        throw new Failure('hook-failed', `\`${name}\` failed: ${ended}.`, {
-            remedy: 'Read its output below. It runs in the folder of the release, with the `env` of the release.',
-            evidence: text,
-        });
+        throw activation_failure('hook-failed', { hook: name, ending: ended }, { evidence: text });
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(output);
@@ -2395,6 +2513,8 @@ async function removeRelease(layout, id) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/state.js
+/** Where an activation stands and what comes next, decided from its journal and what is seen. Pure. */
+
 /** What `stateOf` makes of an activation in the journal; `lost`: its swap is not in there, and did happen. */
 function stateOf(log, activation, lost) {
     const own = log.filter((entry) => entry.activation === activation);
@@ -2406,24 +2526,12 @@ function stateOf(log, activation, lost) {
     if (!own.some(touches))
         return lost ? { at: 'swapped', before } : { at: 'prepared' };
     if (lastThatTouched(log) !== activation)
-        return { at: 'superseded', before, cause: superseded };
+        return { at: 'superseded', before, cause: activation_failure('overtaken: interrupted') };
     if (restoring === undefined)
         return { at: 'swapped', before };
     const failed = own.find((entry) => entry.cause !== null)?.cause;
-    return { at: 'restoring', before, cause: failed ?? interrupted };
+    return { at: 'restoring', before, cause: failed ?? activation_failure('activation-died: while restoring') };
 }
-const superseded = {
-    code: 'overtaken',
-    message: 'Another deploy went live after this one was interrupted.',
-    remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
-    evidence: null,
-};
-const interrupted = {
-    code: 'activation-died',
-    message: 'The activation was interrupted while it restored the previous release.',
-    remedy: null,
-    evidence: null,
-};
 /** Whether it has begun to touch what is live. */
 function hasTouched(log, activation) {
     return log.some((entry) => entry.activation === activation && touches(entry));
@@ -2578,6 +2686,9 @@ async function hook(activation, name) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/decide.js
+/** What to do next about the workers, given what is seen and what was asked already. Pure. */
+
+
 /** Brings workers to the release that `current` points at: reloads those that are there, and adds those that miss. */
 function toServe(serving) {
     const { release, count } = serving;
@@ -2594,16 +2705,16 @@ function toServe(serving) {
         const workers = seen.listed.slice(0, count);
         const dead = workers.find((worker) => hasDied(worker, asked, serving));
         if (dead !== undefined) {
-            const { status } = dead.process;
-            return problem('worker-died', `A worker of ${release} exited before it could take traffic (PM2 status: ${status}).`);
+            return activation_failure('worker-died', { release, status: dead.process.status });
         }
-        if (asked.refused.length > 0)
-            return problem('pm2-failed', asked.refused.join('; '));
+        const { refused } = asked;
+        if (refused.length > 0)
+            return server_failure('pm2-failed: refused', { problem: refused.join('; ') });
         if (!asked.late)
             return [];
         const waiting = workers.find((worker) => !ready.includes(worker));
-        const few = `${count - ready.length} of ${count} workers did not start to serve ${release} in time`;
-        return problem('worker-unhealthy', `${few}: ${describe(waiting)}`);
+        const workersMissing = { missing: count - ready.length, wanted: count };
+        return activation_failure('worker-unhealthy', { ...workersMissing, release, seen: describe(waiting) });
     };
 }
 /** The workers that serve the release since this began. */
@@ -2634,7 +2745,7 @@ function missing({ listed }, asked, serving) {
         ...Array.from({ length: Math.max(0, duplicates) }, () => ({ do: 'duplicate', id, pid })),
     ];
 }
-/** PM2 starts a worker that exits before it is ready anew: then another process has its id. */
+/** PM2 starts a worker again that exits before it is ready: then another process has its id. */
 function hasDied({ process: { id, pid, status } }, asked, serving) {
     if (status === 'errored' || status === 'stopped')
         return true;
@@ -2655,7 +2766,8 @@ function toRestore({ release, options, instances, failed, leaving }) {
             return 'done';
         if (asked.late) {
             const other = listed.find((worker) => !serves(worker, release));
-            return problem('restore-failed', `Not every worker came back to ${release}: ${describe(other)}`);
+            const problem = `not every worker serves "${release}" (${describe(other)})`;
+            return activation_failure('restore-failed', { problem });
         }
         return listed.flatMap((worker) => {
             const { process, record } = worker;
@@ -2681,7 +2793,7 @@ function toRestore({ release, options, instances, failed, leaving }) {
 /** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
 const QUIET = 5;
 /**
- * Stops the app. PM2 takes a process that is stopped before it was ready for one that crashed, and starts it anew
+ * Stops the app. PM2 takes a process that is stopped before it was ready for one that crashed, and starts it again
  * (7.0.4). A worker that starts while the notice says `halt` starts nothing, is ready at once, and can be stopped.
  * @param drained whether to wait for workers that take no traffic any more and finish what is inside
  */
@@ -2693,7 +2805,7 @@ function toStop(drained, leaving) {
             return 'done';
         const workers = running(seen);
         if (asked.late && workers.length > 0) {
-            return problem('restore-failed', `The app could not be stopped: ${describe(workers[0])}`);
+            return activation_failure('restore-failed: not stopped', { problem: describe(workers[0]) });
         }
         return workers.flatMap((worker) => {
             const { id, pid, status } = worker.process;
@@ -2757,38 +2869,39 @@ function takesTraffic(record, except) {
  */
 const toBeReplaced = ({ replacing }, { late }) => (replacing.size === 0 || late ? 'done' : []);
 /** Watches workers for a time: the same processes, each healthy whenever it is asked. */
-function toStayHealthy(release, pids, observeMs) {
-    return (seen, { now, since }) => unhealthy(seen, release, pids) ?? (now - since >= observeMs ? 'done' : []);
+function toStayHealthy(shown, pids, observeMs) {
+    return (seen, { now, since }) => unhealthy(seen, shown, pids) ?? (now - since >= observeMs ? 'done' : []);
 }
 /** Waits until so many workers of a release are healthy. */
-function toBecomeHealthy(release, instances) {
+function toBecomeHealthy(shown, instances) {
+    const { release } = shown;
     return (seen, { late }) => {
         const workers = seen.listed.filter((worker) => serves(worker, release));
         if (workers.length === 0) {
-            return late ? problem('restore-failed', `No worker serves ${release}.`) : [];
+            return late ? activation_failure('restore-failed', { problem: `no worker serves "${release}"` }) : [];
         }
         const pids = workers.slice(0, instances).map(({ process: { pid } }) => pid);
-        const trouble = unhealthy(seen, release, pids);
+        const trouble = unhealthy(seen, shown, pids);
         return trouble === null ? 'done' : late ? trouble : [];
     };
 }
-function unhealthy({ listed, answers, door }, release, pids) {
+function unhealthy({ listed, answers, door }, { release, address }, pids) {
     const serving = listed.filter((worker) => serves(worker, release)).map(({ process: { pid } }) => pid);
     if (!pids.every((pid) => serving.includes(pid))) {
-        return problem('worker-died', `A worker of ${release} exited after it began to take traffic.`);
+        return activation_failure('worker-died: serving', { release });
     }
     for (const pid of serving) {
         const answer = answers.get(pid);
         if (answer !== undefined && !answer.healthy) {
-            const message = `Worker ${pid} of ${release} became unhealthy: ${answer.detail}`;
-            return problem('worker-unhealthy', message, answer.excerpt);
+            const values = { pid, release, answer: answer.detail };
+            return activation_failure('worker-unhealthy: serving', values, { evidence: answer.excerpt });
         }
     }
     // The old workers still answer here beside the new ones, and may not know the new health path: any answer shows that
     // the port is open.
     if (door !== null && door.status > 0)
         return null;
-    return problem('door-closed', `Nobody answers at the public address: ${door?.detail ?? 'not asked'}`);
+    return activation_failure('door-closed', { address, problem: door?.detail ?? 'no request was sent' });
 }
 /** A launcher that lives closes its door at once when it is told to leave. After this it is asked, in ms. */
 const decide_PATIENCE = 5000;
@@ -2807,9 +2920,6 @@ function endIfHung({ id, pid, record }, asked, { check, drainMs }) {
 function wasAsked({ acts }, what, id) {
     return acts.some(({ act }) => act.do === what && (id === undefined || act.id === id));
 }
-function problem(code, message, evidence = null) {
-    return { code, message, evidence };
-}
 /** Whether a worker takes traffic for a release. */
 function serves({ process, record }, release) {
     return process.status === 'online' && record?.release === release && record.phase === 'open';
@@ -2822,12 +2932,12 @@ function servedRelease(workers) {
 /** What a worker does, for people. */
 function describe(worker) {
     if (worker === undefined)
-        return 'PM2 lists too few workers.';
+        return 'PM2 lists too few workers';
     const { process, record } = worker;
     if (record === null)
-        return `process ${process.pid} (${process.status}) has not reported.`;
+        return `process ${process.pid} (${process.status}) has not reported`;
     const answer = record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`;
-    return `process ${process.pid} is ${record.phase}${answer}`;
+    return `process ${process.pid} is ${record.phase === 'proving' ? 'being checked' : record.phase}${answer}`;
 }
 /** Behind a closed door, and not told to wait. */
 function isStarting({ process: { status }, record }) {
@@ -3611,8 +3721,7 @@ async function putBack({ layout, pm2, appName, withReserve }, { current, process
     if (expected > 0) {
         const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
         if (problem !== null) {
-            const what = [problem, ...complaints].join('; ');
-            throw new Failure('restore-failed', `The app that PM2 ran before did not start again: ${what}.`);
+            throw activation_failure('restore-failed: other app', { problem: [problem, ...complaints].join('; ') });
         }
         const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
         seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
@@ -3757,8 +3866,8 @@ async function converge(world, decide, { limitMs, pauseMs = converge_POLL, ask =
         const decision = decide(seen, asked);
         if (decision === 'done')
             return { seen, answered: Promise.all(open).then(() => refused) };
-        if ('code' in decision)
-            throw Failure.revive({ ...decision, remedy: null });
+        if (decision instanceof Failure)
+            throw decision;
         decision.forEach(start);
         looks = [...looks, seen].slice(-LOOKS);
         await world.sleep(pauseMs);
@@ -3809,7 +3918,7 @@ async function serve(activation, wanted) {
         }
         const refused = await answered;
         if (refused.length > 0)
-            throw new Failure('pm2-failed', refused.join('; '));
+            throw server_failure('pm2-failed: refused', { problem: refused.join('; ') });
         from = count;
     }
 }
@@ -3978,9 +4087,8 @@ async function prepareAndSwap(activation) {
     const { before } = activation.facts;
     const { kind, replaces } = activation.job.request;
     if (replaces !== null && replaces !== before.current) {
-        const message = `${before.current ?? 'No release'} replaced ${replaces} before the ${kind} began.`;
-        const remedy = `Run the ${kind} again if "${before.current}" is not the release that should be live.`;
-        const cause = new Failure('overtaken', message, { remedy });
+        const current = before.current ?? 'No release';
+        const cause = activation_failure('overtaken: replaced', { current, replaces, kind });
         if (kind === 'restore')
             return { at: 'superseded', before, cause };
         throw cause;
@@ -4075,6 +4183,8 @@ function describeSwap({ facts: { target, replaced } }) {
 
 
 
+
+
 /** @throws where the release is not live: then the previous one has to be restored */
 async function goLive(activation) {
     const { world, facts } = activation;
@@ -4087,7 +4197,8 @@ async function goLive(activation) {
     activation.during = 'reload';
     const workers = await step(activation, 'reload', describeReload(activation), () => reload(activation));
     activation.during = 'health-check';
-    await step(activation, 'health-check', `${health.path}, observed for ${observeMs} ms`, async () => {
+    const observed = `${health.path}, observed for ${formatDuration(observeMs)}`;
+    await step(activation, 'health-check', observed, async () => {
         await stayHealthy(activation, workers, observeMs);
         // Whoever took no lock of ours may have come to the same port meanwhile.
         await world.assertNoOtherDoor(target.runtime);
@@ -4095,7 +4206,8 @@ async function goLive(activation) {
         await standAlone(activation);
         await stayHealthy(activation, workers, 0).catch((error) => {
             const failure = Failure.from(error);
-            throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
+            const message = `${failure.message.replace(/\.$/, '')} (after the previous release had stopped serving).`;
+            throw failure.reworded(message, {
                 remedy: needsOthers,
             });
         });
@@ -4118,10 +4230,11 @@ async function reload(activation) {
     return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' });
 }
 async function stayHealthy({ world, facts: { target } }, workers, observeMs) {
+    const { release, runtime } = target;
     const pids = workers.map(({ process: { pid } }) => pid);
-    await converge(world, toStayHealthy(target.release, pids, observeMs), {
+    await converge(world, toStayHealthy({ release, address: formatAddress(runtime) }, pids, observeMs), {
         limitMs: Infinity,
-        pauseMs: Math.min(target.runtime.health.intervalMs, 500),
+        pauseMs: Math.min(runtime.health.intervalMs, 500),
         ask: { health: target },
     });
 }
@@ -4144,7 +4257,7 @@ function describeReload({ world, facts }) {
     const { target, foreign, processes, before, replaced, together, orphans } = facts;
     const remarks = [`${world.instancesOf(target.runtime)} workers`];
     if (foreign > 0) {
-        remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
+        remarks.push(`started again, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
         const { addresses } = replaced;
         if (addresses.length > 0)
             remarks.push(`before, the app listened on ${listOf(addresses)}`);
@@ -4522,13 +4635,15 @@ function toProcess(raw) {
 
 
 
-const nothingToRestore = 'there is no release to go back to';
+
+
+const nothingToRestore = 'no previous release';
 /** @throws Failure with both reasons, where nothing is known to serve */
 async function restore(activation, cause) {
     const { world, facts } = activation;
     const { previous, before } = facts;
     const { journal } = world;
-    const detail = previous === null ? nothingToRestore : `back to ${previous.release}`;
+    const detail = previous === null ? nothingToRestore : `restored ${previous.release}`;
     journal.bestEffort();
     // Whoever resumes this activation must not go forward again.
     await journal.begin('rollback', detail, { cause: restore_toRecord(cause), before });
@@ -4551,7 +4666,7 @@ async function restore(activation, cause) {
         const { message } = world.toFailure(error);
         await journal.failed('rollback', message);
         throw failure.reworded(`${failure.message} Then: ${message}`, {
-            remedy: 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.',
+            remedy: activation_texts['restore-failed'].remedy,
         });
     }
 }
@@ -4612,7 +4727,7 @@ async function restoreWorkers(activation, previous) {
         await reload();
     const { timeoutMs, intervalMs } = runtime.health;
     const ask = { health: previous };
-    await converge(world, toBecomeHealthy(release, instances), {
+    await converge(world, toBecomeHealthy({ release, address: formatAddress(runtime) }, instances), {
         limitMs: timeoutMs,
         pauseMs: intervalMs,
         ask,
@@ -4644,7 +4759,7 @@ async function stopForGood(activation) {
     if (before.current !== target.release && replaced.current === null)
         await world.unlink();
     if (replacesNothing(replaced))
-        return `${nothingToRestore}: the app is left stopped`;
+        return `${nothingToRestore}: the app is stopped`;
     if (foreign.length > 0) {
         for (const { id, pid } of await world.list()) {
             world.act({ do: 'remove', id, pid }).catch(() => undefined);
@@ -4667,16 +4782,8 @@ async function withEvidence({ world }, cause) {
     const failure = cause instanceof Failure ? cause : Failure.revive(cause);
     const parts = [failure.evidence ?? '', await world.evidence()];
     const evidence = parts.filter((part) => part !== '').join('\n');
-    const remedy = failure.remedy ?? remedies[failure.code];
-    return failure.reworded(failure.message, remedy === undefined ? { evidence } : { evidence, remedy });
+    return failure.reworded(failure.message, { evidence });
 }
-/** Only now there is evidence to point at. */
-const remedies = {
-    'worker-died': 'Read its last log lines in the evidence. If it was healthy on a spare port, `app-port`, `max-memory` or the free ' +
-        'memory differ under PM2.',
-    'worker-unhealthy': 'Read its last log lines in the evidence, and the answer to the health check. If it was healthy on a spare port, ' +
-        'it may not work while other workers run beside it.',
-};
 
 ;// CONCATENATED MODULE: ./build/agent/activation/run.js
 /**
@@ -4729,7 +4836,7 @@ function next(run, state) {
         case 'superseded':
             return leaveAsIs(world, state.cause);
         default:
-            throw new Failure('internal', `${job.request.activation} is ${state.at} already`);
+            throw Failure.from(new Error(`${job.request.activation} is ${state.at} already`));
     }
 }
 /** Waits for the lock, and finds out from the journal where the activation stands. */
@@ -5168,9 +5275,7 @@ async function assertNotOvertaken(layout, run, live) {
     // Whoever went back to it, or deployed it by hand, did not mean to keep the next push out.
     if (info === null || verification?.kind === 'rollback' || !isLater(info, run))
         return;
-    throw new Failure('overtaken', `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`, {
-        remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
-    });
+    throw activation_failure('overtaken', { run: named(run), newer: named(info, 'run'), release: live });
 }
 /** Whether a release came from a later run than this one, where the two can be compared and nobody asked for either. */
 function isLater(release, run) {
@@ -5211,7 +5316,7 @@ function releasesOn(layout, run, room) {
         unlink: () => (0,promises_namespaceObject.rm)(layout.current, { force: true }),
         markServing: (release, serving) => room(() => markServing(layout, release, serving)),
         // No reason to fail: without them, old pages miss something, but the release is whole.
-        linkOldStatic: (release, served) => carryStatic(layout, release, served).then(({ files }) => `${files} static files of other releases linked into ${release}`, (error) => `Could not link static files of other releases: ${error.message}`),
+        linkOldStatic: (release, served) => carryStatic(layout, release, served).then(({ files }) => `linked ${files} static files of other releases into ${release}`, (error) => `Could not link static files of other releases: ${error.message}`),
         assertLauncher: (release) => assertLauncher(layout, release),
         repairLauncher: (release) => room(() => repairLauncher(layout, release)),
         assertNotOvertaken: (current) => assertNotOvertaken(layout, run, current),
@@ -5295,17 +5400,14 @@ async function endGroup(leader) {
 
 
 
+
 /** @throws Failure `locked`, or `withdrawn` if it gave up */
 async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
     const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
     await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
     return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
-        const failure = Failure.from(error);
-        if (failure.code !== 'locked')
-            throw error;
-        throw failure.reworded(`Another app is being deployed to port ${port}.`, {
-            remedy: 'Set another `app-port` for one of the two apps, or run the deploy again.',
-        });
+        const { code, evidence } = Failure.from(error);
+        throw code === 'locked' ? server_failure('locked: port', { port }, { evidence, cause: error }) : error;
     });
 }
 
@@ -5325,20 +5427,21 @@ function turnOn(layout, { pm2Home, request }, journal) {
     const owner = run.runUrl || activation;
     const isWithdrawn = () => exists(files.withdrawn);
     const note = (text) => void journal.note('lock', `waiting for ${text}`);
+    const noteHolder = (holder) => note(`the lock, held by ${holder}`);
     const locks = [];
     return {
         isWithdrawn,
-        takeReserve: () => takeReserve(files.ballast),
+        takeReserve: () => takeReserve(files.reserve),
         isElsewhere: async () => (await lockedFor(layout.lock)) === activation,
         async lock() {
-            const waiting = { activation, onWait: note, giveUp: isWithdrawn };
+            const waiting = { activation, onWait: noteHolder, giveUp: isWithdrawn };
             locks.push(await takeLock(layout.lock, owner, lockTimeoutMs, waiting));
         },
         async lockPort(port, timeoutMs) {
             const onWait = (holder) => note(`port ${port}, which is being opened by ${holder}`);
             const waiting = { activation, onWait, giveUp: isWithdrawn };
             const take = () => takePort(pm2Home, port, owner, timeoutMs, waiting);
-            locks.push(await withReserve(files.ballast, take));
+            locks.push(await withReserve(files.reserve, take));
         },
         async endLeftovers(mayGiveUp) {
             await untilHooksEnded(layout, {
@@ -5367,6 +5470,7 @@ var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 ;// CONCATENATED MODULE: ./build/common/health.js
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
+
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
@@ -5382,7 +5486,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
         // Without a listener Node closes the connection without an error (18 to 24).
@@ -5691,8 +5795,8 @@ async function sizesOf(files) {
 /** What the process of an activation does. @throws where there is no verdict */
 async function runJob(job) {
     const files = activationFiles(layoutOf(job.base), job.request.activation);
-    await withReserve(files.ballast, () => writeOwner(files.owner));
-    const endGuard = guardReserve(files.ballast);
+    await withReserve(files.reserve, () => writeOwner(files.owner));
+    const endGuard = guardReserve(files.reserve);
     const world = worldOf(job);
     try {
         const verdict = await runActivation(world, job);
@@ -5708,7 +5812,7 @@ function worldOf(job) {
     const { activation, release, run } = job.request;
     const layout = layoutOf(job.base);
     const files = activationFiles(layout, activation);
-    const room = (act) => withReserve(files.ballast, act);
+    const room = (act) => withReserve(files.reserve, act);
     const journal = openJournal(layout.journal, activation, room);
     const notice = activationFile(layout.base);
     return {
@@ -5862,6 +5966,7 @@ async function longestStep(layout, request) {
 
 
 
+
 /** @throws Failure `activation-died` if its process ended without a verdict, twice; `activation-silent` if it hangs */
 async function startActivation(context, request, watcher) {
     const { layout, appName, pm2, pm2Home } = context;
@@ -5896,10 +6001,10 @@ async function watchActivation(layout, context, activation, withdraw, watcher) {
     const files = activationFiles(layout, activation);
     const begun = await exists(files.job);
     if (!begun && !(await hasEntries(layout, activation))) {
-        throw new Failure('unknown-activation', 'The activation never began on the server.');
+        throw activation_failure('unknown-activation');
     }
     if (begun && withdraw) {
-        await withReserve(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
+        await withReserve(files.reserve, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
     }
     const since = performance.now();
     const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
@@ -5957,11 +6062,7 @@ function attempt(start, onError) {
 }
 /** A process that runs and does nothing: its disk hangs, or somebody stopped it. It is not killed: it may have swapped. */
 function silent(silenceMs) {
-    const minutes = Math.round(silenceMs / 60_000);
-    return new Failure('activation-silent', `The activation on the server is running, but has made no progress for ${minutes} minutes.`, {
-        remedy: 'Check the disks of the server, and whether the process was stopped. `command: status` names the process ' +
-            'that holds the lock: end it with `kill -9`, and deploy again.',
-    });
+    return activation_failure('activation-silent', { limit: formatLimit(Math.ceil(silenceMs / 60_000) * 60_000) });
 }
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(layout, activation, from, first, again, { onEntry, alive, silenceMs }) {
@@ -5989,14 +6090,12 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
                 return entry.verdict;
         }
     }
-    const failure = new Failure('activation-died', 'The activation on the server ended twice without a verdict.', {
-        remedy: 'Run `command: status` to see which release serves, then deploy again.',
-        evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
-    });
+    const output = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => ''));
+    const died = activation_failure('activation-died', {}, { evidence: [output, trouble].filter(Boolean).join('\n') });
     if (hasTouched(await readJournal(layout.journal), activation))
-        throw failure;
+        throw died;
     // The journal is written before anything live is touched: what is not in it has not been done.
-    return keptVerdict(await servingRelease(layout), failure.toRecord());
+    return keptVerdict(await servingRelease(layout), died.toRecord());
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/code.js
@@ -6429,7 +6528,7 @@ async function checkIntegrity(layout, id, repair = false, alive = () => undefine
             throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified');
         changed.push(entry.path);
     }
-    return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() };
+    return { files, bytes, repaired: [...repaired].map(({ path }) => path), changed: changed.sort() };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
@@ -6472,7 +6571,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
     { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
     const exit = new Promise((resolve) => {
         child.once('error', ({ message }) => resolve(`could not start (${message})`));
-        child.once('exit', (code, signal) => resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exited with code ${code}` : `was killed by ${signal}`));
     });
     let ended;
     void exit.then((how) => (ended = how));
@@ -6493,7 +6592,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
         let attempts = 0;
         for (;;) {
             if (ended !== undefined)
-                throw failure('candidate-died', `${ended} before it became healthy`);
+                throw died(ended);
             const worker = await readWorker(layout.workers, child.pid ?? 0);
             if (worker?.phase === 'open') {
                 // The launcher has proved it on its private port; now through the door, as visitors will come.
@@ -6516,28 +6615,35 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
                 last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
             }
             if (performance.now() - begun > health.timeoutMs) {
-                const listened = worker !== null && worker.port > 0;
-                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
-                    ? `was not healthy within ${formatDuration(health.timeoutMs)}: ${last}`
-                    : `never listened on its PORT within ${formatDuration(health.timeoutMs)}`);
+                throw late(formatDuration(health.timeoutMs), worker !== null && worker.port > 0 ? last : null);
             }
             alive();
             await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
         }
     }
-    function failure(code, what) {
+    function died(ending) {
+        const { address, ...details } = seenInLog();
+        return address === undefined
+            ? activation_failure('candidate-died', { ending }, details)
+            : activation_failure('candidate-died: address in use', { ending, address }, details);
+    }
+    /** @param answer the last one; null: it never listened */
+    function late(limit, answer) {
+        const { address, ...details } = seenInLog();
+        if (answer === null) {
+            return address === undefined
+                ? activation_failure('candidate-silent', { limit }, details)
+                : activation_failure('candidate-silent: address in use', { limit, address }, details);
+        }
+        return address === undefined
+            ? activation_failure('candidate-unhealthy', { limit, answer }, details)
+            : activation_failure('candidate-unhealthy: address in use', { limit, answer, address }, details);
+    }
+    function seenInLog() {
         const text = candidate_endOf(log);
-        const address = takenAddress(text);
-        const inUse = address === undefined ? '' : ` It could not listen on "${address}", which is in use.`;
-        return new Failure(code, `The new release ${what}.${inUse}`, {
-            remedy: address === undefined ? readTheLog : shareTheAddress,
-            evidence: lastLines(text),
-        });
+        return { address: takenAddress(text), evidence: lastLines(text) };
     }
 }
-const readTheLog = 'Read the last log lines of the app below, then check `env` and `health-check-path`.';
-const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
-    'address is in use, or run the listener as a PM2 app of its own.';
 /** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
 function takenAddress(text) {
     return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
@@ -7611,7 +7717,7 @@ async function dryRun({ layout, appName }, { release, run, address, said, keep }
     const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
     const findings = [
         waiting(await lockHolder(layout.lock)),
-        dry_run_interrupted(await interruptedActivation(layout)),
+        interrupted(await interruptedActivation(layout)),
         release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
         ...claims,
         replacing(await foreignCurrent(layout)),
@@ -7645,7 +7751,7 @@ function waiting(holder) {
         remedy: 'A run waits for the lock for at most `lock-timeout`.',
     };
 }
-function dry_run_interrupted(activation) {
+function interrupted(activation) {
     if (activation === null)
         return null;
     const message = 'An earlier run was interrupted after the swap.';
@@ -8493,7 +8599,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body),
             dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
-            audit: async ({ id, repair }, { alive }) => {
+            integrity: async ({ id, repair }, { alive }) => {
                 await existing(id);
                 return readableByOthers(() => checkIntegrity(layout, id, repair, alive));
             },

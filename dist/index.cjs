@@ -55709,6 +55709,177 @@ __nccwpck_require__.d(__webpack_exports__, {
   post: () => (/* binding */ post)
 });
 
+;// CONCATENATED MODULE: ./build/common/errors/internal.js
+const texts = {
+    internal: {
+        message: 'An unexpected error occurred: {problem}.',
+        remedy: 'Open an issue with the summary of the run.',
+        cause: 'A mistake in Gapless. The output `status` is right all the same.',
+    },
+    'agent-failed': {
+        message: 'A system call on the server failed: {problem}.',
+        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
+        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
+function fill(template, values) {
+    return (template
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : quote(String(values[quoted])))
+        // A value may be a sentence of its own.
+        .replace(/([.!?])\.$/, '$1'));
+}
+function quote(value) {
+    return JSON.stringify(value).replaceAll('`', '\\u0060');
+}
+function codeOf(key) {
+    return key.split(': ', 1)[0];
+}
+
+;// CONCATENATED MODULE: ./build/common/failure.js
+/**
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
+ */
+
+
+class Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+     * @param code stable, kebab-case
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Returns any thrown value as a Failure. */
+    static from(error, code = 'internal') {
+        if (error instanceof Failure)
+            return error;
+        const problem = error instanceof Error ? error.message : String(error);
+        return new Failure(code, fill(texts[code].message, { problem }), {
+            remedy: texts[code].remedy,
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
+    }
+    /** Returns a failure that came over the wire as it was raised on the other side. */
+    static revive({ code, message, remedy, evidence }) {
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** Returns the same failure in other words. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
+    }
+    toRecord() {
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/raise.js
+
+
+/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
+function failures(texts) {
+    return (key, ...[values = {}, { evidence, cause } = {}]) => {
+        const { message, remedy } = texts[key];
+        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/inputs.js
+/** What the workflow says. */
+
+const CORRECT = 'Correct the input in the workflow: `docs/inputs.md` lists what each input accepts.';
+/** Follows the remedies of inputs that are missing. */
+const ifSecret = 'If the value comes from a secret, check its name. Workflow runs from forks and from Dependabot get empty secrets.';
+const inputs_texts = {
+    'missing-input': {
+        message: 'Input `host` is required.',
+        remedy: 'Set `host` to the server to deploy to.',
+        cause: 'A secret that does not exist is empty. Workflow runs from forks and from Dependabot get no secrets.',
+    },
+    'missing-input: username': {
+        message: 'Input `username` is required, unless `host` is written as user@host.',
+        remedy: 'Set `username` to the SSH user that runs the app.',
+    },
+    'missing-input: key': {
+        message: 'Input `key` is required, unless there is a `password` or an SSH agent (`SSH_AUTH_SOCK`).',
+        remedy: 'Set `key` to the text of a private key whose public key the server accepts.',
+    },
+    'missing-input: host key': {
+        message: 'Input `known-hosts` or `fingerprint` is required to verify the server’s identity.',
+        remedy: 'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server (SHA256:…), or `known-hosts` to the lines of a known_hosts file.',
+    },
+    'missing-input: host key of the jump host': {
+        message: 'Input `proxy-fingerprint` is required, unless `known-hosts` has the key of the jump host.',
+        remedy: 'Set `proxy-fingerprint`, or add the jump host’s line to `known-hosts`.',
+    },
+    'missing-input: app name': {
+        message: 'Input `app-name` is required, because package.json has no name.',
+        remedy: 'Set `app-name` to the name that the app should have in PM2.',
+    },
+    'missing-input: unusable app name': {
+        message: 'Input `app-name` is required, because the name in package.json is "{given}" and must be {accepted}.',
+        remedy: 'Set `app-name` to the name that the app should have in PM2.',
+    },
+    'missing-input: several': {
+        message: '{count} inputs cannot be used:{list}.',
+        remedy: '{remedy}',
+    },
+    'invalid-input': {
+        message: 'Input `{input}` must be {accepted}, but {verb} "{given}".',
+        remedy: CORRECT,
+    },
+    'invalid-input: not shown': {
+        message: 'Input `{input}` must be {accepted}; the value is not shown, because it may contain a secret.',
+        remedy: CORRECT,
+    },
+    'invalid-input: too long to show': {
+        message: 'Input `{input}` must be {accepted}; the value is not shown, because it has {length} characters.',
+        remedy: CORRECT,
+    },
+    'invalid-input: release': {
+        message: 'Input `release` needs `command: rollback`, but the command is {command}.',
+        remedy: CORRECT,
+    },
+    'invalid-input: no jump host': {
+        message: 'Input `{input}` needs `proxy-host`, which is not set.',
+        remedy: CORRECT,
+    },
+    'invalid-input: server named twice': {
+        message: 'Input `host` must name each server once, but names "{host}" twice.',
+        remedy: CORRECT,
+    },
+    'invalid-input: path named twice': {
+        message: 'Input `{input}` must name each path once, but "{inner}" is covered by "{outer}".',
+        remedy: CORRECT,
+    },
+    'invalid-input: unreadable env': {
+        message: 'Input `env` cannot be read: line {line} must be {expected}.',
+        remedy: CORRECT,
+    },
+    'invalid-input: variable of another input': {
+        message: 'Input `env` must not set {name}: set `{input}` instead.',
+        remedy: CORRECT,
+    },
+    'invalid-input: several': {
+        message: '{count} inputs cannot be used:{list}.',
+        remedy: '{remedy}',
+    },
+};
+const inputs_failure = failures(inputs_texts);
+
 ;// CONCATENATED MODULE: ./build/inputs/dotenv.js
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const blankOrComment = /^\s*(?:#.*)?$/;
@@ -56033,6 +56204,8 @@ function knownHosts(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/app.js
+/** How a release runs, and what counts as healthy: the inputs in the words of the protocol. */
+
 
 
 
@@ -56060,18 +56233,18 @@ function checkShared(values, problems) {
     if (outer === undefined || inner === undefined)
         return;
     const name = files.includes(inner) ? 'shared-files' : 'shared-dirs';
-    problems.invalid(name, `must name each path once, but "${inner}" is covered by "${outer}"`);
+    problems.add(inputs_failure('invalid-input: path named twice', { input: name, inner, outer }));
 }
 /** An input of its own sets it, and everything else relies on its value. */
 const reserved = { PORT: 'app-port' };
 function appEnvironment(text, problems) {
     const dotenv = parseDotenv(text);
     for (const { line, expected } of dotenv.problems) {
-        problems.invalid('env', `cannot be read: line ${line} must be ${expected}`);
+        problems.add(inputs_failure('invalid-input: unreadable env', { line, expected }));
     }
     for (const [key, input] of Object.entries(reserved)) {
         if (Object.hasOwn(dotenv.values, key))
-            problems.invalid('env', `must not set ${key}: set \`${input}\` instead`);
+            problems.add(inputs_failure('invalid-input: variable of another input', { name: key, input }));
     }
     return dotenv.values;
 }
@@ -56167,79 +56340,6 @@ function adviceFor({ value }) {
         : `To mean the same to both, write its value in ${same[0]}.`;
 }
 
-;// CONCATENATED MODULE: ./build/common/errors/internal.js
-const texts = {
-    internal: {
-        message: 'An unexpected error occurred: {problem}.',
-        remedy: 'Open an issue with the summary of the run.',
-        cause: 'A mistake in Gapless. The output `status` is right all the same.',
-    },
-    'agent-failed': {
-        message: 'A system call on the server failed: {problem}.',
-        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
-        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
-    },
-};
-
-;// CONCATENATED MODULE: ./build/common/errors/text.js
-function fill(template, values) {
-    return (template
-        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
-        // A value may be a sentence of its own.
-        .replace(/([.!?])\.$/, '$1'));
-}
-function codeOf(key) {
-    return key.split(': ', 1)[0];
-}
-
-;// CONCATENATED MODULE: ./build/common/failure.js
-/**
- * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
- * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
- */
-
-
-class Failure extends Error {
-    code;
-    remedy;
-    evidence;
-    /**
-     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-     * @param code stable, kebab-case
-     */
-    constructor(code, message, options = {}) {
-        super(message, { cause: options.cause });
-        this.name = 'Failure';
-        this.code = code;
-        this.remedy = options.remedy;
-        this.evidence = options.evidence;
-    }
-    /** Returns any thrown value as a Failure. */
-    static from(error, code = 'internal') {
-        if (error instanceof Failure)
-            return error;
-        const problem = error instanceof Error ? error.message : String(error);
-        return new Failure(code, fill(texts[code].message, { problem }), {
-            remedy: texts[code].remedy,
-            cause: error,
-            evidence: error instanceof Error ? error.stack : undefined,
-        });
-    }
-    /** Returns a failure that came over the wire as it was raised on the other side. */
-    static revive({ code, message, remedy, evidence }) {
-        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
-    }
-    /** Returns the same failure in other words. */
-    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
-        const { code } = this;
-        return new Failure(code, message, { remedy, evidence, cause: this.cause });
-    }
-    toRecord() {
-        const { code, message, remedy = null, evidence = null } = this;
-        return { code, message, remedy, evidence };
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/inputs/app-name.js
 
 
@@ -56267,11 +56367,8 @@ function appName(text) {
  * @throws Failure `missing-input` when there is none, or none that PM2 could use
  */
 function appNameFromPackage(packageName) {
-    const remedy = 'Set `app-name` to the name that the app should have in PM2.';
     if (packageName === undefined || packageName === '') {
-        throw new Failure('missing-input', 'Input `app-name` is required, because package.json has no name.', {
-            remedy,
-        });
+        throw inputs_failure('missing-input: app name');
     }
     try {
         return appName(packageName);
@@ -56279,9 +56376,7 @@ function appNameFromPackage(packageName) {
     catch (error) {
         if (!(error instanceof Unusable))
             throw error;
-        const given = JSON.stringify(packageName);
-        const message = `Input \`app-name\` is required, because the name in package.json is ${given} and must be ${error.message}.`;
-        throw new Failure('missing-input', message, { remedy });
+        throw inputs_failure('missing-input: unusable app name', { given: packageName, accepted: error.message });
     }
 }
 
@@ -56461,21 +56556,15 @@ const table = {
 
 
 
-const seeInputs = 'Correct the input in the workflow. The README lists what each input accepts.';
-const emptySecret = 'If the value comes from a secret, check that the secret exists and that its name is spelled correctly. ' +
-    'Workflow runs from forks and from Dependabot get empty secrets.';
 /** Longer values are not shown: the runner does not mask a part of a secret. */
 const showableLength = 100;
 /** What is wrong with the inputs, collected so that one run reports every mistake. */
 class Problems {
     /** By message: several inputs may lead to the same. */
     #found = new Map();
-    /** @param fault continues "Input `name` …" */
-    invalid(name, fault) {
-        this.#report('invalid-input', `Input \`${name}\` ${fault}.`, seeInputs);
-    }
-    missing(message, remedy) {
-        this.#report('missing-input', message, remedy);
+    add(problem) {
+        if (!this.#found.has(problem.message))
+            this.#found.set(problem.message, problem);
     }
     /** @throws Failure with every problem: its own code when all agree on it, else `invalid-input` */
     assertNone() {
@@ -56485,17 +56574,18 @@ class Problems {
             return;
         const remedies = new Set(problems.map((problem) => problem.remedy));
         // Said once, however many inputs are missing: most often one cause emptied them all.
-        if (problems.some((problem) => problem.code === 'missing-input'))
-            remedies.add(emptySecret);
+        if (problems.some(({ code }) => code === 'missing-input'))
+            remedies.add(ifSecret);
         const remedy = [...remedies].join(' ');
         if (others.length === 0)
-            throw new Failure(first.code, first.message, { remedy });
-        const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
-        const lines = problems.map((problem) => `- ${problem.message}`);
-        throw new Failure(code, `${lines.length} inputs cannot be used:\n${lines.join('\n')}`, { remedy });
-    }
-    #report(code, message, remedy) {
-        this.#found.set(message, this.#found.get(message) ?? { code, message, remedy });
+            throw first.reworded(first.message, { remedy });
+        const missing = problems.every(({ code }) => code === 'missing-input');
+        const list = problems.map(({ message }) => `\n- ${message}`).join('');
+        throw inputs_failure(missing ? 'missing-input: several' : 'invalid-input: several', {
+            count: problems.length,
+            list,
+            remedy,
+        });
     }
 }
 /** Reads inputs as a runner passes them (`INPUT_<NAME>`, hyphens kept). A blank input counts as not given. */
@@ -56524,18 +56614,19 @@ function givenFor(name, env, workspace, problems) {
                     throw error;
                 // A key pasted into the wrong input would otherwise be shown line by line.
                 const showable = error.showable && !raw.includes('PRIVATE KEY');
-                problems.invalid(name, `must be ${error.message}${showable ? shown(text, verb) : notShown}`);
+                problems.add(invalid({ input: name, accepted: error.message }, showable ? text : null, verb));
                 return null;
             }
         },
     };
 }
-const notShown = '; the value is not shown, because it may contain a secret';
-/** In JSON, which keeps line breaks out of the log, where a line may be a command to the runner. */
-function shown(text, verb) {
-    if (text.length > showableLength)
-        return `; the value is not shown, because it has ${text.length} characters`;
-    return `, but ${verb} ${JSON.stringify(text)}`;
+/** @param given null where it may be a secret */
+function invalid(values, given, verb) {
+    if (given === null)
+        return inputs_failure('invalid-input: not shown', values);
+    return given.length > showableLength
+        ? inputs_failure('invalid-input: too long to show', { ...values, length: given.length })
+        : inputs_failure('invalid-input', { ...values, verb, given });
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/run.js
@@ -56562,6 +56653,8 @@ function readRun(env) {
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/server.js
+/** Which servers, as whom, and how each is known: the inputs in the words of ssh. */
+
 /** @param agentSocket of the runner, to log in with where there is no key */
 function targetsFrom(values, agentSocket, problems) {
     const { host: entries, username, key, passphrase, password } = values;
@@ -56575,7 +56668,7 @@ function targetsFrom(values, agentSocket, problems) {
     }));
     const twice = targets.find((one, index) => targets.slice(0, index).some((other) => isSame(one, other)));
     if (twice !== undefined)
-        problems.invalid('host', `must name each server once, but names "${twice.host}" twice`);
+        problems.add(inputs_failure('invalid-input: server named twice', { host: twice.host }));
     return targets;
 }
 /** The jump host. */
@@ -56610,6 +56703,8 @@ function proxyLogin(own, server) {
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/together.js
+/** Which inputs are required, and which need another one. */
+
 const proxyInputs = [
     'proxy-port',
     'proxy-username',
@@ -56621,28 +56716,27 @@ const proxyInputs = [
 /** @param isGiven whether the workflow gives an input, usable or not */
 function checkTogether({ command, host }, isGiven, agentSocket, problems) {
     if (isGiven('release') && command !== 'rollback') {
-        problems.invalid('release', `needs \`command: rollback\`, but the command is ${command}`);
+        problems.add(inputs_failure('invalid-input: release', { command }));
     }
     if (!isGiven('host')) {
-        problems.missing('Input `host` is required.', 'Set `host` to the server to deploy to.');
+        problems.add(inputs_failure('missing-input'));
     }
     if (!isGiven('username') && host.some(({ username }) => username === null)) {
-        problems.missing('Input `username` is required, unless `host` is written as user@host.', 'Set `username` to the SSH user that runs the app.');
+        problems.add(inputs_failure('missing-input: username'));
     }
     if (!isGiven('key') && !isGiven('password') && agentSocket === null) {
-        problems.missing('Input `key` is required, unless there is a `password` or an SSH agent (SSH_AUTH_SOCK).', 'Set `key` to the text of a private key whose public key the server accepts.');
+        problems.add(inputs_failure('missing-input: key'));
     }
     if (!isGiven('known-hosts') && !isGiven('fingerprint')) {
-        problems.missing("Input `known-hosts` or `fingerprint` is required to verify the server's identity.", 'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server ' +
-            '(SHA256:…), or `known-hosts` to the lines of a known_hosts file.');
+        problems.add(inputs_failure('missing-input: host key'));
     }
     if (!isGiven('proxy-host')) {
         for (const name of proxyInputs)
             if (isGiven(name))
-                problems.invalid(name, 'needs `proxy-host`, which is not set');
+                problems.add(inputs_failure('invalid-input: no jump host', { input: name }));
     }
     else if (!isGiven('proxy-fingerprint') && !isGiven('known-hosts')) {
-        problems.missing('Input `proxy-fingerprint` is required, unless `known-hosts` has the key of the jump host.', "Set `proxy-fingerprint`, or add the jump host's line to `known-hosts`.");
+        problems.add(inputs_failure('missing-input: host key of the jump host'));
     }
 }
 
@@ -56832,17 +56926,6 @@ function stayLean() {
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
-;// CONCATENATED MODULE: ./build/common/errors/raise.js
-
-
-/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
-function failures(texts) {
-    return (key, ...[values = {}, { evidence, cause } = {}]) => {
-        const { message, remedy } = texts[key];
-        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/common/errors/build.js
 /** Reading, building and assembling the app on the runner. */
 
@@ -57942,6 +58025,55 @@ function agreed(values) {
     return others.length === 0 ? first : null;
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/run.js
+/** What a run as a whole can fail with. */
+
+const run_texts = {
+    'hosts-differ': {
+        message: 'The hosts serve different releases: {seen}.',
+        remedy: 'Deploy once to all hosts.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on {hosts}.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'unknown-release: none': {
+        message: 'There is no release "{release}" on {hosts}, nor any other.',
+        remedy: 'Deploy first.',
+    },
+    'no-release-to-go-back-to': {
+        message: 'No other release served before the current one.',
+        remedy: 'Set `release` to one of these: {known}.',
+        cause: 'It was the first deploy, or the older releases were removed: raise `keep-releases` to keep more.',
+    },
+    'no-release-to-go-back-to: none': {
+        message: 'Nothing has been deployed yet.',
+        remedy: 'Deploy first.',
+    },
+    'public-url-unhealthy': {
+        message: '"{url}" was not healthy within {limit}: {seen}.',
+        remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',
+        cause: 'The release is healthy on the server itself.',
+    },
+    'run-cut-off': {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: between hosts': {
+        message: 'The run was interrupted between two hosts.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: unknown': {
+        message: 'The run was interrupted while "{release}" was going live, and the server could not be reached to learn the result: {problem}.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+    },
+    'outputs-unwritten': {
+        message: 'The runner could not write the outputs {names}: {problem}.',
+        remedy: 'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
+    },
+};
+const run_failure = failures(run_texts);
+
 ;// CONCATENATED MODULE: ./build/common/errors/protocol.js
 /** What the runner and the server say to each other. */
 
@@ -58424,7 +58556,7 @@ const operations = {
         result: object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
     /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
-    audit: {
+    integrity: {
         params: object({
             id: messages_releaseId,
             /** False: changes nothing, and answers what could be restored. */
@@ -58434,7 +58566,7 @@ const operations = {
             files: count,
             bytes: count,
             /** Paths that were restored from other releases. */
-            healed: guards_list(string),
+            repaired: guards_list(string),
             /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
         }),
@@ -58893,7 +59025,7 @@ function pm2Missing(searched, node) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
-function formatDuration(ms) {
+function format_formatDuration(ms) {
     // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
     if (ms < 999.5)
         return `${Math.round(ms)} ms`;
@@ -59188,7 +59320,7 @@ const WORKING = new Set([
     'fill',
     'commit',
     'compare',
-    'audit',
+    'integrity',
     'discard',
     'cleanup',
 ]);
@@ -60397,6 +60529,7 @@ function passphraseWrong(input) {
 
 
 
+
 const RETRY_PAUSES = [500, 1000, 2000, 4000];
 /** A handshake that hangs leaves time for a second one. */
 const HANDSHAKE_SHARE = 0.5;
@@ -60431,7 +60564,7 @@ async function connect(options) {
                 const over = pause === undefined || performance.now() + pause >= end;
                 if (over || !isWorthRetrying(failure, context.last))
                     throw afterTries(failure, tries);
-                log(`trying again in ${pause} ms: ${failure.message}`);
+                log(`trying again in ${format_formatDuration(pause)}: ${failure.message}`);
                 await (0,promises_namespaceObject.setTimeout)(pause);
             }
         }
@@ -60737,6 +60870,7 @@ function stateOf({ id, live, left, activatedAt }, releases) {
 
 
 
+
 /**
  * Chooses the release, and verifies every file of it on every host. A file outside of code that the app changed is a
  * warning: the release can serve with it, as it did before.
@@ -60744,26 +60878,28 @@ function stateOf({ id, live, left, activatedAt }, releases) {
  */
 async function chooseRelease(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
-    const remedy = listOf(hosts, histories);
+    const known = listOf(hosts, histories);
     const { release: named } = plan.inputs;
-    const id = named ?? previousEverywhere(histories, remedy);
+    const id = named ?? previousEverywhere(histories, known);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
-        throw new Failure('unknown-release', `There is no release ${id} on ${where}.`, { remedy });
+        throw known === ''
+            ? run_failure('unknown-release: none', { release: id, hosts: where })
+            : run_failure('unknown-release', { release: id, hosts: where, known });
     }
     const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
-    await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
-        const failure = Failure.from(error);
-        if (failure.code !== 'release-damaged')
-            throw failure;
-        throw failure.reworded(failure.message, { remedy: `Roll back to another release. ${remedy}` });
+    await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('integrity', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
+        const damaged = Failure.from(error);
+        if (damaged.code !== 'release-damaged')
+            throw damaged;
+        throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` });
     });
     return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
 }
-function tell(id, { healed, changed }, dryRun, log) {
-    if (healed.length > 0) {
+function tell(id, { repaired, changed }, dryRun, log) {
+    if (repaired.length > 0) {
         const done = dryRun ? 'A rollback restores them' : 'They were restored';
-        const what = `Files of release ${id} were missing or damaged: ${listed(healed)}.`;
+        const what = `Files of release ${id} were missing or damaged: ${listed(repaired)}.`;
         log.warning(`${what} ${done} from the other releases on the server.`);
     }
     if (changed.length > 0) {
@@ -60790,26 +60926,26 @@ function inAll([first = [], ...others]) {
         .filter((id) => others.every((history) => history.some((other) => other.id === id)));
 }
 /** The release that served before the current one on every host. */
-function previousEverywhere(histories, remedy) {
+function previousEverywhere(histories, known) {
     const [first = [], ...others] = histories.map((history) => servedBefore(history, currentIn(history)));
     const previous = first.findLast((id) => others.every((served) => served.includes(id)));
     if (previous === undefined) {
-        const where = histories.length === 1 ? '' : ' on all hosts';
-        throw new Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
-            remedy: `Name the release to go back to with \`release\`. ${remedy}`,
-        });
+        throw known === ''
+            ? run_failure('no-release-to-go-back-to: none')
+            : run_failure('no-release-to-go-back-to', { known });
     }
     return previous;
 }
 function currentIn(history) {
     return history.find(({ live }) => live)?.id ?? null;
 }
+/** Empty where there is none. */
 function listOf(hosts, histories) {
     const lists = histories.map(releasesIn);
     const [first = ''] = lists;
     if (new Set(lists).size === 1)
-        return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`;
-    return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`;
+        return first;
+    return hosts.map(({ name }, index) => `${lists[index] || 'none'} on ${name}`).join('; ');
 }
 function releasesIn(history) {
     const usual = new Set(['verified', 'previous']);
@@ -60856,6 +60992,118 @@ async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-p
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/activation.js
+/** Checking a release on the server, bringing it up, and restoring the one before. */
+
+const READ_LOG = 'Read the app’s last log lines in the evidence';
+const SHARE_ADDRESS = 'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.';
+const BY_HAND = 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.';
+const activation_texts = {
+    'candidate-died': {
+        message: 'The new release {ending} before it became healthy.',
+        remedy: `${READ_LOG}, then check \`env\` and \`health-check-path\`.`,
+        cause: 'A missing variable, an unreachable service, a file that [Next.js does not trace](projects.md#files-read-at-run-time), or a module in `node-options` that Node.js cannot find: name its file, as in `--require ./node_modules/<package>/<file>`.',
+    },
+    'candidate-died: address in use': {
+        message: 'The new release {ending} before it became healthy: it could not listen on "{address}".',
+        remedy: SHARE_ADDRESS,
+        cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
+    },
+    'candidate-silent': {
+        message: 'The new release did not listen on its port within {limit}.',
+        remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
+    },
+    'candidate-silent: address in use': {
+        message: 'The new release did not listen on its port within {limit}: it could not listen on "{address}", which is in use.',
+        remedy: SHARE_ADDRESS,
+    },
+    'candidate-unhealthy': {
+        message: 'The new release was not healthy within {limit}: {answer}.',
+        remedy: `${READ_LOG}, then check \`health-check-path\`, \`health-check-status\` and \`health-check-body\`.`,
+        cause: 'The path needs a login, or the app answers only for its own host names (`health-check-host`).',
+    },
+    'candidate-unhealthy: address in use': {
+        message: 'The new release was not healthy within {limit}, and could not listen on "{address}", which is in use: {answer}.',
+        remedy: SHARE_ADDRESS,
+    },
+    'worker-died': {
+        message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+        cause: 'Memory ran out, `max-memory` is too low, or `app-port` is [in use](#eaddrinuse).',
+    },
+    'worker-died: serving': {
+        message: 'A worker of "{release}" died after it began to receive traffic.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
+    'worker-unhealthy': {
+        message: '{missing} of {wanted} workers did not serve "{release}" in time: {seen}.',
+        remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
+    },
+    'worker-unhealthy: serving': {
+        message: 'Worker {pid} of "{release}" became unhealthy: {answer}.',
+        remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
+    },
+    'door-closed': {
+        message: 'Nothing answers on "{address}": {problem}.',
+        remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
+    },
+    'hook-failed': {
+        message: '`{hook}` failed: {ending}.',
+        remedy: 'Read its output in the evidence, then correct the command or `env`.',
+        cause: 'The command runs under `/bin/sh -e` in the release’s folder, with the release’s `env`.',
+    },
+    'restore-failed': {
+        message: 'The previous release was not restored: {problem}.',
+        remedy: BY_HAND,
+        cause: '`current` points at the previous release: `pm2 restart <app>` starts it, with a short gap.',
+    },
+    'restore-failed: not stopped': {
+        message: 'The app could not be stopped: {problem}.',
+        remedy: BY_HAND,
+    },
+    'restore-failed: other app': {
+        message: 'The app that PM2 ran before did not start again: {problem}.',
+        remedy: BY_HAND,
+    },
+    overtaken: {
+        message: '{run} was overtaken: {newer} has already deployed "{release}".',
+        remedy: 'To go back on purpose, use `command: rollback`, or run this job again by hand.',
+    },
+    'overtaken: replaced': {
+        message: '{current} replaced "{replaces}" before the {kind} began.',
+        remedy: 'Run the {kind} again if its release should be live.',
+    },
+    'overtaken: interrupted': {
+        message: 'Another deploy went live after this one was interrupted.',
+        remedy: 'Run the job again if its release should be live.',
+    },
+    'unknown-activation': {
+        message: 'The activation never started on the server.',
+        remedy: 'Deploy again.',
+        cause: 'The connection was lost just as the swap was about to begin.',
+    },
+    'activation-silent': {
+        message: 'The activation on the server has made no progress for {limit}.',
+        remedy: 'Check the server’s disks. Then end the process that `command: status` names with `kill -9`, and deploy again.',
+        cause: '`status` is `down`, because the activation may have swapped already; the app may well be serving.',
+    },
+    'activation-died': {
+        message: 'The activation on the server exited without a verdict.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+        cause: 'The server runs out of memory, or somebody ended the process.',
+    },
+    'activation-died: while restoring': {
+        message: 'The activation was interrupted while it restored the previous release.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+    },
+    'activation-failed': {
+        message: '{problem}.',
+        remedy: 'Read the first failed row of the summary, then run `command: status`.',
+        cause: 'Rows of the summary have this code: a step of the activation failed on the server.',
+    },
+};
+const activation_failure = failures(activation_texts);
+
 ;// CONCATENATED MODULE: ./build/phases/activation-rows.js
 /** The rows of one activation, from the entries of its journal. A row begins where the one before it ends. */
 
@@ -60896,7 +61144,7 @@ function activationRows(pipeline) {
             if (state === 'done')
                 done(detail);
             if (state === 'failed')
-                failed(new Failure('activation-failed', detail));
+                failed(activation_failure('activation-failed', { problem: detail }));
         },
         hasSwapped: () => touched,
         end(status, failure) {
@@ -61014,6 +61262,7 @@ function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
 
 
 
+
 /**
  * A failure does not stop the run: its release may be what the server needs.
  * @returns what serves afterwards, where all hosts serve the same
@@ -61062,7 +61311,7 @@ async function restoreSameRelease(plan, hosts, lives, pipeline) {
     const { inputs } = plan;
     const restore = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
-            throw new Failure('hosts-differ', `The hosts serve different releases: ${seen}.`);
+            throw run_failure('hosts-differ', { seen });
         await restoreRelease(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): restored ${goal}` };
     });
@@ -61081,9 +61330,8 @@ async function restoreSameRelease(plan, hosts, lives, pipeline) {
 
 
 
-const interrupted = new Failure('run-cut-off', 'The run was interrupted before anything live was touched.', {
-    remedy: 'Run the workflow again.',
-});
+
+const interrupted = run_failure('run-cut-off');
 /**
  * Never throws: a server that cannot be reached is part of the result.
  * @param release the one that the run was about to activate; undefined where it had not come that far
@@ -61106,11 +61354,8 @@ async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIE
         if (release === undefined)
             return { ...untouched(known), failure: interrupted };
         const { message } = Failure.from(error);
-        const failure = new Failure('run-cut-off', `The run was interrupted while ${release} was going live, and the server could not be reached to learn the result: ${message}`, {
-            remedy: 'Run `command: status` to see what is live. The server finishes what it has begun, and the next run ' +
-                'completes or restores the rest.',
-        });
-        return { ...untouched(known), status: 'down', failure };
+        const unknown = run_failure('run-cut-off: unknown', { release, problem: message });
+        return { ...untouched(known), status: 'down', failure: unknown };
     }
 }
 async function ask(plan, hosts, nothing, pipeline) {
@@ -61127,14 +61372,12 @@ async function ask(plan, hosts, nothing, pipeline) {
     // It was interrupted between two hosts.
     const restored = await restoreSameRelease(plan, hosts, lives, pipeline);
     const live = restored === undefined ? agreed(lives) : restored;
-    const failure = new Failure('run-cut-off', 'The run was interrupted between two hosts.', {
-        remedy: 'Run the workflow again.',
-    });
+    const between = run_failure('run-cut-off: between hosts');
     const back = ended.map(({ name, verdict }, index) => {
         if (verdict.status === 'kept' && verdict.live === live)
-            return { name, verdict, failure };
+            return { name, verdict, failure: between };
         const status = live === null ? 'down' : 'restored';
-        return { name, verdict: { ...verdict, status, live: live ?? lives[index] }, failure };
+        return { name, verdict: { ...verdict, status, live: live ?? lives[index] }, failure: between };
     });
     return together({ ...known, live }, back);
 }
@@ -61150,8 +61393,8 @@ async function endOf({ activation }, host, pipeline) {
                 detail: value.failure?.message ?? `the server finished the activation: ${value.status}`,
             };
         });
-        const failure = reviveFailure(verdict);
-        return { name: host.name, verdict, failure: failure && named(host.name, failure) };
+        const reason = reviveFailure(verdict);
+        return { name: host.name, verdict, failure: reason && named(host.name, reason) };
     }
     catch (error) {
         return {
@@ -61923,7 +62166,7 @@ function startProgress(log, what, total, now = () => performance.now()) {
             return;
         told = time;
         const perMs = done / (time - begun);
-        const left = formatDuration((total - done) / perMs);
+        const left = format_formatDuration((total - done) / perMs);
         log.info(`${what} ${formatBytes(done)} of ${formatBytes(total)}, ${formatBytes(Math.round(perMs * 1000))}/s, ${left} left`);
     };
 }
@@ -62694,6 +62937,7 @@ var external_node_http_ = __nccwpck_require__(7067);
 ;// CONCATENATED MODULE: ./build/common/health.js
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
+
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
@@ -62709,7 +62953,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
         // Without a listener Node closes the connection without an error (18 to 24).
@@ -62770,11 +63014,8 @@ async function checkPublicUrl(url, check) {
         if (healthy)
             return `${url} answered ${detail}`;
         if (performance.now() >= deadline) {
-            const limit = formatDuration(timeoutMs);
-            throw new Failure('public-url-unhealthy', `${url} was not healthy within ${limit}: ${detail}.`, {
-                remedy: 'The release is healthy on the server itself. Check what stands in front of it (proxy, DNS, firewall, TLS).',
-                evidence: excerpt,
-            });
+            const values = { url, limit: formatLimit(timeoutMs), seen: detail };
+            throw run_failure('public-url-unhealthy', values, { evidence: excerpt });
         }
         await (0,promises_namespaceObject.setTimeout)(intervalMs);
     }
@@ -62785,7 +63026,8 @@ async function public_check_request(url, check) {
         return health_judge(check, response.status, await response.text());
     }
     catch (error) {
-        const { message, cause } = error;
+        const { name, message: said, cause } = error;
+        const message = name === 'TimeoutError' ? `no answer within ${formatLimit(public_check_TRY_TIMEOUT)}` : said;
         const detail = cause instanceof Error ? `${message}: ${cause.message}` : message;
         return { healthy: false, status: 0, detail, excerpt: '' };
     }
@@ -62801,7 +63043,7 @@ async function public_check_request(url, check) {
  */
 async function verify(host, id, said) {
     const { bootMs, status, movedPorts, notFound, cache } = await host.agent().call('verify', { id, said });
-    const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`;
+    const healthy = `healthy on a spare port after ${format_formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
     const alone = notSharing([{ cache }]);
     return { value: notFound, detail: [healthy, ...moved, ...alone].join('; ') };
@@ -65366,7 +65608,7 @@ function createPipeline(log) {
             const end = (state, line, detail, evidence) => {
                 const durationMs = Math.round(performance.now() - begun);
                 keep({ phase, host, state, startedAt, durationMs, detail, evidence });
-                info(`${line} (${phase}: ${formatDuration(durationMs)})`);
+                info(`${line} (${phase}: ${format_formatDuration(durationMs)})`);
                 running -= 1;
                 if (running === 0)
                     log.endGroup();
@@ -65475,8 +65717,38 @@ function plan_below(basePath, path) {
     return within || basePath === '' ? path : under + path.slice(pathname.length);
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/upload.js
+/** Sending a release and receiving it. */
+
+const upload_texts = {
+    'base-changed': {
+        message: 'The release that this upload builds on has changed on the server.',
+        remedy: 'Deploy again.',
+        cause: 'Another deploy removed old releases, or somebody changed one by hand.',
+    },
+    'upload-corrupt': {
+        message: 'The upload arrived damaged: {problem}.',
+        remedy: 'Deploy again. If it fails again, check the server’s disk.',
+    },
+    'upload-incomplete': {
+        message: 'The upload is incomplete: {problem}.',
+        remedy: 'Deploy again. Files that have arrived are not sent twice.',
+    },
+    'no-such-upload': {
+        message: 'The server knows of no such upload in this session.',
+        remedy: 'Deploy again, and open an issue with the summary of both runs.',
+    },
+    'release-exists': {
+        message: 'Another deploy has taken the release id "{release}" on this host.',
+        remedy: 'Deploy again.',
+        cause: 'Two deploys to one host started in the same second.',
+    },
+};
+const upload_failure = failures(upload_texts);
+
 ;// CONCATENATED MODULE: ./build/phases/transfer.js
 /** Sends one release to one host in one session: asks what the host lacks, sends that, and commits. */
+
 
 
 
@@ -65521,7 +65793,7 @@ async function transfer(release, host, course, resumes, log) {
     // Files on the server that no longer have the right bytes are sent too: a running app may have rewritten its pages.
     const last = first.path === null ? await complete(first.missing) : first;
     if (last.path === null)
-        throw new Failure('upload-incomplete', `The server did not accept release ${id}.`);
+        throw upload_failure('upload-incomplete', { problem: 'files that were sent still differ on the server' });
     return last;
 }
 /**
@@ -65953,33 +66225,6 @@ function programs() {
     return { agentFile: (0,external_node_path_namespaceObject.join)(dist, 'agent.cjs'), launcherFile: (0,external_node_path_namespaceObject.join)(dist, 'launcher.cjs') };
 }
 
-;// CONCATENATED MODULE: ./build/report/code-spans.js
-/**
- * The names and commands that our own texts put in backticks. A message may quote a server, an app or a committer, so that
- * backticks alone prove nothing: only these are shown as code. A test compares them with the texts in `src`.
- */
-/** Names that may be followed by a value: `app-port: 3001`. */
-const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-command|candidate-check|command|connect-timeout|drain-timeout|dry-run|' +
-    'env|fetch-depth|fingerprint|health-check-body|health-check-host|health-check-interval|health-check-path|' +
-    'health-check-status|health-check-timeout|health-check-url|host|install-command|instances|keep-releases|key|known-hosts|' +
-    'lfs|lock-timeout|max-memory|max-parallel|node-options|node-version|nodeLinker|observe|passphrase|password|path|port|' +
-    'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
-    'proxy-username|release|runs-on|share-cache|share-cache|shared-dirs|shared-files|submodules|username|working-directory';
-/** Names that stand alone. */
-const WORDS = 'AllowTcpForwarding|AllowUsers|AuthenticationMethods publickey|Ciphers|DenyUsers|DisableForwarding|ForceCommand|' +
-    'HostKeyAlgorithms|KexAlgorithms|MACs|MaxSessions|MaxStartups|NEXT_PRIVATE_STANDALONE=true|Out of memory|PM2_HOME|' +
-    'PermitOpen|RUNNER_TEMP|SHA256:…?|SSH_AUTH_SOCK|TMPDIR|\\.pub|internal-sftp|no-port-forwarding|nologin|proxy-|restrict|' +
-    "output: '(?:export|standalone)'|~/\\.pm2/pm2\\.log|" +
-    'app|cacheHandler|cacheHandlers|experimental\\.incrementalCacheHandlerPath|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
-    'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
-/** The first words of commands. */
-const PROGRAMS = 'df|dmesg|puttygen|ulimit|' +
-    'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +
-    'ssh-keygen|ssh-keyscan|sudo|yarn';
-/** A line of known_hosts to paste. */
-const KNOWN_HOST = '[\\w.:\\[\\]-]{1,100} (?:ssh|ecdsa)-[\\w-]{1,40} [A-Za-z0-9+/=]{1,1500}';
-const CODE_SPAN = new RegExp(`\`(${KNOWN_HOST}|(?:${code_spans_NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``, 'g');
-
 ;// CONCATENATED MODULE: ./build/report/text.js
 /** Text that others wrote, made fit to be shown. */
 
@@ -66000,7 +66245,6 @@ function asSentence(text) {
 ;// CONCATENATED MODULE: ./build/report/markdown.js
 /** Markdown whose texts are data: neither HTML nor Markdown of an app, a server or a branch name gets through. */
 
-
 /** In characters. */
 const LONGEST_TEXT = 2000;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -66009,7 +66253,9 @@ const LARGEST_TABLE = 150_000;
 function markdown_escape(text) {
     return escapeLine(lineOf(text));
 }
-/** Renders a message or a remedy as one paragraph. The names and commands in our own backticks become code. */
+/** A text between two single backticks. Whoever puts one into a message gets code with escaped content, and no more. */
+const CODE_SPAN = /(?<!`)`([^`]+)`(?!`)/;
+/** Renders a message or a remedy as one paragraph. What stands between backticks becomes code. */
 function prose(text) {
     const parts = lineOf(text).split(CODE_SPAN);
     return parts.map((part, index) => (index % 2 === 1 ? markdown_codeOf(part) : escapeLine(part, index === 0))).join('');
@@ -66024,7 +66270,9 @@ function escapeLine(line, begins = true) {
 }
 /** In Markdown's own code, entities would be shown as they are: HTML decodes them. */
 function markdown_codeOf(text) {
-    return /[&<>|$*"]/.test(text) ? `<code>${text.replace(/[&<>|$*"]/g, entities)}</code>` : `\`${text}\``;
+    return /[&<>|$*"\\]/.test(text)
+        ? `<code>${escapeLine(text, false).replace(/[>"]/g, entities)}</code>`
+        : `\`${text}\``;
 }
 /** Renders text as it was written, in a block of its own. */
 function verbatim(text) {
@@ -66275,7 +66523,7 @@ function slowestHost(rows) {
         return '';
     const totals = names.map((name) => ({ name, ms: timeOf(rows, name) })).toSorted((a, b) => a.ms - b.ms);
     const [fastest, slowest] = [totals[0], totals.at(-1)];
-    const took = `${slowest.name} took ${formatDuration(slowest.ms)}`;
+    const took = `${slowest.name} took ${format_formatDuration(slowest.ms)}`;
     const behind = slowest.ms - fastest.ms;
     if (behind < NOTABLE)
         return `${took}; every other host took nearly as long`;
@@ -66284,8 +66532,8 @@ function slowestHost(rows) {
         return { phase, slow, fast, lost: slow - fast };
     });
     const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1);
-    return (`${took}, ${formatDuration(behind)} more than ${fastest.name}, ` +
-        `mostly in ${phase} (${formatDuration(slow)} against ${formatDuration(fast)})`);
+    return (`${took}, ${format_formatDuration(behind)} more than ${fastest.name}, ` +
+        `mostly in ${phase} (${format_formatDuration(slow)} against ${format_formatDuration(fast)})`);
 }
 function timeOf(rows, name, phase) {
     return rows
@@ -66330,7 +66578,7 @@ function tick(total) {
 function bar({ phase, state, startedAt, durationMs }, begun) {
     const failed = state === 'failed' ? 'crit, ' : '';
     const from = startedAt - begun;
-    const time = formatDuration(durationMs);
+    const time = format_formatDuration(durationMs);
     return `    ${phase} ${time} :${failed}${clock(from)}, ${clock(from + Math.max(1, durationMs))}`;
 }
 /** On a day without a change to summer time: Mermaid reads times in the reader's zone. */
@@ -66449,7 +66697,7 @@ function renderFacts(report) {
         ['Sent', renderSent(outcome)],
         ['Checked', prose(checks(rows).join('; '))],
         ['Caches', prose(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
-        ['Took', formatDuration(durationMs)],
+        ['Took', format_formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
         [
             'To roll back',
@@ -66509,7 +66757,7 @@ function renderPhases(rows) {
     const several = rows.some(({ host }) => host !== null);
     const cells = ({ phase, host, state, durationMs, detail }) => {
         const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
-        const time = state === 'skipped' ? '' : formatDuration(durationMs);
+        const time = state === 'skipped' ? '' : format_formatDuration(durationMs);
         return [phase, ...(several ? [host ?? ''] : []), icon, time, { markdown: prose(detail) }];
     };
     return markdown_table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
@@ -68601,47 +68849,6 @@ function createJobLog() {
 function log_withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
 }
-
-;// CONCATENATED MODULE: ./build/common/errors/run.js
-/** What a run as a whole can fail with. */
-
-const run_texts = {
-    'hosts-differ': {
-        message: 'The hosts serve different releases: {seen}.',
-        remedy: 'Deploy once to all hosts.',
-    },
-    'unknown-release': {
-        message: 'There is no release "{release}" on {hosts}.',
-        remedy: 'Set `release` to one of these: {known}.',
-    },
-    'no-release-to-go-back-to': {
-        message: 'No other release served before the current one.',
-        remedy: 'Set `release` to one of these: {known}.',
-        cause: 'It was the first deploy, or the older releases were removed: raise `keep-releases` to keep more.',
-    },
-    'public-url-unhealthy': {
-        message: '"{url}" was not healthy within {limit}: {seen}.',
-        remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',
-        cause: 'The release is healthy on the server itself.',
-    },
-    'run-cut-off': {
-        message: 'The run was cancelled before anything live was touched.',
-        remedy: 'Run the job again.',
-    },
-    'run-cut-off: between hosts': {
-        message: 'The run was interrupted between two hosts.',
-        remedy: 'Run the job again.',
-    },
-    'run-cut-off: unknown': {
-        message: 'The run was interrupted while "{release}" was going live, and the server could not be reached to learn the result: {problem}.',
-        remedy: 'Run `command: status` to see what serves, then deploy again.',
-    },
-    'outputs-unwritten': {
-        message: 'The runner could not write the outputs {names}: {problem}.',
-        remedy: 'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
-    },
-};
-const run_failure = failures(run_texts);
 
 ;// CONCATENATED MODULE: ./build/report/write.js
 /** Writes a report where GitHub looks for it: summary, annotation, log and outputs. */

@@ -115,7 +115,7 @@ describe('a session with a real agent', () => {
   test('goes on after a failed operation, with other calls waiting', async () => {
     const agent = await open()
     const calls = [
-      agent.call('audit', { id: '20260101000001', repair: false }).catch((error: Failure) => error.code),
+      agent.call('integrity', { id: '20260101000001', repair: false }).catch((error: Failure) => error.code),
       agent.call('releases', {}),
     ]
     expect(await Promise.all(calls)).toEqual(['unknown-release', { releases: [] }])
@@ -207,8 +207,8 @@ describe('a session with a real agent', () => {
         }
         expect(await agent.call('commit', commit)).toMatchObject({ missing: '' })
         expect(incoming()).toEqual([])
-        const audited = await agent.call('audit', { id: params.id, repair: false })
-        expect(audited).toMatchObject({ files: 40, bytes: 4_000_000 })
+        const integrity = await agent.call('integrity', { id: params.id, repair: false })
+        expect(integrity).toMatchObject({ files: 40, bytes: 4_000_000 })
       },
       20_000,
     )

@@ -35,12 +35,12 @@ async function session(): Promise<{ agent: AgentSession; lines: readonly string[
 test('every message is told: its way, its name, its request, its size, and what is in it', async () => {
   const { agent, lines } = await session()
   await agent.call('releases', {})
-  await agent.call('audit', { id: '20260101000001', repair: true }).catch(() => undefined)
+  await agent.call('integrity', { id: '20260101000001', repair: true }).catch(() => undefined)
   expect(lines).toEqual([
     expect.stringMatching(/^→ releases #1 request, \d+ bytes \{\}$/),
     expect.stringMatching(/^← releases #1 result, \d+ bytes \{"releases":\[\]\}$/),
-    expect.stringMatching(/^→ audit #2 request, \d+ bytes \{"id":"20260101000001","repair":true\}$/),
-    expect.stringMatching(/^← audit #2 error, \d+ bytes \{"code":"unknown-release",/),
+    expect.stringMatching(/^→ integrity #2 request, \d+ bytes \{"id":"20260101000001","repair":true\}$/),
+    expect.stringMatching(/^← integrity #2 error, \d+ bytes \{"code":"unknown-release",/),
   ])
 })
 

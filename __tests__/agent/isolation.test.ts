@@ -56,7 +56,7 @@ describe('a candidate', () => {
     for (const [each, content] of Object.entries(site)) {
       expect([each, readFileSync(join(live.directory, each), 'utf8')]).toEqual([each, content])
     }
-    expect(await checkIntegrity(layout, live.id)).toMatchObject({ healed: [], changed: [] })
+    expect(await checkIntegrity(layout, live.id)).toMatchObject({ repaired: [], changed: [] })
   })
 
   test('shares the code of the live release, which costs no room', async () => {

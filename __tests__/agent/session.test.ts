@@ -28,7 +28,7 @@ function openSession(handlers: Partial<Handlers>) {
     'stage',
     'fill',
     'commit',
-    'audit',
+    'integrity',
     'verify',
     'discard',
     'activate',

@@ -90,11 +90,15 @@ function reportWith(text: string): Report {
   }
 }
 
-/** What a Markdown reader takes for structure: tags, entities aside; cells; blocks. */
+/** Code on one line, with nothing in it that Markdown or HTML would read: a text may place that, and no more. */
+const inert = /`[^`&<>|$*"\\\n]+`|<code>[^<>`|*[\]\\~$"\n]+<\/code>/g
+
+/** What a Markdown reader takes for structure: tags, entities and inert code aside; cells; blocks. */
 function skeleton(markdown: string): string {
   const shape = (text: string) =>
     text
       .replace(/&#\d+;/g, 'x')
+      .replaceAll(inert, 'x')
       .split('\n')
       .map((line) =>
         (line.match(/<[^>]*>?|`|\*\*|\||\[|\]|^#+ |^> |^[-+] |^\d+[.)] |~~|\\|\$|!\[/g) ?? []).join(''),

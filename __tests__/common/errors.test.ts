@@ -23,6 +23,12 @@ describe('a failure of the registry', () => {
     expect(found.remedy).toBe('Remove "a \\"b\\"\\n$&", or set `path`.')
   })
 
+  test('has backticks of its own alone', () => {
+    const { message, remedy } = failure('full-error', { path: '`x`', reason: 'why', input: 'path' })
+    expect(message).toBe('"\\u0060x\\u0060" failed: why.')
+    expect(remedy).toBe('Remove "\\u0060x\\u0060", or set `path`.')
+  })
+
   test('ends once, where a value is a sentence', () => {
     const values = { path: 'x', input: 'path' }
     expect(failure('full-error', { ...values, reason: 'It was full.' }).message).toBe(

@@ -217,7 +217,7 @@ describe('the life of an app', () => {
       status: 'kept',
       'live-release': second,
     })
-    expect(unknown.summary).toContain('There is no release 20200101000000')
+    expect(unknown.summary).toContain('There is no release "20200101000000"')
     expect(unknown.summary).toContain(`${first}, ${second} (live)`)
     const malformed = await runAction({
       workspace: workspace.path,

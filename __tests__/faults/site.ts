@@ -169,7 +169,7 @@ export async function lies(site: Site, said: Said, version: Version, before: str
   const current = site.server.current()
   if (current === null) return ['`current` points nowhere']
   await checkIntegrity(layout, current).then(
-    ({ healed, changed }) => found.push(...[...healed, ...changed].map((path) => `${path} is damaged`)),
+    ({ repaired, changed }) => found.push(...[...repaired, ...changed].map((path) => `${path} is damaged`)),
     (error: unknown) => found.push((error as Error).message),
   )
   if ((await activatedAt(layout, current)) === null) found.push(`${current} was never verified`)

@@ -54,14 +54,14 @@ test('a step that was not reached fails as the whole does', () => {
 })
 
 test('a swap that fails before it has touched anything has no rollback', () => {
-  expect(rowsOf(['swap begin', 'swap failed: read-only'], 'kept', died)).toEqual(['swap failed: read-only'])
+  expect(rowsOf(['swap begin', 'swap failed: read-only'], 'kept', died)).toEqual(['swap failed: read-only.'])
 })
 
 test('a failed step is followed by the rollback', () => {
   const entries = ['swap done: there', 'reload failed: it died', 'rollback begin', 'rollback done: back']
   expect(rowsOf(entries, 'restored', died)).toEqual([
     'swap ok: there',
-    'reload failed: it died',
+    'reload failed: it died.',
     'rollback ok: back',
   ])
 })
@@ -77,8 +77,8 @@ test('a rollback that fails is told once', () => {
   const entries = ['swap done: there', 'reload failed: it died', 'rollback failed: it hangs']
   expect(rowsOf(entries, 'down', died)).toEqual([
     'swap ok: there',
-    'reload failed: it died',
-    'rollback failed: it hangs',
+    'reload failed: it died.',
+    'rollback failed: it hangs.',
   ])
 })
 

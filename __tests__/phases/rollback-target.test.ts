@@ -25,7 +25,7 @@ function choose(histories: readonly (readonly ReleaseSummary[])[], release = '')
   })
   const hosts = histories.map((releases, index) => {
     const call = async (operation: string) =>
-      operation === 'releases' ? { releases } : { healed: [], changed: [] }
+      operation === 'releases' ? { releases } : { repaired: [], changed: [] }
     return { name: `host-${index}`, agent: () => ({ call }) } as unknown as Host
   })
   return chooseRelease(createPlan(inputs, 'site'), hosts, createPipeline(silentLog))

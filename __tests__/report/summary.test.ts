@@ -258,6 +258,8 @@ describe('everything in it is data:', () => {
     '# <img src=x onerror=alert(1)> **bold** _it_ [link](javascript:x) `code` |cell| &lt; ~~s~~ \\ 1. end'
   /** What is special to Markdown or HTML anywhere in a line. */
   const special = /[<`*[\]\\~|]|&(?!#\d+;)|\b_|_\b/
+  /** Code is the one thing that a message may hold, whoever wrote it: nothing in it is read. */
+  const withoutCode = (text: string) => text.replaceAll('`code`', 'code')
 
   test.each([
     ['a heading', '# head'],
@@ -289,7 +291,7 @@ describe('everything in it is data:', () => {
       code,
       remedy.slice('**What to do:** '.length),
     ]) {
-      expect(text).not.toMatch(special)
+      expect(withoutCode(text)).not.toMatch(special)
       expect(text).toContain('img src=x onerror=alert(1)')
     }
   })
@@ -322,7 +324,7 @@ describe('everything in it is data:', () => {
     const tables = text.split('\n').filter((line) => line.startsWith('|'))
     expect(tables.map((line) => line.split(' | ').length)).toEqual([4, 4, 4, 6, 6, 6, 4, 4, 4])
     for (const cell of tables.flatMap((line) => line.slice(2, -2).split(' | ')))
-      expect(cell).not.toMatch(special)
+      expect(withoutCode(cell)).not.toMatch(special)
   })
 
   test('plain text is left readable', () => {

@@ -125,7 +125,7 @@ test.each([
   )
   expect(failure).toMatchObject({
     code: 'candidate-died',
-    message: expect.stringContaining(`It could not listen on "${address}", which is in use`),
+    message: expect.stringContaining(`could not listen on "${address}"`),
     remedy: expect.stringContaining('as a PM2 app of its own'),
   })
 })

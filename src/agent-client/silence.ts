@@ -14,7 +14,7 @@ const WORKING: ReadonlySet<Operation> = new Set([
   'fill',
   'commit',
   'compare',
-  'audit',
+  'integrity',
   'discard',
   'cleanup',
 ])

@@ -11,6 +11,7 @@ import {
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
+import { failure } from '../common/errors/run.ts'
 import { Failure } from '../common/failure.ts'
 import { keptVerdict, type Verdict } from '../protocol/messages.ts'
 import { isLastWord, reviveFailure } from '../phases/activate-host.ts'
@@ -21,9 +22,7 @@ import { restoreSameRelease } from '../phases/recover.ts'
 import { settled } from '../phases/settled.ts'
 import { unseen } from '../phases/roll-out-host.ts'
 
-const interrupted = new Failure('run-cut-off', 'The run was interrupted before anything live was touched.', {
-  remedy: 'Run the workflow again.',
-})
+const interrupted = failure('run-cut-off')
 
 /**
  * Never throws: a server that cannot be reached is part of the result.
@@ -49,16 +48,8 @@ export async function afterCancel(
   } catch (error) {
     if (release === undefined) return { ...untouched(known), failure: interrupted }
     const { message } = Failure.from(error)
-    const failure = new Failure(
-      'run-cut-off',
-      `The run was interrupted while ${release} was going live, and the server could not be reached to learn the result: ${message}`,
-      {
-        remedy:
-          'Run `command: status` to see what is live. The server finishes what it has begun, and the next run ' +
-          'completes or restores the rest.',
-      },
-    )
-    return { ...untouched(known), status: 'down', failure }
+    const unknown = failure('run-cut-off: unknown', { release, problem: message })
+    return { ...untouched(known), status: 'down', failure: unknown }
   }
 }
 
@@ -79,13 +70,11 @@ async function ask(plan: Plan, hosts: readonly Host[], nothing: Known, pipeline:
   // It was interrupted between two hosts.
   const restored = await restoreSameRelease(plan, hosts, lives, pipeline)
   const live = restored === undefined ? agreed(lives) : restored
-  const failure = new Failure('run-cut-off', 'The run was interrupted between two hosts.', {
-    remedy: 'Run the workflow again.',
-  })
+  const between = failure('run-cut-off: between hosts')
   const back = ended.map(({ name, verdict }, index): Ended => {
-    if (verdict.status === 'kept' && verdict.live === live) return { name, verdict, failure }
+    if (verdict.status === 'kept' && verdict.live === live) return { name, verdict, failure: between }
     const status = live === null ? 'down' : 'restored'
-    return { name, verdict: { ...verdict, status, live: live ?? lives[index]! }, failure }
+    return { name, verdict: { ...verdict, status, live: live ?? lives[index]! }, failure: between }
   })
   return together({ ...known, live }, back)
 }
@@ -104,8 +93,8 @@ async function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Prom
         detail: value.failure?.message ?? `the server finished the activation: ${value.status}`,
       }
     })
-    const failure = reviveFailure(verdict)
-    return { name: host.name, verdict, failure: failure && named(host.name, failure) }
+    const reason = reviveFailure(verdict)
+    return { name: host.name, verdict, failure: reason && named(host.name, reason) }
   } catch (error) {
     return {
       name: host.name,

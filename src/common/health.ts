@@ -1,5 +1,6 @@
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 import http from 'node:http'
+import { formatDuration } from './format.ts'
 
 /** What counts as healthy. */
 export interface HealthCheck {
@@ -53,7 +54,7 @@ export function askHealth(
       headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
     })
     const deadline = setTimeout(
-      () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+      () => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)),
       timeoutMs,
     )
     request.on('close', () => clearTimeout(deadline))

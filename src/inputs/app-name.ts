@@ -1,4 +1,4 @@
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/inputs.ts'
 import { Unusable } from './unusable.ts'
 
 /** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
@@ -29,18 +29,13 @@ export function appName(text: string): string {
  * @throws Failure `missing-input` when there is none, or none that PM2 could use
  */
 export function appNameFromPackage(packageName: string | undefined): string {
-  const remedy = 'Set `app-name` to the name that the app should have in PM2.'
   if (packageName === undefined || packageName === '') {
-    throw new Failure('missing-input', 'Input `app-name` is required, because package.json has no name.', {
-      remedy,
-    })
+    throw failure('missing-input: app name')
   }
   try {
     return appName(packageName)
   } catch (error) {
     if (!(error instanceof Unusable)) throw error
-    const given = JSON.stringify(packageName)
-    const message = `Input \`app-name\` is required, because the name in package.json is ${given} and must be ${error.message}.`
-    throw new Failure('missing-input', message, { remedy })
+    throw failure('missing-input: unusable app name', { given: packageName, accepted: error.message })
   }
 }

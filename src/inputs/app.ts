@@ -1,4 +1,5 @@
 /** How a release runs, and what counts as healthy: the inputs in the words of the protocol. */
+import { failure } from '../common/errors/inputs.ts'
 import type { HealthCheck } from '../common/health.ts'
 import type { Runtime } from '../protocol/messages.ts'
 import { parseDotenv } from './dotenv.ts'
@@ -31,7 +32,7 @@ function checkShared(values: Values, problems: Problems): void {
   const [outer, inner] = overlap([...values['shared-dirs'], ...files]) ?? []
   if (outer === undefined || inner === undefined) return
   const name = files.includes(inner) ? 'shared-files' : 'shared-dirs'
-  problems.invalid(name, `must name each path once, but "${inner}" is covered by "${outer}"`)
+  problems.add(failure('invalid-input: path named twice', { input: name, inner, outer }))
 }
 
 /** An input of its own sets it, and everything else relies on its value. */
@@ -40,11 +41,11 @@ const reserved = { PORT: 'app-port' } as const
 function appEnvironment(text: string, problems: Problems): Readonly<Record<string, string>> {
   const dotenv = parseDotenv(text)
   for (const { line, expected } of dotenv.problems) {
-    problems.invalid('env', `cannot be read: line ${line} must be ${expected}`)
+    problems.add(failure('invalid-input: unreadable env', { line, expected }))
   }
   for (const [key, input] of Object.entries(reserved)) {
     if (Object.hasOwn(dotenv.values, key))
-      problems.invalid('env', `must not set ${key}: set \`${input}\` instead`)
+      problems.add(failure('invalid-input: variable of another input', { name: key, input }))
   }
   return dotenv.values
 }

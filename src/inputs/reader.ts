@@ -1,19 +1,8 @@
-import { Failure } from '../common/failure.ts'
+import { failure, ifSecret } from '../common/errors/inputs.ts'
+import type { Failure } from '../common/failure.ts'
 import type { Given, Parse } from './row.ts'
 import { type InputName, table, type Values } from './table.ts'
 import { Unusable } from './unusable.ts'
-
-interface Problem {
-  readonly code: string
-  readonly message: string
-  readonly remedy: string
-}
-
-const seeInputs = 'Correct the input in the workflow. The README lists what each input accepts.'
-
-const emptySecret =
-  'If the value comes from a secret, check that the secret exists and that its name is spelled correctly. ' +
-  'Workflow runs from forks and from Dependabot get empty secrets.'
 
 /** Longer values are not shown: the runner does not mask a part of a secret. */
 const showableLength = 100
@@ -21,15 +10,10 @@ const showableLength = 100
 /** What is wrong with the inputs, collected so that one run reports every mistake. */
 export class Problems {
   /** By message: several inputs may lead to the same. */
-  readonly #found = new Map<string, Problem>()
+  readonly #found = new Map<string, Failure>()
 
-  /** @param fault continues "Input `name` …" */
-  invalid(name: InputName, fault: string): void {
-    this.#report('invalid-input', `Input \`${name}\` ${fault}.`, seeInputs)
-  }
-
-  missing(message: string, remedy: string): void {
-    this.#report('missing-input', message, remedy)
+  add(problem: Failure): void {
+    if (!this.#found.has(problem.message)) this.#found.set(problem.message, problem)
   }
 
   /** @throws Failure with every problem: its own code when all agree on it, else `invalid-input` */
@@ -39,16 +23,16 @@ export class Problems {
     if (first === undefined) return
     const remedies = new Set(problems.map((problem) => problem.remedy))
     // Said once, however many inputs are missing: most often one cause emptied them all.
-    if (problems.some((problem) => problem.code === 'missing-input')) remedies.add(emptySecret)
+    if (problems.some(({ code }) => code === 'missing-input')) remedies.add(ifSecret)
     const remedy = [...remedies].join(' ')
-    if (others.length === 0) throw new Failure(first.code, first.message, { remedy })
-    const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input'
-    const lines = problems.map((problem) => `- ${problem.message}`)
-    throw new Failure(code, `${lines.length} inputs cannot be used:\n${lines.join('\n')}`, { remedy })
-  }
-
-  #report(code: string, message: string, remedy: string): void {
-    this.#found.set(message, this.#found.get(message) ?? { code, message, remedy })
+    if (others.length === 0) throw first.reworded(first.message, { remedy })
+    const missing = problems.every(({ code }) => code === 'missing-input')
+    const list = problems.map(({ message }) => `\n- ${message}`).join('')
+    throw failure(missing ? 'missing-input: several' : 'invalid-input: several', {
+      count: problems.length,
+      list,
+      remedy,
+    })
   }
 }
 
@@ -81,18 +65,21 @@ function givenFor(name: InputName, env: NodeJS.ProcessEnv, workspace: string, pr
         if (!(error instanceof Unusable)) throw error
         // A key pasted into the wrong input would otherwise be shown line by line.
         const showable = error.showable && !raw.includes('PRIVATE KEY')
-        problems.invalid(name, `must be ${error.message}${showable ? shown(text, verb) : notShown}`)
+        problems.add(invalid({ input: name, accepted: error.message }, showable ? text : null, verb))
         return null
       }
     },
   }
 }
 
-const notShown = '; the value is not shown, because it may contain a secret'
-
-/** In JSON, which keeps line breaks out of the log, where a line may be a command to the runner. */
-function shown(text: string, verb: string): string {
-  if (text.length > showableLength)
-    return `; the value is not shown, because it has ${text.length} characters`
-  return `, but ${verb} ${JSON.stringify(text)}`
+/** @param given null where it may be a secret */
+function invalid(
+  values: { readonly input: InputName; readonly accepted: string },
+  given: string | null,
+  verb: string,
+): Failure {
+  if (given === null) return failure('invalid-input: not shown', values)
+  return given.length > showableLength
+    ? failure('invalid-input: too long to show', { ...values, length: given.length })
+    : failure('invalid-input', { ...values, verb, given })
 }

@@ -1,4 +1,5 @@
 /** Which servers, as whom, and how each is known: the inputs in the words of ssh. */
+import { failure } from '../common/errors/inputs.ts'
 import type { Target } from '../ssh/connection.ts'
 import type { HostEntry } from './hosts.ts'
 import type { Problems } from './reader.ts'
@@ -22,8 +23,7 @@ export function targetsFrom(
     hostKey,
   }))
   const twice = targets.find((one, index) => targets.slice(0, index).some((other) => isSame(one, other)))
-  if (twice !== undefined)
-    problems.invalid('host', `must name each server once, but names "${twice.host}" twice`)
+  if (twice !== undefined) problems.add(failure('invalid-input: server named twice', { host: twice.host }))
   return targets
 }
 

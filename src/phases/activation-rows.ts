@@ -1,5 +1,6 @@
 /** The rows of one activation, from the entries of its journal. A row begins where the one before it ends. */
-import { Failure } from '../common/failure.ts'
+import { failure as activationFailure } from '../common/errors/activation.ts'
+import type { Failure } from '../common/failure.ts'
 import type { BegunPhase, Pipeline } from '../pipeline.ts'
 import type { ActivationStatus, JournalEntry } from '../protocol/messages.ts'
 
@@ -46,7 +47,7 @@ export function activationRows(pipeline: Pick<Pipeline, 'begin'>): ActivationRow
       if (step === 'swap') touched = true
       if (step !== open?.name) return
       if (state === 'done') done(detail)
-      if (state === 'failed') failed(new Failure('activation-failed', detail))
+      if (state === 'failed') failed(activationFailure('activation-failed', { problem: detail }))
     },
     hasSwapped: () => touched,
     end(status, failure) {

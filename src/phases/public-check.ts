@@ -1,7 +1,7 @@
 /** health-check: requests the public URL from the runner, after the server's own checks. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../common/failure.ts'
-import { formatDuration } from '../common/format.ts'
+import { failure } from '../common/errors/run.ts'
+import { formatLimit } from '../common/format.ts'
 import { type HealthCheck, judge } from '../common/health.ts'
 
 const TRY_TIMEOUT = 10_000
@@ -18,12 +18,8 @@ export async function checkPublicUrl(url: string, check: HealthCheck): Promise<s
     const { healthy, detail, excerpt } = await request(url, check)
     if (healthy) return `${url} answered ${detail}`
     if (performance.now() >= deadline) {
-      const limit = formatDuration(timeoutMs)
-      throw new Failure('public-url-unhealthy', `${url} was not healthy within ${limit}: ${detail}.`, {
-        remedy:
-          'The release is healthy on the server itself. Check what stands in front of it (proxy, DNS, firewall, TLS).',
-        evidence: excerpt,
-      })
+      const values = { url, limit: formatLimit(timeoutMs), seen: detail }
+      throw failure('public-url-unhealthy', values, { evidence: excerpt })
     }
     await delay(intervalMs)
   }
@@ -34,7 +30,8 @@ async function request(url: string, check: HealthCheck): Promise<ReturnType<type
     const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) })
     return judge(check, response.status, await response.text())
   } catch (error) {
-    const { message, cause } = error as Error
+    const { name, message: said, cause } = error as Error
+    const message = name === 'TimeoutError' ? `no answer within ${formatLimit(TRY_TIMEOUT)}` : said
     const detail = cause instanceof Error ? `${message}: ${cause.message}` : message
     return { healthy: false, status: 0, detail, excerpt: '' }
   }

@@ -5,6 +5,7 @@
 import { agreed } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
+import { failure } from '../common/errors/run.ts'
 import { Failure } from '../common/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
 import { type Host, onEach } from '../hosts/host.ts'
@@ -78,8 +79,7 @@ export async function restoreSameRelease(
   const { inputs } = plan
   const restore = async ({ host, live }: (typeof others)[number], log: Pipeline) =>
     log.run('recover', async () => {
-      if (goal === undefined)
-        throw new Failure('hosts-differ', `The hosts serve different releases: ${seen}.`)
+      if (goal === undefined) throw failure('hosts-differ', { seen })
       await restoreRelease(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log)
       return { value: null, detail: `an earlier run stopped between the hosts (${seen}): restored ${goal}` }
     })

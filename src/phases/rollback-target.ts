@@ -3,6 +3,7 @@ import { listed } from '../common/format.ts'
 import { agreed } from '../outcome.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
+import { failure } from '../common/errors/run.ts'
 import { Failure } from '../common/failure.ts'
 import { servedBefore, stateOf } from '../protocol/history.ts'
 import type { ReleaseSummary, Result } from '../protocol/messages.ts'
@@ -23,33 +24,35 @@ export interface Choice {
  */
 export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Choice> {
   const histories = await historiesOf(plan, hosts, pipeline)
-  const remedy = listOf(hosts, histories)
+  const known = listOf(hosts, histories)
   const { release: named } = plan.inputs
-  const id = named ?? previousEverywhere(histories, remedy)
+  const id = named ?? previousEverywhere(histories, known)
   if (!histories.every((history) => history.some((release) => release.id === id))) {
     const where = hosts.length === 1 ? 'the server' : 'every host'
-    throw new Failure('unknown-release', `There is no release ${id} on ${where}.`, { remedy })
+    throw known === ''
+      ? failure('unknown-release: none', { release: id, hosts: where })
+      : failure('unknown-release', { release: id, hosts: where, known })
   }
   const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs
   await onEach(hosts, atOnce, pipeline, async (host, { log }) =>
-    tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log),
+    tell(id, await host.agent().call('integrity', { id, repair: !dryRun }), dryRun, log),
   ).catch((error: unknown) => {
-    const failure = Failure.from(error)
-    if (failure.code !== 'release-damaged') throw failure
-    throw failure.reworded(failure.message, { remedy: `Roll back to another release. ${remedy}` })
+    const damaged = Failure.from(error)
+    if (damaged.code !== 'release-damaged') throw damaged
+    throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` })
   })
   return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null }
 }
 
 function tell(
   id: string,
-  { healed, changed }: Result<'audit'>,
+  { repaired, changed }: Result<'integrity'>,
   dryRun: boolean,
   log: Pick<Log, 'warning'>,
 ): void {
-  if (healed.length > 0) {
+  if (repaired.length > 0) {
     const done = dryRun ? 'A rollback restores them' : 'They were restored'
-    const what = `Files of release ${id} were missing or damaged: ${listed(healed)}.`
+    const what = `Files of release ${id} were missing or damaged: ${listed(repaired)}.`
     log.warning(`${what} ${done} from the other releases on the server.`)
   }
   if (changed.length > 0) {
@@ -94,14 +97,13 @@ function inAll([first = [], ...others]: readonly History[]): readonly string[] {
 }
 
 /** The release that served before the current one on every host. */
-function previousEverywhere(histories: readonly History[], remedy: string): string {
+function previousEverywhere(histories: readonly History[], known: string): string {
   const [first = [], ...others] = histories.map((history) => servedBefore(history, currentIn(history)))
   const previous = first.findLast((id) => others.every((served) => served.includes(id)))
   if (previous === undefined) {
-    const where = histories.length === 1 ? '' : ' on all hosts'
-    throw new Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
-      remedy: `Name the release to go back to with \`release\`. ${remedy}`,
-    })
+    throw known === ''
+      ? failure('no-release-to-go-back-to: none')
+      : failure('no-release-to-go-back-to', { known })
   }
   return previous
 }
@@ -110,12 +112,12 @@ function currentIn(history: History): string | null {
   return history.find(({ live }) => live)?.id ?? null
 }
 
+/** Empty where there is none. */
 function listOf(hosts: readonly Host[], histories: readonly History[]): string {
   const lists = histories.map(releasesIn)
   const [first = ''] = lists
-  if (new Set(lists).size === 1)
-    return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`
-  return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`
+  if (new Set(lists).size === 1) return first
+  return hosts.map(({ name }, index) => `${lists[index] || 'none'} on ${name}`).join('; ')
 }
 
 function releasesIn(history: History): string {

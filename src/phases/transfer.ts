@@ -4,6 +4,7 @@ import { Bitmap } from '../common/bitmap.ts'
 import type { Log } from '../pipeline.ts'
 import { type Plan, runtimeOf } from '../plan.ts'
 import { startProgress } from './progress.ts'
+import { failure } from '../common/errors/upload.ts'
 import { Failure } from '../common/failure.ts'
 import { type Params, proven, type Result } from '../protocol/messages.ts'
 import type { AgentSession } from '../agent-client/agent-session.ts'
@@ -90,7 +91,8 @@ export async function transfer(
   const first = await complete(missing)
   // Files on the server that no longer have the right bytes are sent too: a running app may have rewritten its pages.
   const last = first.path === null ? await complete(first.missing) : first
-  if (last.path === null) throw new Failure('upload-incomplete', `The server did not accept release ${id}.`)
+  if (last.path === null)
+    throw failure('upload-incomplete', { problem: 'files that were sent still differ on the server' })
   return last
 }
 

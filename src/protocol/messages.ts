@@ -416,7 +416,7 @@ export const operations = {
     result: object({ findings: list(finding), pruned: list(releaseId) }),
   },
   /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
-  audit: {
+  integrity: {
     params: object({
       id: releaseId,
       /** False: changes nothing, and answers what could be restored. */
@@ -426,7 +426,7 @@ export const operations = {
       files: count,
       bytes: count,
       /** Paths that were restored from other releases. */
-      healed: list(string),
+      repaired: list(string),
       /** Paths outside of code that differ from the upload. */
       changed: list(string),
     }),

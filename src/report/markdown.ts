@@ -1,5 +1,4 @@
 /** Markdown whose texts are data: neither HTML nor Markdown of an app, a server or a branch name gets through. */
-import { CODE_SPAN } from './code-spans.ts'
 import { visible } from './text.ts'
 
 /** In characters. */
@@ -19,7 +18,10 @@ export function escape(text: string): string {
   return escapeLine(lineOf(text))
 }
 
-/** Renders a message or a remedy as one paragraph. The names and commands in our own backticks become code. */
+/** A text between two single backticks. Whoever puts one into a message gets code with escaped content, and no more. */
+const CODE_SPAN = /(?<!`)`([^`]+)`(?!`)/
+
+/** Renders a message or a remedy as one paragraph. What stands between backticks becomes code. */
 export function prose(text: string): string {
   const parts = lineOf(text).split(CODE_SPAN)
   return parts.map((part, index) => (index % 2 === 1 ? codeOf(part) : escapeLine(part, index === 0))).join('')
@@ -37,7 +39,9 @@ function escapeLine(line: string, begins = true): string {
 
 /** In Markdown's own code, entities would be shown as they are: HTML decodes them. */
 function codeOf(text: string): string {
-  return /[&<>|$*"]/.test(text) ? `<code>${text.replace(/[&<>|$*"]/g, entities)}</code>` : `\`${text}\``
+  return /[&<>|$*"\\]/.test(text)
+    ? `<code>${escapeLine(text, false).replace(/[>"]/g, entities)}</code>`
+    : `\`${text}\``
 }
 
 /** Renders text as it was written, in a block of its own. */

@@ -5,6 +5,7 @@ import ssh2 from 'ssh2'
 import type { ParsedKey } from 'ssh2'
 import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
+import { formatDuration } from '../common/format.ts'
 import { certificatesIn } from './agent-certificates.ts'
 import { logIn } from './attempt.ts'
 import type { Context, Peer } from './attempt.ts'
@@ -69,7 +70,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
         const pause = retryPausesMs[tries - 1]
         const over = pause === undefined || performance.now() + pause >= end
         if (over || !isWorthRetrying(failure, context.last)) throw afterTries(failure, tries)
-        log(`trying again in ${pause} ms: ${failure.message}`)
+        log(`trying again in ${formatDuration(pause)}: ${failure.message}`)
         await delay(pause)
       }
     }

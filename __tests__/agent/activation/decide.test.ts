@@ -161,13 +161,13 @@ describe('to serve', () => {
       'PM2 refuses',
       old,
       { refused: ['PM2 refused to reload'] },
-      { code: 'pm2-failed', message: 'PM2 refused to reload' },
+      { code: 'pm2-failed', message: 'PM2 did not start the workers: PM2 refused to reload.' },
     ],
     [
       'there is no more time',
       old,
       { late: true },
-      { code: 'worker-unhealthy', message: expect.stringContaining('2 of 2 workers did not start to serve') },
+      { code: 'worker-unhealthy', message: expect.stringContaining('2 of 2 workers did not serve') },
     ],
   ])('fails when %s', (_, seen, changes, problem) => {
     expect(toServe(serving)(seen, after(reloads, changes))).toMatchObject(problem)
@@ -337,18 +337,19 @@ describe('healthy', () => {
     answers: new Map([[20, answer(healthy)]]),
     door: { ...answer(true), status: door },
   })
-  const stay = toStayHealthy(target, [20], 500)
+  const shown = { release: target, address: '127.0.0.1:3000' }
+  const stay = toStayHealthy(shown, [20], 500)
 
   test('to stay so: the same workers, for the whole time', () => {
     expect(stay(seen(true), asked({ now: 499 }))).toEqual([])
     expect(stay(seen(true), asked({ now: 500 }))).toBe('done')
     expect(stay(seen(false), fresh)).toMatchObject({ code: 'worker-unhealthy', evidence: 'why' })
     expect(stay(seen(true, 0), fresh)).toMatchObject({ code: 'door-closed' })
-    expect(toStayHealthy(target, [20, 21], 0)(seen(true), fresh)).toMatchObject({ code: 'worker-died' })
+    expect(toStayHealthy(shown, [20, 21], 0)(seen(true), fresh)).toMatchObject({ code: 'worker-died' })
   })
 
   test('to become so: in time', () => {
-    const become = toBecomeHealthy(target, 1)
+    const become = toBecomeHealthy(shown, 1)
     expect(become(seen(true), fresh)).toBe('done')
     expect([become(seen(false), fresh), become(see([]), fresh)]).toEqual([[], []])
     expect(become(seen(false), asked({ late: true }))).toMatchObject({ code: 'worker-unhealthy' })

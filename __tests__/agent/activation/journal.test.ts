@@ -38,7 +38,7 @@ describe('the journal', () => {
     await journal.begin('swap', 'current -> releases/2')
     await journal.note('reload', 'waiting')
     await journal.failed('reload', 'it died')
-    await journal.done('rollback', 'back to 1')
+    await journal.done('rollback', 'restored 1')
     await journal.verdict(live)
 
     const entries = await readJournal(file, 10)
@@ -46,7 +46,7 @@ describe('the journal', () => {
       'swap begin: current -> releases/2',
       'reload note: waiting',
       'reload failed: it died',
-      'rollback done: back to 1',
+      'rollback done: restored 1',
       'null verdict: live',
     ])
     expect(entries.every(({ activation }) => activation === 'a')).toBe(true)

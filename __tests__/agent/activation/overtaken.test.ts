@@ -31,7 +31,7 @@ describe('a run that comes late', () => {
   test('is refused when a later run of the same repository and branch is current', async () => {
     expect(await failureOf(goesOn({}))).toMatchObject({
       code: 'overtaken',
-      message: `Run 7 of "Deploy" was overtaken: run 8 of "Deploy" has already deployed ${current}.`,
+      message: `Run 7 of "Deploy" was overtaken: run 8 of "Deploy" has already deployed "${current}".`,
     })
   })
 

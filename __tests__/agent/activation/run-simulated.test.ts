@@ -207,7 +207,7 @@ describe('an activation that was decided on while another release was current', 
   test('touches nothing when it is a restore, and reports the release that serves', async () => {
     const server = await newSite()
     const verdict = await run(server, { release: first, kind: 'restore', replaces: other })
-    const message = `${previous} replaced ${other} before the restore began.`
+    const message = `${previous} replaced "${other}" before the restore began.`
     expect(verdict).toMatchObject({
       status: 'restored',
       live: previous,

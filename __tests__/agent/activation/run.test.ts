@@ -31,7 +31,9 @@ async function atWork() {
     (await readJournal(layout.journal)).flatMap(({ verdict }) => (verdict === null ? [] : [verdict]))
   const waits = () =>
     until('it waits', async () =>
-      (await readJournal(layout.journal)).some(({ detail }) => detail.startsWith('waiting for another')),
+      (await readJournal(layout.journal)).some(({ detail }) =>
+        detail.startsWith('waiting for the lock, held by'),
+      ),
     )
   return { layout, job, journal, verdicts, waits }
 }
@@ -76,7 +78,7 @@ test('an activation has its reserve on the disk before it waits for the lock', a
   const lock = await takeLock(layout.lock, 'another', 0)
   const second = runJob({ ...job, request: { ...request, lockTimeoutMs: 500 } })
   await waits()
-  expect(existsSync(activationFiles(layout, request.activation).ballast)).toBe(true)
+  expect(existsSync(activationFiles(layout, request.activation).reserve)).toBe(true)
   await second
   await lock.release()
 })

@@ -55,7 +55,7 @@ describe('checkIntegrity', () => {
   test('accepts a release whose app wrote where it may, and whose shared paths are links', async () => {
     writeFileSync(at('.next/cache/page.html'), 'written at run time')
     writeFileSync(at('data/of-the-build.txt'), 'written by the app')
-    expect(await checkIntegrity(layout, id)).toEqual({ files: 4, bytes: 67, healed: [], changed: [] })
+    expect(await checkIntegrity(layout, id)).toEqual({ files: 4, bytes: 67, repaired: [], changed: [] })
   })
 })
 
@@ -64,7 +64,7 @@ describe('a file that the app wrote', () => {
     await next()
     writeFileSync(at('public/config.json'), '{"of":"the app"}')
     expect(await checkIntegrity(layout, id, true)).toMatchObject({
-      healed: [],
+      repaired: [],
       changed: ['public/config.json'],
     })
     expect(text('public/config.json')).toBe('{"of":"the app"}')
@@ -90,22 +90,22 @@ describe('a file outside of code', () => {
     const { mtimeMs } = statSync(at('public/config.json'))
     const other = await next()
     harm()
-    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: ['public/config.json'], changed: [] })
+    expect(await checkIntegrity(layout, id)).toMatchObject({ repaired: ['public/config.json'], changed: [] })
     expect(await checkIntegrity(layout, id, true)).toMatchObject({
-      healed: ['public/config.json'],
+      repaired: ['public/config.json'],
       changed: [],
     })
     expect(text('public/config.json')).toBe(content['public/config.json'])
     expect(statSync(at('public/config.json')).mtimeMs).toBe(mtimeMs)
     expect(statSync(at('public/config.json')).ino).not.toBe(statSync(at('public/config.json', other)).ino)
-    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: [], changed: [] })
+    expect(await checkIntegrity(layout, id)).toMatchObject({ repaired: [], changed: [] })
   })
 
   test('that is missing everywhere is reported, and does not fail the check', async () => {
     rmSync(at('public/config.json'))
     rmSync(at('.next/cache/page.html'))
     expect(await checkIntegrity(layout, id, true)).toMatchObject({
-      healed: [],
+      repaired: [],
       changed: ['.next/cache/page.html', 'public/config.json'],
     })
   })
@@ -116,7 +116,7 @@ describe('a file outside of code', () => {
     renameSync(at('public'), join(theirs, 'before'))
     symlinkSync(theirs, at('public'))
     expect(await checkIntegrity(layout, id, true)).toMatchObject({
-      healed: [],
+      repaired: [],
       changed: ['public/config.json'],
     })
     expect(existsSync(join(theirs, 'config.json'))).toBe(false)
@@ -133,14 +133,14 @@ describe('code', () => {
   test.each(damages)('that %s is restored from another release', async (_, harm) => {
     await next()
     harm()
-    expect(await checkIntegrity(layout, id, true)).toMatchObject({ healed: ['server.js'], changed: [] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ repaired: ['server.js'], changed: [] })
     expect(text('server.js')).toBe(content['server.js'])
   })
 
   test('is not restored without `repair`', async () => {
     await next()
     rmSync(at('server.js'))
-    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: ['server.js'] })
+    expect(await checkIntegrity(layout, id)).toMatchObject({ repaired: ['server.js'] })
     expect(existsSync(at('server.js'))).toBe(false)
   })
 
@@ -155,7 +155,7 @@ describe('code', () => {
   test('that was a link becomes a link again', async () => {
     rmSync(at('node_modules/.bin/next'))
     writeFileSync(at('node_modules/.bin/next'), '')
-    expect(await checkIntegrity(layout, id, true)).toMatchObject({ healed: ['node_modules/.bin/next'] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ repaired: ['node_modules/.bin/next'] })
     expect(lstatSync(at('node_modules/.bin/next')).isSymbolicLink()).toBe(true)
   })
 

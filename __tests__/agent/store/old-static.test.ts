@@ -130,7 +130,7 @@ describe('the static files of other releases', () => {
     expect(readFileSync(join(two, 'apps/web/out/next/static/1.js'), 'utf8')).toBe('1')
   })
 
-  test('do not harm what the audit proves', async () => {
+  test('do not harm the integrity of the release', async () => {
     const layout = newLayout(folder())
     await release(layout, ONE, { '.next/static/1.js': '1' })
     await release(layout, TWO, { '.next/static/2.js': '2' })

@@ -11,48 +11,48 @@ const folder = temporaryFolders()
 const withRoot = mayMount ? test : test.skip
 
 describe.each(['blocks', 'inodes'] as const)('where the disk has no more %s', (what) => {
-  /** A disk with ballast on it, and nothing else. */
-  async function fullDisk(use: (disk: string, ballast: string) => Promise<void>): Promise<void> {
+  /** A disk with a reserve on it, and nothing else. */
+  async function fullDisk(use: (disk: string, reserve: string) => Promise<void>): Promise<void> {
     const disk = folder()
     const unmount = mountTmpfs(disk, 'size=2m')
-    const ballast = join(disk, 'ballast')
+    const reserve = join(disk, 'reserve')
     try {
-      await takeReserve(ballast)
+      await takeReserve(reserve)
       fillTmpfs(disk, what)
       expect(() => writeFileSync(join(disk, 'more'), 'more')).toThrow('ENOSPC')
-      await use(disk, ballast)
+      await use(disk, reserve)
     } finally {
       unmount()
     }
   }
 
   withRoot('what must be written has room, and so have the records of 16 workers', () =>
-    fullDisk(async (disk, ballast) => {
-      await withReserve(ballast, () => writeFile(join(disk, 'journal'), 'a line'))
+    fullDisk(async (disk, reserve) => {
+      await withReserve(reserve, () => writeFile(join(disk, 'journal'), 'a line'))
       for (let worker = 0; worker < 16; worker += 1) writeFileSync(join(disk, `${worker}.json`), '{}')
-      expect(existsSync(ballast)).toBe(false)
+      expect(existsSync(reserve)).toBe(false)
     }),
   )
 
   withRoot('a guard makes room for others', () =>
-    fullDisk(async (disk, ballast) => {
-      const stop = guardReserve(ballast)
+    fullDisk(async (disk, reserve) => {
+      const stop = guardReserve(reserve)
       try {
-        await until('there is room', () => !existsSync(ballast))
+        await until('there is room', () => !existsSync(reserve))
         writeFileSync(join(disk, 'record'), '{}')
       } finally {
         stop()
       }
-      await until('the guard has tidied up', () => !readdirSync(disk).includes('ballast.probe'))
+      await until('the guard has tidied up', () => !readdirSync(disk).includes('reserve.probe'))
     }),
   )
 })
 
 test('another error than a full disk keeps the reserve', async () => {
-  const ballast = join(folder(), 'ballast')
-  await takeReserve(ballast)
-  await expect(withReserve(ballast, () => writeFile(join(ballast, 'no', 'such'), ''))).rejects.toThrow(
+  const reserve = join(folder(), 'reserve')
+  await takeReserve(reserve)
+  await expect(withReserve(reserve, () => writeFile(join(reserve, 'no', 'such'), ''))).rejects.toThrow(
     'ENOENT',
   )
-  expect(readdirSync(ballast)).toHaveLength(64)
+  expect(readdirSync(reserve)).toHaveLength(64)
 })

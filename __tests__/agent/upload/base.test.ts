@@ -289,8 +289,8 @@ describe('odd files', () => {
     for (const [path, content] of Object.entries(odd)) {
       if (typeof content === 'string') expect(readFileSync(join(directory, path), 'utf8')).toBe(content)
     }
-    const audited = await checkIntegrity(layout, id)
-    expect(audited.files).toBe(9)
+    const integrity = await checkIntegrity(layout, id)
+    expect(integrity.files).toBe(9)
     expect((await upload(manifest)).rounds).toEqual([[]])
   })
 

@@ -132,8 +132,8 @@ describe('the first upload', () => {
       if (typeof content === 'string') expect(readFileSync(file, 'utf8')).toBe(content)
       else if (Buffer.isBuffer(content)) expect(readFileSync(file).equals(content)).toBe(true)
     }
-    const audit = await checkIntegrity(layout, staged.id)
-    expect(audit.files).toBe(8)
+    const integrity = await checkIntegrity(layout, staged.id)
+    expect(integrity.files).toBe(8)
   })
 
   test('is flushed before it is a release, its manifest too', async () => {

@@ -4,7 +4,8 @@ import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { askHealth } from '../../common/health.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/activation.ts'
+import type { Failure } from '../../common/failure.ts'
 import { formatDuration } from '../../common/format.ts'
 import type { Result, Runtime } from '../../protocol/messages.ts'
 import { recordCandidate } from './candidates.ts'
@@ -49,7 +50,7 @@ export async function verifyCandidate(
   const exit = new Promise<string>((resolve) => {
     child.once('error', ({ message }) => resolve(`could not start (${message})`))
     child.once('exit', (code, signal) =>
-      resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`),
+      resolve(signal === null ? `exited with code ${code}` : `was killed by ${signal}`),
     )
   })
   let ended: string | undefined
@@ -71,7 +72,7 @@ export async function verifyCandidate(
     let last = 'it has not listened yet'
     let attempts = 0
     for (;;) {
-      if (ended !== undefined) throw failure('candidate-died', `${ended} before it became healthy`)
+      if (ended !== undefined) throw died(ended)
       const worker = await readWorker(layout.workers, child.pid ?? 0)
       if (worker?.phase === 'open') {
         // The launcher has proved it on its private port; now through the door, as visitors will come.
@@ -93,34 +94,38 @@ export async function verifyCandidate(
         last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`
       }
       if (performance.now() - begun > health.timeoutMs) {
-        const listened = worker !== null && worker.port > 0
-        throw failure(
-          listened ? 'candidate-unhealthy' : 'candidate-silent',
-          listened
-            ? `was not healthy within ${formatDuration(health.timeoutMs)}: ${last}`
-            : `never listened on its PORT within ${formatDuration(health.timeoutMs)}`,
-        )
+        throw late(formatDuration(health.timeoutMs), worker !== null && worker.port > 0 ? last : null)
       }
       alive()
       await delay(POLL)
     }
   }
 
-  function failure(code: string, what: string): Failure {
+  function died(ending: string): Failure {
+    const { address, ...details } = seenInLog()
+    return address === undefined
+      ? failure('candidate-died', { ending }, details)
+      : failure('candidate-died: address in use', { ending, address }, details)
+  }
+
+  /** @param answer the last one; null: it never listened */
+  function late(limit: string, answer: string | null): Failure {
+    const { address, ...details } = seenInLog()
+    if (answer === null) {
+      return address === undefined
+        ? failure('candidate-silent', { limit }, details)
+        : failure('candidate-silent: address in use', { limit, address }, details)
+    }
+    return address === undefined
+      ? failure('candidate-unhealthy', { limit, answer }, details)
+      : failure('candidate-unhealthy: address in use', { limit, answer, address }, details)
+  }
+
+  function seenInLog() {
     const text = endOf(log)
-    const address = takenAddress(text)
-    const inUse = address === undefined ? '' : ` It could not listen on "${address}", which is in use.`
-    return new Failure(code, `The new release ${what}.${inUse}`, {
-      remedy: address === undefined ? readTheLog : shareTheAddress,
-      evidence: lastLines(text),
-    })
+    return { address: takenAddress(text), evidence: lastLines(text) }
   }
 }
-
-const readTheLog = 'Read the last log lines of the app below, then check `env` and `health-check-path`.'
-const shareTheAddress =
-  'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
-  'address is in use, or run the listener as a PM2 app of its own.'
 
 /** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
 function takenAddress(text: string): string | undefined {

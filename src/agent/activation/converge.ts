@@ -45,7 +45,7 @@ export async function converge(
     const asked = { now, since, late: now - since >= limitMs, acts, refused, sightings, looks }
     const decision = decide(seen, asked)
     if (decision === 'done') return { seen, answered: Promise.all(open).then(() => refused) }
-    if ('code' in decision) throw Failure.revive({ ...decision, remedy: null })
+    if (decision instanceof Failure) throw decision
     decision.forEach(start)
     looks = [...looks, seen].slice(-LOOKS)
     await world.sleep(pauseMs)

@@ -1,4 +1,7 @@
 /** What to do next about the workers, given what is seen and what was asked already. Pure. */
+import { failure } from '../../common/errors/activation.ts'
+import { failure as serverFailure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { Answer, HealthCheck } from '../../common/health.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Pm2App, Pm2Options, Pm2Process } from '../pm2/client.ts'
@@ -60,13 +63,7 @@ export interface Sighting extends Of {
   readonly release: string | null
 }
 
-export interface Problem {
-  readonly code: string
-  readonly message: string
-  readonly evidence: string | null
-}
-
-export type Decision = readonly Act[] | 'done' | Problem
+export type Decision = readonly Act[] | 'done' | Failure
 export type Decide = (seen: Seen, asked: Asked) => Decision
 
 export interface Serving {
@@ -96,17 +93,14 @@ export function toServe(serving: Serving): Decide {
     const workers = seen.listed.slice(0, count)
     const dead = workers.find((worker) => hasDied(worker, asked, serving))
     if (dead !== undefined) {
-      const { status } = dead.process
-      return problem(
-        'worker-died',
-        `A worker of ${release} exited before it could take traffic (PM2 status: ${status}).`,
-      )
+      return failure('worker-died', { release, status: dead.process.status })
     }
-    if (asked.refused.length > 0) return problem('pm2-failed', asked.refused.join('; '))
+    const { refused } = asked
+    if (refused.length > 0) return serverFailure('pm2-failed: refused', { problem: refused.join('; ') })
     if (!asked.late) return []
     const waiting = workers.find((worker) => !ready.includes(worker))
-    const few = `${count - ready.length} of ${count} workers did not start to serve ${release} in time`
-    return problem('worker-unhealthy', `${few}: ${describe(waiting)}`)
+    const workersMissing = { missing: count - ready.length, wanted: count }
+    return failure('worker-unhealthy', { ...workersMissing, release, seen: describe(waiting) })
   }
 }
 
@@ -140,7 +134,7 @@ function missing({ listed }: Seen, asked: Asked, serving: Serving): readonly Act
   ]
 }
 
-/** PM2 starts a worker that exits before it is ready anew: then another process has its id. */
+/** PM2 starts a worker again that exits before it is ready: then another process has its id. */
 function hasDied({ process: { id, pid, status } }: Worker, asked: Asked, serving: Serving): boolean {
   if (status === 'errored' || status === 'stopped') return true
   const { release, initial, adopted } = serving
@@ -178,7 +172,8 @@ export function toRestore({ release, options, instances, failed, leaving }: Rest
     if (listed.length === 0 || serving >= Math.min(instances, listed.length)) return 'done'
     if (asked.late) {
       const other = listed.find((worker) => !serves(worker, release))
-      return problem('restore-failed', `Not every worker came back to ${release}: ${describe(other)}`)
+      const problem = `not every worker serves "${release}" (${describe(other)})`
+      return failure('restore-failed', { problem })
     }
     return listed.flatMap((worker): readonly Act[] => {
       const { process, record } = worker
@@ -205,7 +200,7 @@ export function toRestore({ release, options, instances, failed, leaving }: Rest
 const QUIET = 5
 
 /**
- * Stops the app. PM2 takes a process that is stopped before it was ready for one that crashed, and starts it anew
+ * Stops the app. PM2 takes a process that is stopped before it was ready for one that crashed, and starts it again
  * (7.0.4). A worker that starts while the notice says `halt` starts nothing, is ready at once, and can be stopped.
  * @param drained whether to wait for workers that take no traffic any more and finish what is inside
  */
@@ -217,7 +212,7 @@ export function toStop(drained: boolean, leaving: Leaving): Decide {
     if (looks.length === QUIET && looks.every((look) => running(look).length === 0)) return 'done'
     const workers = running(seen)
     if (asked.late && workers.length > 0) {
-      return problem('restore-failed', `The app could not be stopped: ${describe(workers[0])}`)
+      return failure('restore-failed: not stopped', { problem: describe(workers[0]) })
     }
     return workers.flatMap((worker): readonly Act[] => {
       const { id, pid, status } = worker.process
@@ -280,44 +275,51 @@ function takesTraffic(record: WorkerRecord, except: string): boolean {
  */
 export const toBeReplaced: Decide = ({ replacing }, { late }) => (replacing.size === 0 || late ? 'done' : [])
 
+/** A release, and the address that visitors reach it at. */
+interface Shown {
+  readonly release: string
+  readonly address: string
+}
+
 /** Watches workers for a time: the same processes, each healthy whenever it is asked. */
-export function toStayHealthy(release: string, pids: readonly number[], observeMs: number): Decide {
-  return (seen, { now, since }) => unhealthy(seen, release, pids) ?? (now - since >= observeMs ? 'done' : [])
+export function toStayHealthy(shown: Shown, pids: readonly number[], observeMs: number): Decide {
+  return (seen, { now, since }) => unhealthy(seen, shown, pids) ?? (now - since >= observeMs ? 'done' : [])
 }
 
 /** Waits until so many workers of a release are healthy. */
-export function toBecomeHealthy(release: string, instances: number): Decide {
+export function toBecomeHealthy(shown: Shown, instances: number): Decide {
+  const { release } = shown
   return (seen, { late }) => {
     const workers = seen.listed.filter((worker) => serves(worker, release))
     if (workers.length === 0) {
-      return late ? problem('restore-failed', `No worker serves ${release}.`) : []
+      return late ? failure('restore-failed', { problem: `no worker serves "${release}"` }) : []
     }
     const pids = workers.slice(0, instances).map(({ process: { pid } }) => pid)
-    const trouble = unhealthy(seen, release, pids)
+    const trouble = unhealthy(seen, shown, pids)
     return trouble === null ? 'done' : late ? trouble : []
   }
 }
 
 function unhealthy(
   { listed, answers, door }: Seen,
-  release: string,
+  { release, address }: Shown,
   pids: readonly number[],
-): Problem | null {
+): Failure | null {
   const serving = listed.filter((worker) => serves(worker, release)).map(({ process: { pid } }) => pid)
   if (!pids.every((pid) => serving.includes(pid))) {
-    return problem('worker-died', `A worker of ${release} exited after it began to take traffic.`)
+    return failure('worker-died: serving', { release })
   }
   for (const pid of serving) {
     const answer = answers.get(pid)
     if (answer !== undefined && !answer.healthy) {
-      const message = `Worker ${pid} of ${release} became unhealthy: ${answer.detail}`
-      return problem('worker-unhealthy', message, answer.excerpt)
+      const values = { pid, release, answer: answer.detail }
+      return failure('worker-unhealthy: serving', values, { evidence: answer.excerpt })
     }
   }
   // The old workers still answer here beside the new ones, and may not know the new health path: any answer shows that
   // the port is open.
   if (door !== null && door.status > 0) return null
-  return problem('door-closed', `Nobody answers at the public address: ${door?.detail ?? 'not asked'}`)
+  return failure('door-closed', { address, problem: door?.detail ?? 'no request was sent' })
 }
 
 /** A launcher that lives closes its door at once when it is told to leave. After this it is asked, in ms. */
@@ -341,10 +343,6 @@ function wasAsked({ acts }: Asked, what: Act['do'], id?: number): boolean {
   return acts.some(({ act }) => act.do === what && (id === undefined || act.id === id))
 }
 
-function problem(code: string, message: string, evidence: string | null = null): Problem {
-  return { code, message, evidence }
-}
-
 /** Whether a worker takes traffic for a release. */
 export function serves({ process, record }: Worker, release: string): boolean {
   return process.status === 'online' && record?.release === release && record.phase === 'open'
@@ -362,11 +360,11 @@ export function servedRelease(workers: readonly Worker[]): string | null {
 
 /** What a worker does, for people. */
 function describe(worker: Worker | undefined): string {
-  if (worker === undefined) return 'PM2 lists too few workers.'
+  if (worker === undefined) return 'PM2 lists too few workers'
   const { process, record } = worker
-  if (record === null) return `process ${process.pid} (${process.status}) has not reported.`
+  if (record === null) return `process ${process.pid} (${process.status}) has not reported`
   const answer = record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`
-  return `process ${process.pid} is ${record.phase}${answer}`
+  return `process ${process.pid} is ${record.phase === 'proving' ? 'being checked' : record.phase}${answer}`
 }
 
 /** Behind a closed door, and not told to wait. */

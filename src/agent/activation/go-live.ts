@@ -1,5 +1,7 @@
 /** From the swap to a release that is live: reload → health-check → post-activate. */
 import { Failure } from '../../common/failure.ts'
+import { formatDuration } from '../../common/format.ts'
+import { formatAddress } from '../system/sockets.ts'
 import { type Activation, bestEffort, hook, step } from './activation.ts'
 import { converge } from './converge.ts'
 import { toScaleDown, toStayHealthy, type Worker } from './decide.ts'
@@ -20,7 +22,8 @@ export async function goLive(activation: Activation): Promise<State> {
   activation.during = 'reload'
   const workers = await step(activation, 'reload', describeReload(activation), () => reload(activation))
   activation.during = 'health-check'
-  await step(activation, 'health-check', `${health.path}, observed for ${observeMs} ms`, async () => {
+  const observed = `${health.path}, observed for ${formatDuration(observeMs)}`
+  await step(activation, 'health-check', observed, async () => {
     await stayHealthy(activation, workers, observeMs)
     // Whoever took no lock of ours may have come to the same port meanwhile.
     await world.assertNoOtherDoor(target.runtime)
@@ -28,7 +31,8 @@ export async function goLive(activation: Activation): Promise<State> {
     await standAlone(activation)
     await stayHealthy(activation, workers, 0).catch((error: unknown) => {
       const failure = Failure.from(error)
-      throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
+      const message = `${failure.message.replace(/\.$/, '')} (after the previous release had stopped serving).`
+      throw failure.reworded(message, {
         remedy: needsOthers,
       })
     })
@@ -57,10 +61,11 @@ async function stayHealthy(
   workers: readonly Worker[],
   observeMs: number,
 ): Promise<void> {
+  const { release, runtime } = target
   const pids = workers.map(({ process: { pid } }) => pid)
-  await converge(world, toStayHealthy(target.release, pids, observeMs), {
+  await converge(world, toStayHealthy({ release, address: formatAddress(runtime) }, pids, observeMs), {
     limitMs: Infinity,
-    pauseMs: Math.min(target.runtime.health.intervalMs, 500),
+    pauseMs: Math.min(runtime.health.intervalMs, 500),
     ask: { health: target },
   })
 }
@@ -86,7 +91,7 @@ function describeReload({ world, facts }: Activation): string {
   const remarks = [`${world.instancesOf(target.runtime)} workers`]
   if (foreign > 0) {
     remarks.push(
-      `started anew, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`,
+      `started again, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`,
     )
     const { addresses } = replaced
     if (addresses.length > 0) remarks.push(`before, the app listened on ${listOf(addresses)}`)

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/activation.ts'
 import { formatDuration } from '../../common/format.ts'
 import type { Runtime } from '../../protocol/messages.ts'
 import { lastLines } from './evidence.ts'
@@ -58,10 +58,7 @@ export async function runHook(hook: Hook, timeoutMs = LONGEST_HOOK): Promise<str
     const ended = await ending
     const text = lastLines(await readFile(log, 'utf8'))
     if (ended === 'exit code 0') return text
-    throw new Failure('hook-failed', `\`${name}\` failed: ${ended}.`, {
-      remedy: 'Read its output below. It runs in the folder of the release, with the `env` of the release.',
-      evidence: text,
-    })
+    throw failure('hook-failed', { hook: name, ending: ended }, { evidence: text })
   } finally {
     closeSync(output)
     await Promise.all([log, script, owner].map((file) => rm(file, { force: true })))

@@ -29,8 +29,8 @@ interface ActivationFiles {
   readonly hookLog: string
   /** Says which process its hook is, which outlives the activation: see hooks.ts. */
   readonly hookOwner: string
-  /** A folder: see ballast.ts. */
-  readonly ballast: string
+  /** A folder: see reserve.ts. */
+  readonly reserve: string
 }
 
 export function activationFiles({ activations }: Layout, activation: string): ActivationFiles {
@@ -42,7 +42,8 @@ export function activationFiles({ activations }: Layout, activation: string): Ac
     withdrawn: file('withdrawn'),
     hookLog: file('hook'),
     hookOwner: file('hook-owner'),
-    ballast: file('ballast'),
+    // The name that version 0.1 gave it: an activation may be resumed by a newer agent.
+    reserve: file('ballast'),
   }
 }
 

@@ -1,5 +1,5 @@
 /** A queued run that comes late must not silently replace the release of a later one. */
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/activation.ts'
 import type { RunInfo } from '../../protocol/messages.ts'
 import type { Layout } from '../store/layout.ts'
 import { readInfo, verificationOf } from '../store/releases.ts'
@@ -14,14 +14,7 @@ export async function assertNotOvertaken(layout: Layout, run: RunInfo, live: str
   const verification = await verificationOf(layout, live).catch(() => null)
   // Whoever went back to it, or deployed it by hand, did not mean to keep the next push out.
   if (info === null || verification?.kind === 'rollback' || !isLater(info, run)) return
-  throw new Failure(
-    'overtaken',
-    `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`,
-    {
-      remedy:
-        'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
-    },
-  )
+  throw failure('overtaken', { run: named(run), newer: named(info, 'run'), release: live })
 }
 
 type Source = Pick<RunInfo, 'ref' | 'runUrl' | 'runNumber' | 'workflow'> & { readonly event: string | null }

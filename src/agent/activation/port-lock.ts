@@ -5,6 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { failure } from '../../common/errors/server.ts'
 import { Failure } from '../../common/failure.ts'
 import { type Lock, takeLock, type Waiting } from '../system/lock.ts'
 
@@ -19,10 +20,7 @@ export async function takePort(
   const directory = join(pm2Home, 'gapless', `port-${port}`)
   await mkdir(directory, { recursive: true, mode: 0o700 })
   return takeLock(directory, owner, timeoutMs, waiting).catch((error: unknown) => {
-    const failure = Failure.from(error)
-    if (failure.code !== 'locked') throw error
-    throw failure.reworded(`Another app is being deployed to port ${port}.`, {
-      remedy: 'Set another `app-port` for one of the two apps, or run the deploy again.',
-    })
+    const { code, evidence } = Failure.from(error)
+    throw code === 'locked' ? failure('locked: port', { port }, { evidence, cause: error }) : error
   })
 }

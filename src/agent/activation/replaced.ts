@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/activation.ts'
 import { addressesOf, isRunningUnder } from '../pm2/apps.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import type { Layout } from '../store/layout.ts'
@@ -92,8 +92,7 @@ export async function putBack(
   if (expected > 0) {
     const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs)
     if (problem !== null) {
-      const what = [problem, ...complaints].join('; ')
-      throw new Failure('restore-failed', `The app that PM2 ran before did not start again: ${what}.`)
+      throw failure('restore-failed: other app', { problem: [problem, ...complaints].join('; ') })
     }
     const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : ''
     seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`)

@@ -1,5 +1,7 @@
 /** Puts the previous release back in its place, and shows that it serves. */
+import { texts } from '../../common/errors/activation.ts'
 import { Failure } from '../../common/failure.ts'
+import { formatAddress } from '../system/sockets.ts'
 import { runsUnder } from '../pm2/client.ts'
 import { type Activation, tellWorkers } from './activation.ts'
 import { converge } from './converge.ts'
@@ -11,14 +13,14 @@ import { DOORS_CLOSE, serve } from './serve.ts'
 import type { Cause, State } from './state.ts'
 import { pm2App } from './workers.ts'
 
-const nothingToRestore = 'there is no release to go back to'
+const nothingToRestore = 'no previous release'
 
 /** @throws Failure with both reasons, where nothing is known to serve */
 export async function restore(activation: Activation, cause: Cause): Promise<State> {
   const { world, facts } = activation
   const { previous, before } = facts
   const { journal } = world
-  const detail = previous === null ? nothingToRestore : `back to ${previous.release}`
+  const detail = previous === null ? nothingToRestore : `restored ${previous.release}`
   journal.bestEffort()
   // Whoever resumes this activation must not go forward again.
   await journal.begin('rollback', detail, { cause: toRecord(cause), before })
@@ -39,7 +41,7 @@ export async function restore(activation: Activation, cause: Cause): Promise<Sta
     const { message } = world.toFailure(error)
     await journal.failed('rollback', message)
     throw failure.reworded(`${failure.message} Then: ${message}`, {
-      remedy: 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.',
+      remedy: texts['restore-failed'].remedy,
     })
   }
 }
@@ -104,7 +106,7 @@ async function restoreWorkers(activation: Activation, previous: Goal): Promise<v
 
   const { timeoutMs, intervalMs } = runtime.health
   const ask = { health: previous }
-  await converge(world, toBecomeHealthy(release, instances), {
+  await converge(world, toBecomeHealthy({ release, address: formatAddress(runtime) }, instances), {
     limitMs: timeoutMs,
     pauseMs: intervalMs,
     ask,
@@ -147,7 +149,7 @@ async function stopForGood(activation: Activation): Promise<string> {
   if (stopped !== null && foreign.length === 0) throw stopped
   // What is put back replaces the link in one step.
   if (before.current !== target.release && replaced.current === null) await world.unlink()
-  if (replacesNothing(replaced)) return `${nothingToRestore}: the app is left stopped`
+  if (replacesNothing(replaced)) return `${nothingToRestore}: the app is stopped`
   if (foreign.length > 0) {
     for (const { id, pid } of await world.list()) {
       world.act({ do: 'remove', id, pid }).catch(() => undefined)
@@ -173,16 +175,5 @@ async function withEvidence({ world }: Activation, cause: Cause): Promise<Failur
   const failure = cause instanceof Failure ? cause : Failure.revive(cause)
   const parts = [failure.evidence ?? '', await world.evidence()]
   const evidence = parts.filter((part) => part !== '').join('\n')
-  const remedy = failure.remedy ?? remedies[failure.code]
-  return failure.reworded(failure.message, remedy === undefined ? { evidence } : { evidence, remedy })
-}
-
-/** Only now there is evidence to point at. */
-const remedies: Readonly<Record<string, string>> = {
-  'worker-died':
-    'Read its last log lines in the evidence. If it was healthy on a spare port, `app-port`, `max-memory` or the free ' +
-    'memory differ under PM2.',
-  'worker-unhealthy':
-    'Read its last log lines in the evidence, and the answer to the health check. If it was healthy on a spare port, ' +
-    'it may not work while other workers run beside it.',
+  return failure.reworded(failure.message, { evidence })
 }

@@ -67,7 +67,7 @@ function next(run: Run, state: State): Promise<State> {
     case 'superseded':
       return leaveAsIs(world, state.cause)
     default:
-      throw new Failure('internal', `${job.request.activation} is ${state.at} already`)
+      throw Failure.from(new Error(`${job.request.activation} is ${state.at} already`))
   }
 }
 

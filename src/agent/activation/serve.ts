@@ -1,5 +1,5 @@
 /** Brings the workers to the release that `current` points at. */
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import type { Pm2App } from '../pm2/client.ts'
 import { type Activation, tellWorkers } from './activation.ts'
 import { converge } from './converge.ts'
@@ -45,7 +45,7 @@ export async function serve(activation: Activation, wanted: Wanted): Promise<rea
       return servingNow(seen, serving)
     }
     const refused = await answered
-    if (refused.length > 0) throw new Failure('pm2-failed', refused.join('; '))
+    if (refused.length > 0) throw failure('pm2-failed: refused', { problem: refused.join('; ') })
     from = count
   }
 }

@@ -4,7 +4,9 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { sha256 } from '../../common/hash-file.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/activation.ts'
+import type { Failure } from '../../common/failure.ts'
+import { formatLimit } from '../../common/format.ts'
 import {
   type ActivationRequest,
   type JournalEntry,
@@ -92,10 +94,10 @@ export async function watchActivation(
   const files = activationFiles(layout, activation)
   const begun = await exists(files.job)
   if (!begun && !(await hasEntries(layout, activation))) {
-    throw new Failure('unknown-activation', 'The activation never began on the server.')
+    throw failure('unknown-activation')
   }
   if (begun && withdraw) {
-    await withReserve(files.ballast, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
+    await withReserve(files.reserve, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
   }
   const since = performance.now()
   const running = () => ownerLives(files.owner) ?? performance.now() - since <= START
@@ -158,16 +160,7 @@ function attempt(start: () => Running, onError: (error: Error) => void): Running
 
 /** A process that runs and does nothing: its disk hangs, or somebody stopped it. It is not killed: it may have swapped. */
 function silent(silenceMs: number): Failure {
-  const minutes = Math.round(silenceMs / 60_000)
-  return new Failure(
-    'activation-silent',
-    `The activation on the server is running, but has made no progress for ${minutes} minutes.`,
-    {
-      remedy:
-        'Check the disks of the server, and whether the process was stopped. `command: status` names the process ' +
-        'that holds the lock: end it with `kill -9`, and deploy again.',
-    },
-  )
+  return failure('activation-silent', { limit: formatLimit(Math.ceil(silenceMs / 60_000) * 60_000) })
 }
 
 /** @param again starts its process once more, where it died without a verdict */
@@ -199,15 +192,9 @@ async function follow(
       if (entry.verdict !== null) return entry.verdict
     }
   }
-  const failure = new Failure(
-    'activation-died',
-    'The activation on the server ended twice without a verdict.',
-    {
-      remedy: 'Run `command: status` to see which release serves, then deploy again.',
-      evidence: [lastLines(await readFile(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
-    },
-  )
-  if (hasTouched(await readJournal(layout.journal), activation)) throw failure
+  const output = lastLines(await readFile(log, 'utf8').catch(() => ''))
+  const died = failure('activation-died', {}, { evidence: [output, trouble].filter(Boolean).join('\n') })
+  if (hasTouched(await readJournal(layout.journal), activation)) throw died
   // The journal is written before anything live is touched: what is not in it has not been done.
-  return keptVerdict(await servingRelease(layout), failure.toRecord())
+  return keptVerdict(await servingRelease(layout), died.toRecord())
 }

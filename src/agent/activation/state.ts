@@ -1,4 +1,5 @@
 /** Where an activation stands and what comes next, decided from its journal and what is seen. Pure. */
+import { failure } from '../../common/errors/activation.ts'
 import type { Failure } from '../../common/failure.ts'
 import type { ActivationStep, Before, JournalEntry, Verdict } from '../../protocol/messages.ts'
 import type { ActivationFile } from '../../worker/activation-file.ts'
@@ -30,23 +31,11 @@ export function stateOf(log: readonly JournalEntry[], activation: string, lost: 
   const before = own.find((entry) => entry.before !== null)?.before ?? null
   const restoring = own.find((entry) => isBegin(entry, 'rollback'))
   if (!own.some(touches)) return lost ? { at: 'swapped', before } : { at: 'prepared' }
-  if (lastThatTouched(log) !== activation) return { at: 'superseded', before, cause: superseded }
+  if (lastThatTouched(log) !== activation)
+    return { at: 'superseded', before, cause: failure('overtaken: interrupted') }
   if (restoring === undefined) return { at: 'swapped', before }
   const failed = own.find((entry) => entry.cause !== null)?.cause
-  return { at: 'restoring', before, cause: failed ?? interrupted }
-}
-
-const superseded: Cause = {
-  code: 'overtaken',
-  message: 'Another deploy went live after this one was interrupted.',
-  remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
-  evidence: null,
-}
-const interrupted: Cause = {
-  code: 'activation-died',
-  message: 'The activation was interrupted while it restored the previous release.',
-  remedy: null,
-  evidence: null,
+  return { at: 'restoring', before, cause: failed ?? failure('activation-died: while restoring') }
 }
 
 /** Whether it has begun to touch what is live. */

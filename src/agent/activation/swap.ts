@@ -1,5 +1,5 @@
 /** Everything up to the swap, and the swap itself. */
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/activation.ts'
 import { assertMayMove } from '../pm2/port.ts'
 import { withdrawn } from '../system/lock.ts'
 import { type Activation, hook, tellWorkers } from './activation.ts'
@@ -11,9 +11,8 @@ export async function prepareAndSwap(activation: Activation): Promise<State> {
   const { before } = activation.facts
   const { kind, replaces } = activation.job.request
   if (replaces !== null && replaces !== before.current) {
-    const message = `${before.current ?? 'No release'} replaced ${replaces} before the ${kind} began.`
-    const remedy = `Run the ${kind} again if "${before.current}" is not the release that should be live.`
-    const cause = new Failure('overtaken', message, { remedy })
+    const current = before.current ?? 'No release'
+    const cause = failure('overtaken: replaced', { current, replaces, kind })
     if (kind === 'restore') return { at: 'superseded', before, cause }
     throw cause
   }

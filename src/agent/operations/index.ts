@@ -144,7 +144,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
       compare: (params, { body }) => compare(layout, params, body),
       dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
-      audit: async ({ id, repair }, { alive }) => {
+      integrity: async ({ id, repair }, { alive }) => {
         await existing(id)
         return readableByOthers(() => checkIntegrity(layout, id, repair, alive))
       },

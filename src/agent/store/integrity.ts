@@ -27,7 +27,7 @@ export async function checkIntegrity(
   id: string,
   repair = false,
   alive: () => void = () => undefined,
-): Promise<Result<'audit'>> {
+): Promise<Result<'integrity'>> {
   const directory = releaseDirectory(layout, id)
   const { manifest } = releaseFiles(directory)
   const info = await readInfo(layout, id)
@@ -88,7 +88,7 @@ export async function checkIntegrity(
       throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified')
     changed.push(entry.path)
   }
-  return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() }
+  return { files, bytes, repaired: [...repaired].map(({ path }) => path), changed: changed.sort() }
 }
 
 /** State of a manifest entry. `written`: by the app, which may write there. */

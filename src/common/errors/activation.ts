@@ -1,7 +1,11 @@
 /** Checking a release on the server, bringing it up, and restoring the one before. */
+import { failures } from './raise.ts'
 import type { ErrorTexts } from './text.ts'
 
 const READ_LOG = 'Read the app’s last log lines in the evidence'
+const SHARE_ADDRESS =
+  'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.'
+const BY_HAND = 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.'
 
 export const texts = {
   'candidate-died': {
@@ -12,27 +16,36 @@ export const texts = {
   },
   'candidate-died: address in use': {
     message: 'The new release {ending} before it became healthy: it could not listen on "{address}".',
-    remedy:
-      'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.',
+    remedy: SHARE_ADDRESS,
     cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
   },
   'candidate-silent': {
     message: 'The new release did not listen on its port within {limit}.',
     remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
   },
+  'candidate-silent: address in use': {
+    message:
+      'The new release did not listen on its port within {limit}: it could not listen on "{address}", which is in use.',
+    remedy: SHARE_ADDRESS,
+  },
   'candidate-unhealthy': {
     message: 'The new release was not healthy within {limit}: {answer}.',
     remedy: `${READ_LOG}, then check \`health-check-path\`, \`health-check-status\` and \`health-check-body\`.`,
     cause: 'The path needs a login, or the app answers only for its own host names (`health-check-host`).',
   },
+  'candidate-unhealthy: address in use': {
+    message:
+      'The new release was not healthy within {limit}, and could not listen on "{address}", which is in use: {answer}.',
+    remedy: SHARE_ADDRESS,
+  },
   'worker-died': {
     message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',
-    remedy: `${READ_LOG}, then run \`pm2 logs {app}\` on the server.`,
+    remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
     cause: 'Memory ran out, `max-memory` is too low, or `app-port` is [in use](#eaddrinuse).',
   },
   'worker-died: serving': {
     message: 'A worker of "{release}" died after it began to receive traffic.',
-    remedy: `${READ_LOG}, then run \`pm2 logs {app}\` on the server.`,
+    remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
   },
   'worker-unhealthy': {
     message: '{missing} of {wanted} workers did not serve "{release}" in time: {seen}.',
@@ -53,15 +66,27 @@ export const texts = {
   },
   'restore-failed': {
     message: 'The previous release was not restored: {problem}.',
-    remedy: 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.',
+    remedy: BY_HAND,
     cause: '`current` points at the previous release: `pm2 restart <app>` starts it, with a short gap.',
+  },
+  'restore-failed: not stopped': {
+    message: 'The app could not be stopped: {problem}.',
+    remedy: BY_HAND,
+  },
+  'restore-failed: other app': {
+    message: 'The app that PM2 ran before did not start again: {problem}.',
+    remedy: BY_HAND,
   },
   overtaken: {
     message: '{run} was overtaken: {newer} has already deployed "{release}".',
     remedy: 'To go back on purpose, use `command: rollback`, or run this job again by hand.',
   },
+  'overtaken: replaced': {
+    message: '{current} replaced "{replaces}" before the {kind} began.',
+    remedy: 'Run the {kind} again if its release should be live.',
+  },
   'overtaken: interrupted': {
-    message: 'Another deploy came after this one was interrupted: "{release}" is live.',
+    message: 'Another deploy went live after this one was interrupted.',
     remedy: 'Run the job again if its release should be live.',
   },
   'unknown-activation': {
@@ -81,8 +106,15 @@ export const texts = {
     remedy: 'Run `command: status` to see what serves, then deploy again.',
     cause: 'The server runs out of memory, or somebody ended the process.',
   },
+  'activation-died: while restoring': {
+    message: 'The activation was interrupted while it restored the previous release.',
+    remedy: 'Run `command: status` to see what serves, then deploy again.',
+  },
   'activation-failed': {
-    message: 'A step of the activation failed on the server: {problem}.',
+    message: '{problem}.',
     remedy: 'Read the first failed row of the summary, then run `command: status`.',
+    cause: 'Rows of the summary have this code: a step of the activation failed on the server.',
   },
 } as const satisfies ErrorTexts
+
+export const failure = failures(texts)

@@ -11,10 +11,18 @@ export const texts = {
     message: 'There is no release "{release}" on {hosts}.',
     remedy: 'Set `release` to one of these: {known}.',
   },
+  'unknown-release: none': {
+    message: 'There is no release "{release}" on {hosts}, nor any other.',
+    remedy: 'Deploy first.',
+  },
   'no-release-to-go-back-to': {
     message: 'No other release served before the current one.',
     remedy: 'Set `release` to one of these: {known}.',
     cause: 'It was the first deploy, or the older releases were removed: raise `keep-releases` to keep more.',
+  },
+  'no-release-to-go-back-to: none': {
+    message: 'Nothing has been deployed yet.',
+    remedy: 'Deploy first.',
   },
   'public-url-unhealthy': {
     message: '"{url}" was not healthy within {limit}: {seen}.',

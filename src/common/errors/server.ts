@@ -109,6 +109,10 @@ export const texts = {
     remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
     cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
   },
+  'pm2-failed: refused': {
+    message: 'PM2 did not start the workers: {problem}.',
+    remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+  },
   'pm2-failed: no answer': { message: 'The PM2 daemon did not answer.', remedy: ASK_PM2 },
   'pm2-failed: no list': {
     message: 'PM2 answered with something other than a list of its processes.',

@@ -16,15 +16,20 @@ export type NamesIn<Template extends string> = Template extends `${string}{${inf
   ? Name | NamesIn<Rest>
   : never
 
+/** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 export function fill(template: string, values: Readonly<Record<string, string | number>>): string {
   return (
     template
       .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted?: string, plain = '') =>
-        quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])),
+        quoted === undefined ? String(values[plain]) : quote(String(values[quoted])),
       )
       // A value may be a sentence of its own.
       .replace(/([.!?])\.$/, '$1')
   )
+}
+
+function quote(value: string): string {
+  return JSON.stringify(value).replaceAll('`', '\\u0060')
 }
 
 export function codeOf(key: string): string {

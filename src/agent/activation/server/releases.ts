@@ -24,7 +24,7 @@ export function releasesOn(layout: Layout, run: RunInfo, room: Room): Releases {
     // No reason to fail: without them, old pages miss something, but the release is whole.
     linkOldStatic: (release, served) =>
       carryStatic(layout, release, served).then(
-        ({ files }) => `${files} static files of other releases linked into ${release}`,
+        ({ files }) => `linked ${files} static files of other releases into ${release}`,
         (error: unknown) => `Could not link static files of other releases: ${(error as Error).message}`,
       ),
     assertLauncher: (release) => assertLauncher(layout, release),

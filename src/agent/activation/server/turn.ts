@@ -17,20 +17,21 @@ export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journ
   const owner = run.runUrl || activation
   const isWithdrawn = () => exists(files.withdrawn)
   const note = (text: string) => void journal.note('lock', `waiting for ${text}`)
+  const noteHolder = (holder: string) => note(`the lock, held by ${holder}`)
   const locks: Lock[] = []
   return {
     isWithdrawn,
-    takeReserve: () => takeReserve(files.ballast),
+    takeReserve: () => takeReserve(files.reserve),
     isElsewhere: async () => (await lockedFor(layout.lock)) === activation,
     async lock() {
-      const waiting = { activation, onWait: note, giveUp: isWithdrawn }
+      const waiting = { activation, onWait: noteHolder, giveUp: isWithdrawn }
       locks.push(await takeLock(layout.lock, owner, lockTimeoutMs, waiting))
     },
     async lockPort(port, timeoutMs) {
       const onWait = (holder: string) => note(`port ${port}, which is being opened by ${holder}`)
       const waiting = { activation, onWait, giveUp: isWithdrawn }
       const take = () => takePort(pm2Home, port, owner, timeoutMs, waiting)
-      locks.push(await withReserve(files.ballast, take))
+      locks.push(await withReserve(files.reserve, take))
     },
     async endLeftovers(mayGiveUp) {
       await untilHooksEnded(layout, {

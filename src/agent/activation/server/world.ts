@@ -24,8 +24,8 @@ import { workersOn } from './workers.ts'
 /** What the process of an activation does. @throws where there is no verdict */
 export async function runJob(job: Job): Promise<Verdict> {
   const files = activationFiles(layoutOf(job.base), job.request.activation)
-  await withReserve(files.ballast, () => writeOwner(files.owner))
-  const endGuard = guardReserve(files.ballast)
+  await withReserve(files.reserve, () => writeOwner(files.owner))
+  const endGuard = guardReserve(files.reserve)
   const world = worldOf(job)
   try {
     const verdict = await runActivation(world, job)
@@ -41,7 +41,7 @@ function worldOf(job: Job): World & { close(): void } {
   const { activation, release, run } = job.request
   const layout = layoutOf(job.base)
   const files = activationFiles(layout, activation)
-  const room: Room = (act) => withReserve(files.ballast, act)
+  const room: Room = (act) => withReserve(files.reserve, act)
   const journal = openJournal(layout.journal, activation, room)
   const notice = activationFile(layout.base)
   return {
