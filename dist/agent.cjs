@@ -1395,6 +1395,11 @@ const server_texts = {
         message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
         remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
     },
+    'pm2-failed: daemon died': {
+        message: 'PM2’s daemon died while the new workers started.',
+        remedy: 'Deploy again. If it dies again, read `~/.pm2/pm2.log` on the server.',
+        cause: 'The server ran out of memory, or somebody ran `pm2 kill` or `pm2 update`.',
+    },
     'pm2-failed: stuck': {
         message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
         remedy: 'Check whether `pm2 list` answers on the server. If it does not, run `kill -9 {daemon}`, which stops all apps of this user, then `pm2 resurrect`, and deploy again.',
@@ -2697,7 +2702,7 @@ function toServe(serving) {
         if (ready.length >= count)
             return 'done';
         if (seen.listed.length === 0 && asked.sightings.length > 0) {
-            return problem('pm2-failed', "PM2's daemon died while the new workers started.");
+            return server_failure('pm2-failed: daemon died', {});
         }
         const acts = missing(seen, asked, serving);
         if (acts.length > 0)

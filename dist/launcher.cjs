@@ -842,280 +842,8 @@ function takeSocket(file) {
                 taking.onread = () => end(taking.pendingHandle);
                 taking.readStart();
             };
-<<<<<<< HEAD
             if (taking.connect(request, shortened(file)) !== 0)
                 end(null);
-=======
-            try {
-                return start(given);
-            }
-            catch (error) {
-                try {
-                    // V8's own flags belong to the whole process, and the error names them (Node 18 to 24).
-                    return start(given.filter((flag) => !error.message.includes(flag)));
-                }
-                catch {
-                    return Reflect.construct(Worker, args, newTarget);
-                }
-            }
-        },
-    });
-    (0,external_node_module_namespaceObject.syncBuiltinESMExports)();
-}
-
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: ./build/worker/requested-address.js
-/** Reads a call of `listen` or `bind`: they take `(port?, host?)`, `(path)`, `(handle)` and `(options)`. */
-function requestedAddress([first, second]) {
-    const isOptions = typeof first === 'object' && first !== null;
-    const { port, host } = isOptions
-        ? first
-        : { port: first, host: second };
-    return { port: Number(port) || 0, host: typeof host === 'string' && host !== '' ? host : undefined };
-}
-
-;// CONCATENATED MODULE: ./build/worker/private-port.js
-/**
- * Turns the app's own `listen` on the public port into one on a private port of this process, so that the
- * app can be asked before anybody else reaches it.
- */
-
-
-
-
-/**
- * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
- *
- * The server reports the address that the app asked for: Next.js takes its own port from `server.address()`, and
- * `request.url` would name the private one (seen in 16).
- */
-function capturePublicServer(publicPort, ownPorts) {
-    ownPorts.lead(publicPort, null);
-    return new Promise((resolve) => {
-        const listen = (external_node_net_default()).Server.prototype.listen;
-        const capture = function (...args) {
-            if (!(this instanceof external_node_http_namespaceObject.Server) || requestedAddress(args).port !== publicPort) {
-                return Reflect.apply(listen, this, args);
-            }
-            (external_node_net_default()).Server.prototype.listen = listen;
-            return listenPrivately(this, args);
-        };
-        (external_node_net_default()).Server.prototype.listen = capture;
-        const listenPrivately = (server, args) => {
-            server.once('listening', () => {
-                const { port } = external_node_net_default().Server.prototype.address.call(server);
-                ownPorts.lead(publicPort, port);
-                resolve({ server, port });
-            });
-            const address = { ...plainAddress(requestedAddress(args).host), port: publicPort };
-            server.address = () => address;
-            const callback = args.find((argument) => typeof argument === 'function');
-            // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
-            return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
-        };
-    });
-}
-/** What `server.address()` says after a `listen` on this host. */
-function plainAddress(host) {
-    if (host === undefined)
-        return hasIPv6() ? { address: '::', family: 'IPv6' } : plainAddress('0.0.0.0');
-    if (external_node_net_default().isIPv6(host))
-        return { address: host, family: 'IPv6' };
-    return { address: external_node_net_default().isIPv4(host) ? host : '127.0.0.1', family: 'IPv4' };
-}
-function hasIPv6() {
-    return Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
-}
-
-;// CONCATENATED MODULE: ./build/common/format.js
-/** Quantities for people. */
-function formatDuration(ms) {
-    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
-    if (ms < 999.5)
-        return `${Math.round(ms)} ms`;
-    if (ms < 59_950)
-        return `${(ms / 1000).toFixed(1)} s`;
-    const seconds = Math.round(ms / 1000);
-    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-/** Formats an age in its largest unit. @param ms negative where two clocks differ */
-function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
-    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
-}
-function formatBytes(bytes) {
-    const units = ['B', 'KB', 'MB', 'GB'];
-    let [value, unit] = [bytes, 0];
-    while (value >= 999.95 && unit < units.length - 1)
-        [value, unit] = [value / 1000, unit + 1];
-    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-const MOST_LISTED = 5;
-/** Lists the first few names. @param count of all names, where not all are given */
-function listed(names, count = names.length) {
-    const shown = names.slice(0, MOST_LISTED);
-    const more = count - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-function plural(count, noun) {
-    return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-/** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
-function formatLimit(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
-    return plural(Math.round((ms / length) * 10) / 10, name);
-}
-
-;// CONCATENATED MODULE: ./build/common/health.js
-/** Requests a release's health on this machine, for the launcher and for the agent. */
-
-
-/** Limit of one try, in ms: a slower answer is not healthy. */
-const TRY_TIMEOUT = 10_000;
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT = 500;
-/** Sends one request; never rejects. `timeoutMs` is its limit. */
-function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
-    return new Promise((resolve) => {
-        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
-        const request = external_node_http_default().get({
-            host,
-            port,
-            path: check.path,
-            agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
-        });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
-        request.on('close', () => clearTimeout(deadline));
-        request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection without an error (18 to 24).
-        request.on('upgrade', (response, socket) => {
-            socket.destroy();
-            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
-        });
-        request.on('response', (response) => {
-            const chunks = [];
-            let size = 0;
-            response.on('data', (chunk) => {
-                if (size < BODY_LIMIT)
-                    chunks.push(chunk);
-                size += chunk.length;
-            });
-            response.on('error', (error) => fail(error.message));
-            response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-        });
-    });
-}
-/** Returns the headers that a proxy in front of the app would add. */
-function addressed({ origin }) {
-    if (origin === null)
-        return {};
-    const { scheme, host } = origin;
-    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
-}
-/** Whether an HTTP answer is healthy. */
-function judge(check, status, body) {
-    const excerpt = body.slice(0, EXCERPT);
-    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
-    if (!accepted)
-        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
-    if (check.body !== null && !body.includes(check.body)) {
-        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
-    }
-    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
-}
-
-;// CONCATENATED MODULE: ./build/worker/proof.js
-/** The trial of a worker behind its closed door. */
-
-
-/** Asks this often within an observation even where the user's interval is longer, in milliseconds. */
-const LONGEST_PAUSE = 1000;
-/** Resolves when the release has proved itself. It tries for ever: the agent, or PM2's user, decides when to stop. */
-async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
-    const pause = Math.max(50, Math.min(check.intervalMs, observeMs > 0 ? observeMs / 3 : LONGEST_PAUSE, LONGEST_PAUSE));
-    const begun = performance.now();
-    let healthySince;
-    for (;;) {
-        const answer = await askHealth('127.0.0.1', port, check);
-        onAnswer(answer);
-        const content = answer.status > 0 && performance.now() - begun >= insistMs;
-        if (answer.healthy || content) {
-            healthySince ??= performance.now();
-            if (performance.now() - healthySince >= observeMs)
-                return;
-        }
-        else {
-            healthySince = undefined;
-        }
-        await (0,promises_namespaceObject.setTimeout)(pause);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/worker/record.js
-/**
- * What a worker says about itself, in `<path>/.gapless/workers/<pid>.json`. PM2's own list calls hung and
- * crash-looping workers "online" and cannot tell which release a process runs; this record can.
- */
-
-
-
-/** In ms: the agent makes room on a full disk, and then looks for the record. */
-const RETRY = 500;
-/** Keeps the record up to date and removes it when the process exits. */
-function keepRecord(directory, release, candidate) {
-    const file = (0,external_node_path_namespaceObject.join)(directory, `${process.pid}.json`);
-    let record = {
-        pid: process.pid,
-        startTime: startTimeOf(process.pid) ?? '',
-        release,
-        candidate,
-        phase: 'booting',
-        port: 0,
-        doorPort: 0,
-        leavesAt: null,
-        detail: '',
-        excerpt: '',
-        movedPorts: [],
-        cache: null,
-    };
-    let complained = false;
-    let retry;
-    const write = () => {
-        clearTimeout(retry);
-        // A worker that cannot write its record must still serve: a full disk is no reason to be down.
-        try {
-            (0,external_node_fs_namespaceObject.mkdirSync)(directory, { recursive: true, mode: 0o700 });
-            (0,external_node_fs_namespaceObject.writeFileSync)(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
-            (0,external_node_fs_namespaceObject.renameSync)(`${file}.tmp`, file);
-        }
-        catch (error) {
-            // Nobody knows what it serves until then.
-            retry = setTimeout(write, RETRY).unref();
-            if (complained)
-                return;
-            complained = true;
-            console.error('gapless: cannot write the worker record:', error.message);
-        }
-    };
-    process.on('exit', () => {
-        try {
-            for (const name of [file, `${file}.tmp`])
-                (0,external_node_fs_namespaceObject.rmSync)(name, { force: true });
->>>>>>> wt-errors2
         }
         catch {
             end(null);
@@ -2152,8 +1880,58 @@ function hasIPv6() {
     return Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
 }
 
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** Formats an age in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** Lists the first few names. @param count of all names, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+/** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
+function formatLimit(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    return plural(Math.round((ms / length) * 10) / 10, name);
+}
+
 ;// CONCATENATED MODULE: ./build/common/health.js
 /** Requests a release's health on this machine, for the launcher and for the agent. */
+
 
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
@@ -2170,7 +1948,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
         // Without a listener Node closes the connection without an error (18 to 24).

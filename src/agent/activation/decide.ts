@@ -86,7 +86,7 @@ export function toServe(serving: Serving): Decide {
     const ready = servingNow(seen, serving)
     if (ready.length >= count) return 'done'
     if (seen.listed.length === 0 && asked.sightings.length > 0) {
-      return problem('pm2-failed', "PM2's daemon died while the new workers started.")
+      return serverFailure('pm2-failed: daemon died', {})
     }
     const acts = missing(seen, asked, serving)
     if (acts.length > 0) return acts

@@ -141,6 +141,11 @@ export const texts = {
       'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
     remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
   },
+  'pm2-failed: daemon died': {
+    message: 'PM2’s daemon died while the new workers started.',
+    remedy: 'Deploy again. If it dies again, read `~/.pm2/pm2.log` on the server.',
+    cause: 'The server ran out of memory, or somebody ran `pm2 kill` or `pm2 update`.',
+  },
   'pm2-failed: stuck': {
     message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
     remedy:
