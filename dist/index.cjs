@@ -63174,6 +63174,19 @@ const external_node_child_process_namespaceObject = require("node:child_process"
 const external_node_string_decoder_namespaceObject = require("node:string_decoder");
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./build/common/terminal.js
+/** Text that programs wrote for a terminal. */
+
+/** Where a terminal's sequence begins. `ESC \\` ends one. */
+const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/;
+/**
+ * Removes colours and other sequences. One by one: for each of many that do not end, Node's own function searches the
+ * rest of the text (seen in Node 24.21).
+ */
+function withoutSequences(text) {
+    return text.split(SEQUENCE).map(external_node_util_.stripVTControlCharacters).join('');
+}
+
 // EXTERNAL MODULE: external "string_decoder"
 var external_string_decoder_ = __nccwpck_require__(5574);
 ;// CONCATENATED MODULE: external "os"
@@ -64478,7 +64491,7 @@ function keepTail() {
             closed = true;
         },
         lastLines() {
-            const lines = (0,external_node_util_.stripVTControlCharacters)(tail).trimEnd().split(/\r?\n/);
+            const lines = withoutSequences(tail).trimEnd().split(/\r?\n/);
             // Half a line could hold half a secret, which the runner does not mask.
             return lines
                 .slice(truncated ? 1 : 0)
@@ -65107,7 +65120,7 @@ async function build_run(code, input, command, environment, { log = process.stdo
 
 /** Returns each error once, in order. */
 function findBuildErrors(output) {
-    const lines = (0,external_node_util_.stripVTControlCharacters)(output).split(/\r?\n/);
+    const lines = withoutSequences(output).split(/\r?\n/);
     const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
     return [...new Map(found.map((error) => [JSON.stringify(error), error])).values()];
 }
@@ -66233,7 +66246,7 @@ function programs() {
  * overwrite or reorder what people read. Line breaks and tabs stay.
  */
 function visible(text) {
-    return (0,external_node_util_.stripVTControlCharacters)(text)
+    return withoutSequences(text)
         .replace(/\r\n?/g, '\n')
         .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }

@@ -160,7 +160,8 @@ describe('Node is found', () => {
 
     test('and which prints what it likes', async () => {
       const odd = makeNode(join(home, 'an odd * place'))
-      rc('echo PATH=/nowhere; echo Welcome', `export PATH="$PATH:${odd}"`, 'trap "echo Goodbye" EXIT')
+      // Before the folders of /etc/profile, which may have a Node of their own.
+      rc('echo PATH=/nowhere; echo Welcome', `export PATH="${odd}:$PATH"`, 'trap "echo Goodbye" EXIT')
       const { facts } = await start({}, withShell())
       expect(facts.node).toBe(process.versions.node)
     })

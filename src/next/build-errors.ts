@@ -2,7 +2,7 @@
  * The errors in the output of a build, with their places in the sources: of Next.js 14 to 16, webpack and
  * Turbopack, TypeScript and ESLint. The patterns are from builds with 14.2.35, 15.5.29 and 16.4.6.
  */
-import { stripVTControlCharacters } from 'node:util'
+import { withoutSequences } from '../common/terminal.ts'
 import { join, relative, sep } from 'node:path'
 import { ancestors, isInside } from './paths.ts'
 
@@ -22,7 +22,7 @@ export interface Position {
 
 /** Returns each error once, in order. */
 export function findBuildErrors(output: string): readonly BuildError[] {
-  const lines = stripVTControlCharacters(output).split(/\r?\n/)
+  const lines = withoutSequences(output).split(/\r?\n/)
   const found = lines.flatMap((line, index) =>
     errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)),
   )

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
-import { stripVTControlCharacters } from 'node:util'
+import { withoutSequences } from '../common/terminal.ts'
 import { exec } from '@actions/exec'
 import { which } from '@actions/io'
 import { leftovers } from './leftovers.ts'
@@ -144,7 +144,7 @@ function keepTail() {
       closed = true
     },
     lastLines(): string {
-      const lines = stripVTControlCharacters(tail).trimEnd().split(/\r?\n/)
+      const lines = withoutSequences(tail).trimEnd().split(/\r?\n/)
       // Half a line could hold half a secret, which the runner does not mask.
       return lines
         .slice(truncated ? 1 : 0)
