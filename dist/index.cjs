@@ -63177,7 +63177,7 @@ var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./build/common/terminal.js
 /** Text that programs wrote for a terminal. */
 
-/** Where a terminal's sequence begins. `ESC \\` ends one. */
+/** Where a terminal's sequence begins. `ESC \` ends one. */
 const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/;
 /**
  * Removes colours and other sequences. One by one: for each of many that do not end, Node's own function searches the

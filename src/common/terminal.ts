@@ -1,7 +1,7 @@
 /** Text that programs wrote for a terminal. */
 import { stripVTControlCharacters } from 'node:util'
 
-/** Where a terminal's sequence begins. `ESC \\` ends one. */
+/** Where a terminal's sequence begins. `ESC \` ends one. */
 const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/
 
 /**
