@@ -63178,6 +63178,7 @@ var external_node_util_ = __nccwpck_require__(7975);
 /** Text that programs wrote for a terminal. */
 
 /** Where a terminal's sequence begins. `ESC \` ends one. */
+// oxlint-disable-next-line no-control-regex -- they are what it looks for
 const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/;
 /**
  * Removes colours and other sequences. One by one: for each of many that do not end, Node's own function searches the

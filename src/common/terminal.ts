@@ -2,6 +2,7 @@
 import { stripVTControlCharacters } from 'node:util'
 
 /** Where a terminal's sequence begins. `ESC \` ends one. */
+// oxlint-disable-next-line no-control-regex -- they are what it looks for
 const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/
 
 /**
