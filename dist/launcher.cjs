@@ -3503,10 +3503,10 @@ async function launch(launcherFile, candidate) {
         const deadline = performance.now() + drainTimeout;
         if (!candidate)
             await door?.drain(drainTimeout);
+        // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits. A handler may also throw.
+        setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref();
         if (!signals.release(signal))
             process.exit(0);
-        // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
-        setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref();
     };
     signals.onSignal((signal) => void leave(signal));
     const activation = readActivation(release.appDirectory);

@@ -274,6 +274,15 @@ describe('a worker that is told to leave', () => {
     expect(release.notes()).toBe('SIGINT with 0 being answered\n')
   })
 
+  test('exits, though the app’s own handler throws and the app survives that', async () => {
+    const broken = `process.on('unhandledRejection', () => undefined)
+process.on('SIGINT', () => { throw new Error('a broken handler') })
+`
+    const { worker } = await serving({ runtime: { drainTimeoutMs: 500 }, server: broken + SERVER })
+    worker.child.kill('SIGINT')
+    expect(await worker.exit).toBe(0)
+  })
+
   test('leaves idle connections open for a grace, and closes each with its next answer', async () => {
     const { release, worker } = await serving({ runtime: { drainTimeoutMs }, server: impatient })
     // One that has not asked anything yet, and two that wait to be used again.

@@ -73,9 +73,9 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs
     const deadline = performance.now() + drainTimeout
     if (!candidate) await door?.drain(drainTimeout)
-    if (!signals.release(signal)) process.exit(0)
-    // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
+    // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits. A handler may also throw.
     setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref()
+    if (!signals.release(signal)) process.exit(0)
   }
   signals.onSignal((signal) => void leave(signal))
 

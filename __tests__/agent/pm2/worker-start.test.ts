@@ -28,7 +28,12 @@ afterAll(() => rmSync(compiled, { recursive: true, force: true }))
 const pm2Home = process.env['PM2_HOME']
 const daemons: number[] = []
 afterEach(() => {
-  for (const pid of daemons.splice(0)) process.kill(pid, 'SIGKILL')
+  for (const daemon of daemons.splice(0)) {
+    // Its workers outlive it.
+    const workers = readFileSync(`/proc/${daemon}/task/${daemon}/children`, 'utf8').trim().split(' ')
+    for (const pid of [daemon, ...workers.filter((pid) => pid !== '').map(Number)])
+      process.kill(pid, 'SIGKILL')
+  }
   if (pm2Home === undefined) delete process.env['PM2_HOME']
   else process.env['PM2_HOME'] = pm2Home
 })
