@@ -44,10 +44,21 @@ if (sum('numTotalTests') === 0) {
   console.error('No test was found.')
   failed = true
 }
+for (const pattern of givenPatterns()) {
+  if (reports.some(({ testResults }) => testResults.some(({ name }) => name.includes(pattern)))) continue
+  console.error(`No test file is called "${pattern}".`)
+  failed = true
+}
 console.log(
   `\n${sum('numPassedTests')} passed, ${sum('numFailedTests')} failed, ${sum('numPendingTests')} skipped`,
 )
 process.exit(failed ? 1 : 0)
+
+/** The parts of paths among the arguments, each of which must name a test. */
+function givenPatterns() {
+  const args = process.argv.slice(2)
+  return args.filter((arg, index) => !arg.startsWith('-') && args[index - 1] !== '-t')
+}
 
 /** @returns whether the suite passed */
 async function runSuite(name) {
