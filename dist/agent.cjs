@@ -124,6 +124,10 @@ class Failure extends Error {
     static revive({ code, message, remedy, evidence }) {
         return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
+    /** Returns the same failure with a remark in brackets behind its message. */
+    inContext(remark) {
+        return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
+    }
     /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
@@ -1835,6 +1839,10 @@ function formatLimit(ms) {
     const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
+/** For a sentence that goes on. */
+function withoutFullStop(text) {
+    return text.replace(/\.$/, '');
+}
 
 ;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
 /** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
@@ -2575,8 +2583,7 @@ function onFailure(state, cause, seen) {
     }
 }
 function restoring(cause, { before, during }) {
-    const message = `${cause.message.replace(/\.$/, '')} (during ${during}).`;
-    return { at: 'restoring', before: before ?? null, cause: cause.reworded(message) };
+    return { at: 'restoring', before: before ?? null, cause: cause.inContext(`during ${during}`) };
 }
 /** Nothing live was touched: what serves is what served. */
 function kept(cause, { serving }) {
@@ -2657,6 +2664,8 @@ async function isLost(layout, { kind, release }) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/activation.js
+/** What the steps of one activation share. */
+
 
 /** Runs one step, and journals its begin and its end. The text that it returns is told. */
 async function step({ world: { journal } }, name, detail, act) {
@@ -2676,6 +2685,10 @@ function tellWorkers({ world, facts }, moment, changes = {}) {
     const notice = noticeFor(moment, facts);
     return world.notify(notice && { ...notice, ...changes });
 }
+/** A cause as the journal keeps it. */
+function toRecord(cause) {
+    return cause instanceof Failure ? cause.toRecord() : cause;
+}
 /** Notes a failure in the journal instead of throwing it. */
 async function bestEffort(world, act, problem) {
     await act.catch((error) => world.journal.note('health-check', `${problem}: ${error.message}`));
@@ -2694,6 +2707,10 @@ async function hook(activation, name) {
 /** What to do next about the workers, given what is seen and what was asked already. Pure. */
 
 
+/** The records of all workers that live, listed or not. */
+function recordsIn({ listed, unlisted }) {
+    return [...unlisted, ...listed.flatMap(({ record }) => record ?? [])];
+}
 /** Brings workers to the release that `current` points at: reloads those that are there, and adds those that miss. */
 function toServe(serving) {
     const { release, count } = serving;
@@ -2723,11 +2740,16 @@ function toServe(serving) {
     };
 }
 /** The workers that serve the release since this began. */
-function servingNow(seen, { release, count, initial, adopted }) {
-    const old = new Set(initial.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid));
+function servingNow(seen, serving) {
+    const { release, count } = serving;
+    const old = oldPids(serving);
     return seen.listed
         .slice(0, count)
         .filter((worker) => serves(worker, release) && !old.has(worker.process.pid));
+}
+/** The processes from before, but for those that are being replaced. */
+function oldPids({ initial, adopted }) {
+    return new Set(initial.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid));
 }
 function missing({ listed }, asked, serving) {
     const { app, count, from, initial, adopted } = serving;
@@ -2754,9 +2776,8 @@ function missing({ listed }, asked, serving) {
 function hasDied({ process: { id, pid, status } }, asked, serving) {
     if (status === 'errored' || status === 'stopped')
         return true;
-    const { release, initial, adopted } = serving;
-    const old = new Set(initial.filter((process) => !adopted.has(process.id)).map((process) => process.pid));
-    const own = asked.sightings.filter((sighting) => sighting.id === id && sighting.release === release && !old.has(sighting.pid));
+    const old = oldPids(serving);
+    const own = asked.sightings.filter((sighting) => sighting.id === id && sighting.release === serving.release && !old.has(sighting.pid));
     const pids = new Set(own.map((sighting) => sighting.pid));
     return pids.size > 1 || (pids.size === 1 && !pids.has(pid));
 }
@@ -2843,7 +2864,8 @@ const toStopCrashLoop = ({ listed }, { late }) => {
  * lists no worker that serves, its daemon has just died, and those that it does not list are all that does.
  */
 function toScaleDown(release, instances, leaving) {
-    return ({ listed, unlisted }, asked) => {
+    return (seen, asked) => {
+        const { listed, unlisted } = seen;
         if (!listed.some((worker) => serves(worker, release)))
             return asked.late ? 'done' : [];
         const surplus = listed
@@ -2860,8 +2882,8 @@ function toScaleDown(release, instances, leaving) {
         const acts = [...surplus, ...forgotten, ...hung];
         if (acts.length > 0)
             return acts;
-        const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])];
-        const isAlone = !records.some((record) => takesTraffic(record, release)) && !unlisted.some(isBehindDoor);
+        const isOnly = !recordsIn(seen).some((record) => takesTraffic(record, release));
+        const isAlone = isOnly && !unlisted.some(isBehindDoor);
         return asked.late || isAlone ? 'done' : [];
     };
 }
@@ -3293,8 +3315,6 @@ function toStates(workers) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/conclude.js
-/** How an activation ended: what is kept of it, and its verdict. */
-
 
 
 
@@ -3321,7 +3341,7 @@ async function conclude(activation, status, cause) {
         live,
         previous: before.current,
         rollsBackTo,
-        failure: toRecord(cause),
+        failure: cause && toRecord(cause),
         workers: toStates(workers),
         notFound: status === 'live' ? await world.notFound(release) : '',
     });
@@ -3337,7 +3357,7 @@ async function leaveAsIs(world, cause) {
         live: served,
         previous: current,
         rollsBackTo: null,
-        failure: toRecord(cause),
+        failure: cause && toRecord(cause),
         workers: toStates(workers),
         notFound: '',
     });
@@ -3345,14 +3365,13 @@ async function leaveAsIs(world, cause) {
 function conclude_listed(world) {
     return world.look({}).then((seen) => seen.listed, () => []);
 }
-function toRecord(cause) {
-    return cause instanceof Failure ? cause.toRecord() : cause;
-}
 function settled(verdict) {
     return { at: 'settled', verdict, known: false };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
+/** Workers that have outlived PM2's daemon: they serve, and no daemon knows them. */
+
 
 function orphansIn(records) {
     return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
@@ -3362,10 +3381,9 @@ function describeOrphans(records) {
     const orphans = orphansIn(records);
     if (orphans.length === 0)
         return null;
-    const workers = orphans.length === 1 ? '1 worker' : `${orphans.length} workers`;
     const lost = exitedSince(records).length;
     const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
-    return `PM2's daemon had died: ${workers} kept serving without it${gone}`;
+    return `PM2's daemon had died: ${plural(orphans.length, 'worker')} kept serving without it${gone}`;
 }
 /** The pids of those that took traffic when the daemon died, and do not live any more. */
 function exitedSince(records) {
@@ -3521,7 +3539,7 @@ function socketsOf(pid) {
     const folder = `/proc/${pid}/fd`;
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
-            const inode = inodeOf(`${folder}/${name}`);
+            const inode = inodeAt(`${folder}/${name}`);
             return inode === null ? [] : [{ fd: Number(name), inode }];
         });
     }
@@ -3530,7 +3548,7 @@ function socketsOf(pid) {
     }
 }
 /** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
-function inodeOf(link) {
+function inodeAt(link) {
     try {
         return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
     }
@@ -3549,38 +3567,6 @@ function toText(hex) {
         return tail;
     // A URL has the short form of an address of 128 bits.
     return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Addresses of servers on this machine. */
-
-
-const EVERYWHERE = new Set(['0.0.0.0', '::']);
-function isEverywhere(host) {
-    return EVERYWHERE.has(host);
-}
-function formatAddress({ host, port }) {
-    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-/** Returns an address that reaches a server which listens on all addresses. */
-function reachable(host) {
-    if (host === '0.0.0.0')
-        return '127.0.0.1';
-    return host === '::' ? '::1' : host;
-}
-/** How long a server on this machine may take to accept a connection, in ms. */
-const sockets_ACCEPT = 2000;
-function acceptsConnections({ host, port }) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable(host), port, timeout: sockets_ACCEPT });
-        const end = (accepted) => {
-            socket.destroy();
-            resolve(accepted);
-        };
-        socket.once('connect', () => end(true));
-        socket.once('timeout', () => end(false));
-        socket.once('error', () => end(false));
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
@@ -3661,6 +3647,37 @@ function portOf({ definition }) {
     const { env, PORT } = definition;
     const port = Number(env?.PORT ?? PORT);
     return Number.isInteger(port) ? port : null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Addresses of servers on this machine. */
+
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+function isEverywhere(host) {
+    return EVERYWHERE.has(host);
+}
+function formatAddress({ host, port }) {
+    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+/** Returns an address that reaches a server which listens on all addresses. */
+function reachable(host) {
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+/** How long a server on this machine may take to accept a connection, in ms. */
+const sockets_ACCEPT = 2000;
+function acceptsConnections({ host, port }) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable(host), port, timeout: sockets_ACCEPT });
+        const end = (accepted) => {
+            socket.destroy();
+            resolve(accepted);
+        };
+        socket.once('connect', () => end(true));
+        socket.once('timeout', () => end(false));
+        socket.once('error', () => end(false));
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
@@ -3787,6 +3804,7 @@ function timesOf(releases) {
 
 
 
+
 /** @throws where the target cannot be read, or PM2 not asked */
 async function gatherFacts(world, job, state) {
     const { request, appName } = job;
@@ -3804,8 +3822,7 @@ async function gatherFacts(world, job, state) {
     const previous = back === null ? null : await world.goal(back).catch(() => null);
     const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
     const app = pm2App(job.base, appName, target, times);
-    const { listed, unlisted } = await world.look({});
-    const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])];
+    const records = recordsIn(await world.look({}));
     // What an earlier process had asked for runs beside the old workers already, and has its memory.
     const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
     const instances = world.instancesOf(target.runtime) - there;
@@ -3952,6 +3969,7 @@ async function stopCrashLoop(activation, moment) {
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/port.js
 /** Whether the app's port is free for it, checked before anything live is touched. */
+
 
 
 
@@ -4210,11 +4228,8 @@ async function goLive(activation) {
         await hook(activation, 'post-activate');
         await standAlone(activation);
         await stayHealthy(activation, workers, 0).catch((error) => {
-            const failure = Failure.from(error);
-            const message = `${failure.message.replace(/\.$/, '')} (after the previous release had stopped serving).`;
-            throw failure.reworded(message, {
-                remedy: needsOthers,
-            });
+            const failure = Failure.from(error).inContext('after the previous release had stopped serving');
+            throw failure.reworded(failure.message, { remedy: needsOthers });
         });
     });
     return { at: 'ended', as: 'live', cause: null };
@@ -4250,9 +4265,8 @@ async function standAlone({ world, facts: { target, times } }) {
     const leaving = { check: runtime.health, drainMs: times.drain };
     const decide = toScaleDown(release, world.instancesOf(runtime), leaving);
     const scaled = converge(world, decide, { limitMs: DOORS_CLOSE });
-    const alone = scaled.then(async ({ seen: { listed, unlisted } }) => {
-        const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])];
-        if (records.some((record) => record.release !== release && record.phase === 'open')) {
+    const alone = scaled.then(async ({ seen }) => {
+        if (recordsIn(seen).some((record) => record.release !== release && record.phase === 'open')) {
             await world.journal.note('health-check', 'Workers of another release still take requests.');
         }
     });
@@ -4651,7 +4665,7 @@ async function restore(activation, cause) {
     const detail = previous === null ? nothingToRestore : `restored ${previous.release}`;
     journal.bestEffort();
     // Whoever resumes this activation must not go forward again.
-    await journal.begin('rollback', detail, { cause: restore_toRecord(cause), before });
+    await journal.begin('rollback', detail, { cause: toRecord(cause), before });
     // First of all: whatever PM2 starts from now on is the previous release.
     const problem = previous === null ? null : await pointBack(activation, previous);
     const failure = await withEvidence(activation, cause);
@@ -4740,9 +4754,9 @@ async function restoreWorkers(activation, previous) {
     await converge(world, toScaleDown(release, instances, leaving), { limitMs: DOORS_CLOSE });
 }
 /** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
-function othersStay({ listed, unlisted }, { world, facts: { target } }, previous) {
+function othersStay(seen, { world, facts: { target } }, previous) {
     const itself = previous.release === target.release;
-    const others = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])].filter(({ phase, release }) => phase === 'open' && (itself || release !== target.release));
+    const others = recordsIn(seen).filter(({ phase, release }) => phase === 'open' && (itself || release !== target.release));
     const now = world.sinceBoot();
     return Math.max(0, ...others.map(({ leavesAt }) => (leavesAt === null ? Infinity : leavesAt - now)));
 }
@@ -4779,9 +4793,6 @@ async function stopWorkers(activation, drained) {
     await converge(activation.world, toStop(drained, { check: target.runtime.health, drainMs: times.drain }), {
         limitMs: app.options.kill_timeout,
     });
-}
-function restore_toRecord(cause) {
-    return cause instanceof Failure ? cause.toRecord() : cause;
 }
 async function withEvidence({ world }, cause) {
     const failure = cause instanceof Failure ? cause : Failure.revive(cause);

@@ -55775,6 +55775,10 @@ class Failure extends Error {
     static revive({ code, message, remedy, evidence }) {
         return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
+    /** Returns the same failure with a remark in brackets behind its message. */
+    inContext(remark) {
+        return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
+    }
     /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
@@ -59070,6 +59074,10 @@ function formatLimit(ms) {
     ];
     const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
+}
+/** For a sentence that goes on. */
+function withoutFullStop(text) {
+    return text.replace(/\.$/, '');
 }
 
 ;// CONCATENATED MODULE: ./build/common/timeout.js
@@ -65919,7 +65927,7 @@ function dry_run_listOf({ files }) {
     return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
 }
 function dry_run_tell({ effect, message, remedy }, log) {
-    const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ');
+    const line = [withoutFullStop(message), ...(remedy === null ? [] : [remedy])].join('. ');
     if (effect === 'waits' || effect === 'recovers')
         log.info(line);
     else
@@ -65933,7 +65941,7 @@ function dry_run_detailOf({ sending, pruned, findings }) {
     }
     parts.push(`would remove ${pruned.length === 0 ? 'no release' : pruned.join(', ')}`);
     if (findings.length > 0)
-        parts.push(findings.map(({ message }) => message.replace(/\.$/, '')).join('; '));
+        parts.push(findings.map(({ message }) => withoutFullStop(message)).join('; '));
     return parts.join('; ');
 }
 
@@ -66688,7 +66696,7 @@ function mark({ succeeded, status, hosts }) {
 function renderFailure({ origin }, { code, message, remedy, evidence }) {
     const name = markdown_link(`\`${markdown_escape(code)}\``, origin && errorUrl(origin, code));
     const parts = [
-        `**What failed:** ${prose(message.replace(/\.$/, ''))} (${name}).`,
+        `**What failed:** ${prose(withoutFullStop(message))} (${name}).`,
         remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`,
         renderOwnEvidence(evidence),
     ];
@@ -68950,9 +68958,7 @@ async function main() {
     let outcome;
     try {
         const inputs = readInputs(process.env);
-        const words = ownWords(inputs);
-        const { secrets, unmasked } = maskingOf(inputs, words);
-        log.maskAll(secrets, words);
+        const unmasked = maskSecrets(inputs, log);
         if (unmasked.length > 0)
             log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`);
         for (const warning of inputs.warnings)
@@ -68970,6 +68976,13 @@ async function main() {
     const written = writeReport(report, log);
     markFinished(log);
     process.exit(outcome.succeeded && written ? 0 : 1);
+}
+/** Masks the secrets among the inputs. @returns the names in `env` whose values are not masked */
+function maskSecrets(inputs, log) {
+    const words = ownWords(inputs);
+    const { secrets, unmasked } = maskingOf(inputs, words);
+    log.maskAll(secrets, words);
+    return unmasked;
 }
 const NOT_MASKED = 'Values of `env` that are not masked, because they are short, common, public or part of the log itself:';
 function storyOf({ inputs: { command } }, project) {
@@ -68990,8 +69003,7 @@ async function post() {
     const begun = performance.now();
     const inputs = readInputs(process.env);
     const log = createJobLog();
-    const words = ownWords(inputs);
-    log.maskAll(maskingOf(inputs, words).secrets, words);
+    maskSecrets(inputs, log);
     const pipeline = createPipeline(log);
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
     const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline);

@@ -767,12 +767,77 @@ function isFile(file) {
 ;// CONCATENATED MODULE: external "node:cluster"
 const external_node_cluster_namespaceObject = require("node:cluster");
 var external_node_cluster_default = /*#__PURE__*/__nccwpck_require__.n(external_node_cluster_namespaceObject);
+;// CONCATENATED MODULE: ./build/common/listening-sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+function listeningSockets() {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    return lines.flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        const [host = '', port = ''] = local.split(':');
+        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+    });
+}
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+function heldBy(pid, sockets) {
+    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
+    return sockets.filter(({ inode }) => inodes.has(inode));
+}
+/** The file descriptor under which a process of this user holds a socket, or null. */
+function descriptorOf(pid, inode) {
+    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
+}
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = inodeAt(`${folder}/${name}`);
+            return inode === null ? [] : [{ fd: Number(name), inode }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function inodeAt(link) {
+    try {
+        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
 ;// CONCATENATED MODULE: ./build/worker/pass-socket.js
 /**
  * Passes a listening socket from one process to another that did not start it. Node sends sockets to child processes
  * alone, through a pipe of the kind that it calls IPC. Such a pipe over a Unix socket does it for strangers, and only
  * `process.binding` makes one (Node 18 to 24).
  */
+
 
 
 
@@ -852,7 +917,7 @@ function takeSocket(file) {
 }
 /** The kernel's number of a socket of this process. */
 function inodeOf({ fd }) {
-    return /\[(\d+)\]/.exec((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/self/fd/${fd}`))?.[1] ?? '';
+    return inodeAt(`/proc/self/fd/${fd}`) ?? '';
 }
 
 ;// CONCATENATED MODULE: ./build/common/errors/internal.js
@@ -920,6 +985,10 @@ class Failure extends Error {
     /** Returns a failure that came over the wire as it was raised on the other side. */
     static revive({ code, message, remedy, evidence }) {
         return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** Returns the same failure with a remark in brackets behind its message. */
+    inContext(remark) {
+        return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
     }
     /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
@@ -1928,6 +1997,10 @@ function formatLimit(ms) {
     const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
+/** For a sentence that goes on. */
+function withoutFullStop(text) {
+    return text.replace(/\.$/, '');
+}
 
 ;// CONCATENATED MODULE: ./build/common/health.js
 /** Requests a release's health on this machine, for the launcher and for the agent. */
@@ -2014,70 +2087,6 @@ async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
         }
         await (0,promises_namespaceObject.setTimeout)(pause);
     }
-}
-
-;// CONCATENATED MODULE: ./build/common/listening-sockets.js
-/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
-
-/** The kernel's word for a listening socket in /proc/net/tcp. */
-const LISTEN = '0A';
-function listeningSockets() {
-    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
-        try {
-            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
-        }
-        catch {
-            return [];
-        }
-    });
-    return lines.flatMap((line) => {
-        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-        const [host = '', port = ''] = local.split(':');
-        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
-    });
-}
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
-function heldBy(pid, sockets) {
-    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
-    return sockets.filter(({ inode }) => inodes.has(inode));
-}
-/** The file descriptor under which a process of this user holds a socket, or null. */
-function descriptorOf(pid, inode) {
-    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
-}
-/** The sockets that a process has open, with their descriptors. */
-function socketsOf(pid) {
-    const folder = `/proc/${pid}/fd`;
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
-            const inode = listening_sockets_inodeOf(`${folder}/${name}`);
-            return inode === null ? [] : [{ fd: Number(name), inode }];
-        });
-    }
-    catch {
-        return [];
-    }
-}
-/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
-function listening_sockets_inodeOf(link) {
-    try {
-        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
-    }
-    catch {
-        return null;
-    }
-}
-/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
-function toText(hex) {
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
-    const tail = bytes.slice(-4).join('.');
-    if (bytes.length === 4)
-        return tail;
-    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
-    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
-        return tail;
-    // A URL has the short form of an address of 128 bits.
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
 
 ;// CONCATENATED MODULE: ./build/worker/public-port.js
@@ -2319,11 +2328,14 @@ function holdSignals() {
 function markOf(path) {
     try {
         const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
-        return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size };
+        return stat === undefined ? null : markIn(stat);
     }
     catch {
         return null;
     }
+}
+function markIn({ ino, mtimeMs, size }) {
+    return { inode: ino, mtimeMs, size };
 }
 function isSame(a, b) {
     if (a === null || b === null)
@@ -2353,7 +2365,7 @@ function readingFs(base, timeOf) {
         },
         async stat(path) {
             const stat = seen.get(path) ?? (0,external_node_fs_namespaceObject.statSync)(path);
-            main = { path, mark: { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size } };
+            main = { path, mark: markIn(stat) };
             time = timeOf(path, stat);
             return { mtime: new Date(time) };
         },

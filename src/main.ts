@@ -2,7 +2,7 @@
  * The action: inputs → plan → command → report.
  * `dist/main.cjs` calls `main`. `dist/post.cjs` calls `post`, which runs even after a cancelled job.
  */
-import { maskingOf, readInputs } from './inputs/index.ts'
+import { type Inputs, maskingOf, readInputs } from './inputs/index.ts'
 import { stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
@@ -13,7 +13,7 @@ import { createPlan, ownWords, packageName, type Plan } from './plan.ts'
 import { programs } from './agent-client/programs.ts'
 import { Failure } from './common/failure.ts'
 import { reportOf } from './report/summary.ts'
-import { createJobLog } from './report/log.ts'
+import { createJobLog, type JobLog } from './report/log.ts'
 import {
   isFinished,
   markFinished,
@@ -34,9 +34,7 @@ export async function main(): Promise<void> {
   let outcome: Outcome
   try {
     const inputs = readInputs(process.env)
-    const words = ownWords(inputs)
-    const { secrets, unmasked } = maskingOf(inputs, words)
-    log.maskAll(secrets, words)
+    const unmasked = maskSecrets(inputs, log)
     if (unmasked.length > 0) log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`)
     for (const warning of inputs.warnings) log.warning(warning)
     const { workspace, 'working-directory': folder } = inputs
@@ -51,6 +49,14 @@ export async function main(): Promise<void> {
   const written = writeReport(report, log)
   markFinished(log)
   process.exit(outcome.succeeded && written ? 0 : 1)
+}
+
+/** Masks the secrets among the inputs. @returns the names in `env` whose values are not masked */
+function maskSecrets(inputs: Inputs, log: JobLog): readonly string[] {
+  const words = ownWords(inputs)
+  const { secrets, unmasked } = maskingOf(inputs, words)
+  log.maskAll(secrets, words)
+  return unmasked
 }
 
 const NOT_MASKED =
@@ -73,8 +79,7 @@ export async function post(): Promise<void> {
   const begun = performance.now()
   const inputs = readInputs(process.env)
   const log = createJobLog()
-  const words = ownWords(inputs)
-  log.maskAll(maskingOf(inputs, words).secrets, words)
+  maskSecrets(inputs, log)
   const pipeline = createPipeline(log)
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline)

@@ -1,5 +1,5 @@
 /** dry-run: what would be sent and removed on each host, and what would be in the way. */
-import { formatBytes, plural } from '../common/format.ts'
+import { formatBytes, plural, withoutFullStop } from '../common/format.ts'
 import { type HostOutcome, type Known, type Outcome, type DryRun, untouched } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
@@ -90,7 +90,7 @@ function listOf({ files }: NonNullable<DryRun['sending']>): readonly string[] {
 }
 
 function tell({ effect, message, remedy }: Finding, log: Log): void {
-  const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ')
+  const line = [withoutFullStop(message), ...(remedy === null ? [] : [remedy])].join('. ')
   if (effect === 'waits' || effect === 'recovers') log.info(line)
   else log.warning(line)
 }
@@ -102,6 +102,6 @@ function detailOf({ sending, pruned, findings }: DryRun): string {
     parts.push(`would send ${files.length} of ${plural(of.files, 'file')} (${formatBytes(totalSize(files))})`)
   }
   parts.push(`would remove ${pruned.length === 0 ? 'no release' : pruned.join(', ')}`)
-  if (findings.length > 0) parts.push(findings.map(({ message }) => message.replace(/\.$/, '')).join('; '))
+  if (findings.length > 0) parts.push(findings.map(({ message }) => withoutFullStop(message)).join('; '))
   return parts.join('; ')
 }

@@ -54,6 +54,11 @@ export class Failure extends Error {
     return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined })
   }
 
+  /** Returns the same failure with a remark in brackets behind its message. */
+  inContext(remark: string): Failure {
+    return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`)
+  }
+
   /** Returns the same failure in other words. */
   reworded(
     message: string,

@@ -49,3 +49,8 @@ export function formatLimit(ms: number): string {
   const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000]
   return plural(Math.round((ms / length) * 10) / 10, name)
 }
+
+/** For a sentence that goes on. */
+export function withoutFullStop(text: string): string {
+  return text.replace(/\.$/, '')
+}

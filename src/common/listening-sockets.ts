@@ -45,7 +45,7 @@ function socketsOf(pid: number): readonly { readonly fd: number; readonly inode:
   const folder = `/proc/${pid}/fd`
   try {
     return readdirSync(folder).flatMap((name) => {
-      const inode = inodeOf(`${folder}/${name}`)
+      const inode = inodeAt(`${folder}/${name}`)
       return inode === null ? [] : [{ fd: Number(name), inode }]
     })
   } catch {
@@ -54,7 +54,7 @@ function socketsOf(pid: number): readonly { readonly fd: number; readonly inode:
 }
 
 /** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
-function inodeOf(link: string): string | null {
+export function inodeAt(link: string): string | null {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(link))?.[1] ?? null
   } catch {

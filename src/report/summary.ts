@@ -2,7 +2,7 @@
  * Renders the job summary as Markdown: pure. The important parts come first and are never folded. No table is wider than a
  * phone, and nothing has a colour of its own.
  */
-import { formatAge, formatBytes, formatDuration, plural } from '../common/format.ts'
+import { formatAge, formatBytes, formatDuration, plural, withoutFullStop } from '../common/format.ts'
 import { type HostOutcome, notSharing, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
@@ -103,7 +103,7 @@ function renderFailure(
 ): string {
   const name = link(`\`${escape(code)}\``, origin && errorUrl(origin, code))
   const parts = [
-    `**What failed:** ${prose(message.replace(/\.$/, ''))} (${name}).`,
+    `**What failed:** ${prose(withoutFullStop(message))} (${name}).`,
     remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`,
     renderOwnEvidence(evidence),
   ]

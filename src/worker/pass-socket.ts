@@ -3,9 +3,10 @@
  * alone, through a pipe of the kind that it calls IPC. Such a pipe over a Unix socket does it for strangers, and only
  * `process.binding` makes one (Node 18 to 24).
  */
-import { openSync, readlinkSync, rmSync } from 'node:fs'
+import { openSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { basename, dirname } from 'node:path'
+import { inodeAt } from '../common/listening-sockets.ts'
 
 /** A listening socket of this process, as Node has it behind a `net.Server`. */
 export interface ListeningSocket {
@@ -116,5 +117,5 @@ export function takeSocket(file: string): Promise<ListeningSocket | null> {
 
 /** The kernel's number of a socket of this process. */
 export function inodeOf({ fd }: ListeningSocket): string {
-  return /\[(\d+)\]/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? ''
+  return inodeAt(`/proc/self/fd/${fd}`) ?? ''
 }

@@ -1,8 +1,9 @@
 /** What the steps of one activation share. */
-import type { ActivationStep } from '../../protocol/messages.ts'
+import { Failure } from '../../common/failure.ts'
+import type { ActivationStep, JournalEntry } from '../../protocol/messages.ts'
 import type { Facts } from './facts.ts'
 import type { Job } from './job.ts'
-import { type Moment, noticeFor, type Notice } from './state.ts'
+import { type Cause, type Moment, noticeFor, type Notice } from './state.ts'
 import type { World } from './world.ts'
 
 export interface Activation {
@@ -39,6 +40,11 @@ export function tellWorkers(
 ): Promise<void> {
   const notice = noticeFor(moment, facts)
   return world.notify(notice && { ...notice, ...changes })
+}
+
+/** A cause as the journal keeps it. */
+export function toRecord(cause: Cause): NonNullable<JournalEntry['cause']> {
+  return cause instanceof Failure ? cause.toRecord() : cause
 }
 
 /** Notes a failure in the journal instead of throwing it. */

@@ -1,7 +1,6 @@
 /** How an activation ended: what is kept of it, and its verdict. */
-import { Failure } from '../../common/failure.ts'
 import type { Verdict } from '../../protocol/messages.ts'
-import { type Activation, bestEffort } from './activation.ts'
+import { type Activation, bestEffort, toRecord } from './activation.ts'
 import { servedRelease, type Worker } from './decide.ts'
 import type { Cause, State } from './state.ts'
 import { toStates } from './workers.ts'
@@ -32,7 +31,7 @@ export async function conclude(activation: Activation, status: Ending, cause: Ca
     live,
     previous: before.current,
     rollsBackTo,
-    failure: toRecord(cause),
+    failure: cause && toRecord(cause),
     workers: toStates(workers),
     notFound: status === 'live' ? await world.notFound(release) : '',
   })
@@ -49,7 +48,7 @@ export async function leaveAsIs(world: World, cause: Cause): Promise<State> {
     live: served,
     previous: current,
     rollsBackTo: null,
-    failure: toRecord(cause),
+    failure: cause && toRecord(cause),
     workers: toStates(workers),
     notFound: '',
   })
@@ -60,10 +59,6 @@ function listed(world: World): Promise<readonly Worker[]> {
     (seen) => seen.listed,
     () => [],
   )
-}
-
-function toRecord(cause: Cause | null): Verdict['failure'] {
-  return cause instanceof Failure ? cause.toRecord() : cause
 }
 
 function settled(verdict: Verdict): State {

@@ -26,6 +26,11 @@ export interface Seen {
   readonly replacing: ReadonlySet<number>
 }
 
+/** The records of all workers that live, listed or not. */
+export function recordsIn({ listed, unlisted }: Pick<Seen, 'listed' | 'unlisted'>): readonly WorkerRecord[] {
+  return [...unlisted, ...listed.flatMap(({ record }) => record ?? [])]
+}
+
 interface Of {
   readonly id: number
   readonly pid: number
@@ -105,11 +110,17 @@ export function toServe(serving: Serving): Decide {
 }
 
 /** The workers that serve the release since this began. */
-export function servingNow(seen: Seen, { release, count, initial, adopted }: Serving): readonly Worker[] {
-  const old = new Set(initial.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid))
+export function servingNow(seen: Seen, serving: Serving): readonly Worker[] {
+  const { release, count } = serving
+  const old = oldPids(serving)
   return seen.listed
     .slice(0, count)
     .filter((worker) => serves(worker, release) && !old.has(worker.process.pid))
+}
+
+/** The processes from before, but for those that are being replaced. */
+function oldPids({ initial, adopted }: Serving): ReadonlySet<number> {
+  return new Set(initial.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid))
 }
 
 function missing({ listed }: Seen, asked: Asked, serving: Serving): readonly Act[] {
@@ -137,10 +148,9 @@ function missing({ listed }: Seen, asked: Asked, serving: Serving): readonly Act
 /** PM2 starts a worker again that exits before it is ready: then another process has its id. */
 function hasDied({ process: { id, pid, status } }: Worker, asked: Asked, serving: Serving): boolean {
   if (status === 'errored' || status === 'stopped') return true
-  const { release, initial, adopted } = serving
-  const old = new Set(initial.filter((process) => !adopted.has(process.id)).map((process) => process.pid))
+  const old = oldPids(serving)
   const own = asked.sightings.filter(
-    (sighting) => sighting.id === id && sighting.release === release && !old.has(sighting.pid),
+    (sighting) => sighting.id === id && sighting.release === serving.release && !old.has(sighting.pid),
   )
   const pids = new Set(own.map((sighting) => sighting.pid))
   return pids.size > 1 || (pids.size === 1 && !pids.has(pid))
@@ -244,7 +254,8 @@ export const toStopCrashLoop: Decide = ({ listed }, { late }) => {
  * lists no worker that serves, its daemon has just died, and those that it does not list are all that does.
  */
 export function toScaleDown(release: string, instances: number, leaving: Leaving): Decide {
-  return ({ listed, unlisted }, asked) => {
+  return (seen, asked) => {
+    const { listed, unlisted } = seen
     if (!listed.some((worker) => serves(worker, release))) return asked.late ? 'done' : []
     const surplus = listed
       .slice(instances)
@@ -259,8 +270,8 @@ export function toScaleDown(release: string, instances: number, leaving: Leaving
       .flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving))
     const acts = [...surplus, ...forgotten, ...hung]
     if (acts.length > 0) return acts
-    const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])]
-    const isAlone = !records.some((record) => takesTraffic(record, release)) && !unlisted.some(isBehindDoor)
+    const isOnly = !recordsIn(seen).some((record) => takesTraffic(record, release))
+    const isAlone = isOnly && !unlisted.some(isBehindDoor)
     return asked.late || isAlone ? 'done' : []
   }
 }

@@ -2,6 +2,7 @@
 import type { Before, JournalEntry } from '../../protocol/messages.ts'
 import type { Pm2App, Pm2Process } from '../pm2/client.ts'
 import { describeOrphans } from '../pm2/orphans.ts'
+import { recordsIn } from './decide.ts'
 import type { Goal } from './goal.ts'
 import type { Job } from './job.ts'
 import { mayRunTogether } from './memory.ts'
@@ -51,8 +52,7 @@ export async function gatherFacts(world: World, job: Job, state: State): Promise
   const previous = back === null ? null : await world.goal(back).catch(() => null)
   const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime])
   const app = pm2App(job.base, appName, target, times)
-  const { listed, unlisted } = await world.look({})
-  const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])]
+  const records = recordsIn(await world.look({}))
   // What an earlier process had asked for runs beside the old workers already, and has its memory.
   const there = resumed ? records.filter((record) => record.release === request.release).length : 0
   const instances = world.instancesOf(target.runtime) - there

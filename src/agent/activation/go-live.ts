@@ -4,7 +4,7 @@ import { formatDuration } from '../../common/format.ts'
 import { formatAddress } from '../system/sockets.ts'
 import { type Activation, bestEffort, hook, step } from './activation.ts'
 import { converge } from './converge.ts'
-import { toScaleDown, toStayHealthy, type Worker } from './decide.ts'
+import { recordsIn, toScaleDown, toStayHealthy, type Worker } from './decide.ts'
 import { listOf } from './replaced.ts'
 import { DOORS_CLOSE, serve } from './serve.ts'
 import type { State } from './state.ts'
@@ -30,11 +30,8 @@ export async function goLive(activation: Activation): Promise<State> {
     await hook(activation, 'post-activate')
     await standAlone(activation)
     await stayHealthy(activation, workers, 0).catch((error: unknown) => {
-      const failure = Failure.from(error)
-      const message = `${failure.message.replace(/\.$/, '')} (after the previous release had stopped serving).`
-      throw failure.reworded(message, {
-        remedy: needsOthers,
-      })
+      const failure = Failure.from(error).inContext('after the previous release had stopped serving')
+      throw failure.reworded(failure.message, { remedy: needsOthers })
     })
   })
   return { at: 'ended', as: 'live', cause: null }
@@ -77,9 +74,8 @@ async function standAlone({ world, facts: { target, times } }: Activation): Prom
   const leaving = { check: runtime.health, drainMs: times.drain }
   const decide = toScaleDown(release, world.instancesOf(runtime), leaving)
   const scaled = converge(world, decide, { limitMs: DOORS_CLOSE })
-  const alone = scaled.then(async ({ seen: { listed, unlisted } }) => {
-    const records = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])]
-    if (records.some((record) => record.release !== release && record.phase === 'open')) {
+  const alone = scaled.then(async ({ seen }) => {
+    if (recordsIn(seen).some((record) => record.release !== release && record.phase === 'open')) {
       await world.journal.note('health-check', 'Workers of another release still take requests.')
     }
   })

@@ -11,7 +11,8 @@ import { writeFileAtomic } from '../system/files.ts'
 import type { Layout } from '../store/layout.ts'
 import type { Pm2, Pm2Process } from '../pm2/client.ts'
 import { foreignCurrent, pointCurrentBack } from '../store/releases.ts'
-import { acceptsConnections, type Address, formatAddress } from '../system/sockets.ts'
+import type { Address } from '../../common/listening-sockets.ts'
+import { acceptsConnections, formatAddress } from '../system/sockets.ts'
 
 export interface Replaced {
   /** The target of the link, as the link says it; null where it is a release of ours, or there is no link. */

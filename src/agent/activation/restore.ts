@@ -3,9 +3,9 @@ import { texts } from '../../common/errors/activation.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatAddress } from '../system/sockets.ts'
 import { runsUnder } from '../pm2/client.ts'
-import { type Activation, tellWorkers } from './activation.ts'
+import { type Activation, tellWorkers, toRecord } from './activation.ts'
 import { converge } from './converge.ts'
-import { type Seen, serves, toBecomeHealthy, toRestore, toScaleDown, toStop } from './decide.ts'
+import { recordsIn, type Seen, serves, toBecomeHealthy, toRestore, toScaleDown, toStop } from './decide.ts'
 import type { Goal } from './goal.ts'
 import { mayRunTogether } from './memory.ts'
 import { replacesNothing } from './replaced.ts'
@@ -115,13 +115,9 @@ async function restoreWorkers(activation: Activation, previous: Goal): Promise<v
 }
 
 /** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
-function othersStay(
-  { listed, unlisted }: Seen,
-  { world, facts: { target } }: Activation,
-  previous: Goal,
-): number {
+function othersStay(seen: Seen, { world, facts: { target } }: Activation, previous: Goal): number {
   const itself = previous.release === target.release
-  const others = [...unlisted, ...listed.flatMap(({ record }) => record ?? [])].filter(
+  const others = recordsIn(seen).filter(
     ({ phase, release }) => phase === 'open' && (itself || release !== target.release),
   )
   const now = world.sinceBoot()
@@ -165,10 +161,6 @@ async function stopWorkers(activation: Activation, drained: boolean): Promise<vo
   await converge(activation.world, toStop(drained, { check: target.runtime.health, drainMs: times.drain }), {
     limitMs: app.options.kill_timeout,
   })
-}
-
-function toRecord(cause: Cause) {
-  return cause instanceof Failure ? cause.toRecord() : cause
 }
 
 async function withEvidence({ world }: Activation, cause: Cause): Promise<Failure> {

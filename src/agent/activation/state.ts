@@ -97,8 +97,7 @@ export function onFailure(state: State, cause: Failure, seen: AfterFailure): Sta
 }
 
 function restoring(cause: Failure, { before, during }: AfterFailure): State {
-  const message = `${cause.message.replace(/\.$/, '')} (during ${during}).`
-  return { at: 'restoring', before: before ?? null, cause: cause.reworded(message) }
+  return { at: 'restoring', before: before ?? null, cause: cause.inContext(`during ${during}`) }
 }
 
 /** Nothing live was touched: what serves is what served. */

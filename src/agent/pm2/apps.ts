@@ -5,7 +5,7 @@ import { layoutOf } from '../store/layout.ts'
 import type { Pm2Process } from './client.ts'
 import { withDescendants } from '../system/processes.ts'
 import { readRuntime } from '../store/releases.ts'
-import { type Address, heldBy, listeningSockets } from '../system/sockets.ts'
+import { type Address, heldBy, listeningSockets } from '../../common/listening-sockets.ts'
 import { readWorkers } from './workers.ts'
 
 /** What PM2 starts for every app that Gapless deployed, below the app's folder. */

@@ -9,7 +9,7 @@ import type { Layout } from '../store/layout.ts'
 import type { Pm2Process } from './client.ts'
 import { assertNotStranded } from './stranded.ts'
 import { assertMoveIsMeant, assertNoOtherDoor, assertPortIsOurs } from './port.ts'
-import type { Address } from '../system/sockets.ts'
+import type { Address } from '../../common/listening-sockets.ts'
 import { readWorkers } from './workers.ts'
 
 export interface Claim {

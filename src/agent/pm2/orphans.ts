@@ -1,4 +1,5 @@
 /** Workers that have outlived PM2's daemon: they serve, and no daemon knows them. */
+import { plural } from '../../common/format.ts'
 import type { WorkerState } from '../../protocol/messages.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
 import { memoryOf } from '../system/processes.ts'
@@ -11,10 +12,9 @@ export function orphansIn(records: readonly WorkerRecord[]): readonly WorkerReco
 export function describeOrphans(records: readonly WorkerRecord[]): string | null {
   const orphans = orphansIn(records)
   if (orphans.length === 0) return null
-  const workers = orphans.length === 1 ? '1 worker' : `${orphans.length} workers`
   const lost = exitedSince(records).length
   const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`
-  return `PM2's daemon had died: ${workers} kept serving without it${gone}`
+  return `PM2's daemon had died: ${plural(orphans.length, 'worker')} kept serving without it${gone}`
 }
 
 /** The pids of those that took traffic when the daemon died, and do not live any more. */

@@ -9,7 +9,8 @@ import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Pm2Process } from './client.ts'
 import { orphansIn } from './orphans.ts'
 import { commandOf, pids, withDescendants } from '../system/processes.ts'
-import { type Address, formatAddress, heldBy, isEverywhere, listeningSockets } from '../system/sockets.ts'
+import { type Address, heldBy, listeningSockets } from '../../common/listening-sockets.ts'
+import { formatAddress, isEverywhere } from '../system/sockets.ts'
 
 export interface PortUsers {
   /** Processes that PM2 lists for the app. */

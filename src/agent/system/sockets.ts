@@ -2,8 +2,6 @@
 import { connect } from 'node:net'
 import type { Address } from '../../common/listening-sockets.ts'
 
-export { type Address, heldBy, listeningSockets } from '../../common/listening-sockets.ts'
-
 const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
 export function isEverywhere(host: string): boolean {

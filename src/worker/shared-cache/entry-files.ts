@@ -32,10 +32,14 @@ export interface EntryFile {
 export function markOf(path: string): Mark | null {
   try {
     const stat = statSync(path, { throwIfNoEntry: false })
-    return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size }
+    return stat === undefined ? null : markIn(stat)
   } catch {
     return null
   }
+}
+
+function markIn({ ino, mtimeMs, size }: Stats): Mark {
+  return { inode: ino, mtimeMs, size }
 }
 
 export function isSame(a: Mark | null, b: Mark | null): boolean {
@@ -68,7 +72,7 @@ export function readingFs(
     },
     async stat(path: string) {
       const stat = seen.get(path) ?? statSync(path)
-      main = { path, mark: { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size } }
+      main = { path, mark: markIn(stat) }
       time = timeOf(path, stat)
       return { mtime: new Date(time) }
     },
