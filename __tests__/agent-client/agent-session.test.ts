@@ -61,11 +61,11 @@ describe('a session with a real agent', () => {
     })
   })
 
-  test('foresees a deploy, before the first and after it, and leaves nothing on the server', async () => {
+  test('reports what a deploy would send, before and after the first one, and changes nothing on the server', async () => {
     const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/big': randomBytes(400_000) })
     const said = { host: null, port: null }
     const ask = { release: null, run, address: { host: '127.0.0.1', port: await freePort() }, said, keep: 5 }
-    const foreseen = async () => {
+    const reported = async () => {
       shell = localShell({ env: { HOME: home, PATH: dirname(process.execPath) } })
       const agent = await openAgent(shell, agentOf(compiled, { persist: false }), 10_000)
       await agent.call('inspect', {})
@@ -78,7 +78,7 @@ describe('a session with a real agent', () => {
       return { sent: missingList(manifest, missing).map(({ path }) => path), ...found }
     }
     home = folder()
-    expect(await foreseen()).toEqual({ sent: ['server.js', 'public/big'], findings: [], pruned: [] })
+    expect(await reported()).toEqual({ sent: ['server.js', 'public/big'], findings: [], pruned: [] })
     expect(readdirSync(home)).toEqual([])
 
     const agent = await open(home)
@@ -99,7 +99,7 @@ describe('a session with a real agent', () => {
     const before = listing(home)
     expect(before.length).toBeGreaterThan(5)
     // It was never verified: what is live afterwards outlives it.
-    expect(await foreseen()).toEqual({ sent: [], findings: [], pruned: [id] })
+    expect(await reported()).toEqual({ sent: [], findings: [], pruned: [id] })
     expect(listing(home)).toEqual(before)
   })
 

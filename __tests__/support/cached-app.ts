@@ -58,10 +58,8 @@ export default function Page() {
 }
 `
 
-const FILES: Readonly<Record<string, string>> = {
-  'made.js': `import { message } from './message'
-export const made = () => '[' + message + ' ' + crypto.randomUUID() + ']'
-`,
+/** Pages, data and routes of which each is cached. `made.js` says what they show. */
+export const CACHED_FILES: Readonly<Record<string, string>> = {
   'app/layout.js': `export default function Layout({ children }) {
   return <html lang="en"><body>{children}</body></html>
 }
@@ -88,15 +86,6 @@ export const GET = async () => new Response(await data())
 export const dynamic = 'force-static'
 export const GET = () => new Response(made())
 `,
-  'app/api/revalidate/route.js': `import { revalidatePath, revalidateTag } from 'next/cache'
-export const dynamic = 'force-dynamic'
-export const GET = ({ nextUrl: { searchParams } }) => {
-  const [tag, path] = ['tag', 'path'].map((name) => searchParams.get(name))
-  if (tag !== null) revalidateTag(tag, 'max')
-  if (path !== null) revalidatePath(path)
-  return new Response('done')
-}
-`,
   'app/api/health/route.js': `export const dynamic = 'force-dynamic'
 export const GET = () => Response.json({ ok: true })
 `,
@@ -109,6 +98,22 @@ export default function Page({ made }) {
   'pages/api/revalidate-old.js': `export default async function handler(request, response) {
   await response.revalidate('/old')
   response.end('done')
+}
+`,
+}
+
+const FILES: Readonly<Record<string, string>> = {
+  ...CACHED_FILES,
+  'made.js': `import { message } from './message'
+export const made = () => '[' + message + ' ' + crypto.randomUUID() + ']'
+`,
+  'app/api/revalidate/route.js': `import { revalidatePath, revalidateTag } from 'next/cache'
+export const dynamic = 'force-dynamic'
+export const GET = ({ nextUrl: { searchParams } }) => {
+  const [tag, path] = ['tag', 'path'].map((name) => searchParams.get(name))
+  if (tag !== null) revalidateTag(tag, 'max')
+  if (path !== null) revalidatePath(path)
+  return new Response('done')
 }
 `,
 }

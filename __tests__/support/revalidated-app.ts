@@ -5,6 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { CACHED_FILES } from './cached-app.ts'
 import type { NextVersion } from './visited-app.ts'
 
 /** One way to cache: where it is shown, and what the app is asked for to revalidate it. */
@@ -70,13 +71,8 @@ export function createRevalidatedApp({ next, react }: NextVersion): RevalidatedA
   }
 }
 
-const PAGE = `export const revalidate = 3600
-export default function Page() {
-  return <p>{made()}</p>
-}
-`
-
 const FILES: Readonly<Record<string, string>> = {
+  ...CACHED_FILES,
   'message.js': `export const message = 'first'\n`,
   'made.js': `import { readFileSync } from 'node:fs'
 import { message } from './message'
@@ -89,28 +85,6 @@ export const version = () => {
 }
 export const made = (shown = version()) => '[' + message + ' ' + shown + ' ' + crypto.randomUUID() + ']'
 `,
-  'app/layout.js': `export default function Layout({ children }) {
-  return <html lang="en"><body>{children}</body></html>
-}
-`,
-  'app/page/page.js': `import { made } from '../../made'\n${PAGE}`,
-  'app/items/[id]/page.js': `import { made } from '../../../made'
-export const generateStaticParams = () => []
-${PAGE}`,
-  'app/news/page.js': `import { unstable_cache } from 'next/cache'
-import { made } from '../../made'
-const news = unstable_cache(async () => made(), ['news'], { tags: ['news'] })
-export const revalidate = 3600
-export default async function Page() {
-  return <p>{await news()}</p>
-}
-`,
-  'app/api/data/route.js': `import { unstable_cache } from 'next/cache'
-import { made } from '../../../made'
-export const dynamic = 'force-dynamic'
-const data = unstable_cache(async () => made(), ['data'], { tags: ['data'] })
-export const GET = async () => new Response(await data())
-`,
   'app/api/fetched/route.js': `export const dynamic = 'force-dynamic'
 export async function GET({ nextUrl }) {
   const answer = await fetch('http://localhost:' + process.env.PORT + '/api/source', { cache: 'force-cache', next: { tags: ['fetched'] } })
@@ -121,10 +95,6 @@ export async function GET({ nextUrl }) {
 export const dynamic = 'force-dynamic'
 export const GET = () => new Response(made())
 `,
-  'app/api/kept/route.js': `import { made } from '../../../made'
-export const dynamic = 'force-static'
-export const GET = () => new Response(made())
-`,
   'app/api/revalidate/route.js': `import { revalidatePath } from 'next/cache'
 import { revalidateTag } from '../../../revalidate-tag'
 export const dynamic = 'force-dynamic'
@@ -133,20 +103,6 @@ export const GET = ({ nextUrl: { searchParams } }) => {
   if (tag !== null) revalidateTag(tag, profile ?? { expire: 0 })
   if (path !== null) revalidatePath(path)
   return new Response('done')
-}
-`,
-  'app/api/health/route.js': `export const dynamic = 'force-dynamic'
-export const GET = () => Response.json({ ok: true })
-`,
-  'pages/old.js': `import { made } from '../made'
-export const getStaticProps = () => ({ props: { made: made() }, revalidate: 3600 })
-export default function Page({ made }) {
-  return <p>{made}</p>
-}
-`,
-  'pages/api/revalidate-old.js': `export default async function handler(request, response) {
-  await response.revalidate('/old')
-  response.end('done')
 }
 `,
 }

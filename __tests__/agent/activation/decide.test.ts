@@ -254,7 +254,7 @@ describe('to stop', () => {
     expect(decide(draining, asked({ looks, late: true }))).toMatchObject({ code: 'restore-failed' })
   })
 
-  test('a crash loop: whoever starts is killed, again and again, for a time', () => {
+  test('kills the workers of a crash loop whenever they start, until the time is over', () => {
     const seen = see([
       [0, 20, 'launching', [target, 'booting']],
       [1, 11, 'online', [previous, 'open']],

@@ -1,4 +1,4 @@
-/** Whole activations on a simulated server, where time is virtual: what becomes of a release, step by step. */
+/** Whole activations on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { good } from '../../simulation/fake-worker.ts'
