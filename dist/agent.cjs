@@ -362,6 +362,8 @@ const releaseSummary = object({
     activatedAt: nullable(string),
     /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
+    /** It waits to be promoted: it was verified, has never served, and is newer than the current release. */
+    staged: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -666,6 +668,15 @@ const operations = {
             notFound: string,
             cache: nullable(cacheSharing),
         }),
+    },
+    /**
+     * Marks a verified release as staged: a later `promote` may activate it. Fails where a newer release, or one of a later
+     * run, has gone live meanwhile.
+     */
+    markStaged: {
+        params: object({ id: releaseId, run }),
+        /** The release that serves. */
+        result: object({ serving: nullable(releaseId) }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -1251,6 +1262,7 @@ function releaseFiles(directory) {
         manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
         verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
         reported: (0,external_node_path_namespaceObject.join)(own, 'reported.json'),
+        staged: (0,external_node_path_namespaceObject.join)(own, 'staged.json'),
         launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
@@ -1334,6 +1346,10 @@ const server_texts = {
         message: 'Release "{release}" is damaged: "{path}" {problem}.',
         remedy: DEPLOY_ANOTHER,
         cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
+    },
+    'release-damaged: staged': {
+        message: 'The staged release "{release}" is damaged: {paths} were modified or removed on the server.',
+        remedy: 'Stage its commit again.',
     },
     'release-damaged: launcher': {
         message: '"{path}" was modified on the server.',
@@ -2478,9 +2494,20 @@ async function verificationOf(layout, id) {
 async function activatedAt(layout, id) {
     return (await verificationOf(layout, id))?.activatedAt ?? null;
 }
-/** Removes the record that a release served, because it was rejected afterwards. */
+/** Removes the records that a release served or is staged, because it was rejected afterwards. */
 async function markRejected(layout, id) {
-    await (0,promises_namespaceObject.rm)(releaseFiles(releaseDirectory(layout, id)).verified, { force: true });
+    const { verified, staged } = releaseFiles(releaseDirectory(layout, id));
+    for (const file of [staged, verified])
+        await (0,promises_namespaceObject.rm)(file, { force: true });
+}
+/** Records that a release was verified and waits to be promoted. */
+async function markStaged(layout, id) {
+    const { staged } = releaseFiles(releaseDirectory(layout, id));
+    await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644);
+}
+/** Once a newer release is live, the mark counts no more. */
+async function isStaged(layout, id, live) {
+    return (live === null || id > live) && exists(releaseFiles(releaseDirectory(layout, id)).staged);
 }
 async function listReleases(layout) {
     const live = await liveRelease(layout);
@@ -2492,6 +2519,7 @@ async function listReleases(layout) {
             live: id === live,
             activatedAt: verified?.activatedAt ?? null,
             left: (verified?.leftBy ?? null) !== null,
+            staged: verified === null && (await isStaged(layout, id, live)),
             info: await readInfo(layout, id).catch(() => null),
             bytes: await contentBytes(layout, id),
         };
@@ -4944,9 +4972,11 @@ function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
 /** Returns the state of a release in a word, for people. */
-function history_stateOf({ id, live, left, activatedAt }, releases) {
+function history_stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
+    if (staged)
+        return 'staged';
     if (activatedAt === null)
         return 'never verified';
     if (left)
@@ -5866,6 +5896,82 @@ function worldOf(job) {
         },
     };
 }
+
+;// CONCATENATED MODULE: ./build/common/errors/run.js
+/** What a run as a whole can fail with. */
+
+const run_texts = {
+    'hosts-differ': {
+        message: 'The hosts serve different releases: {seen}.',
+        remedy: 'Deploy once to all hosts.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on {hosts}.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'unknown-release: none': {
+        message: 'There is no release "{release}" on {hosts}, nor any other.',
+        remedy: 'Deploy first.',
+    },
+    'no-release-to-go-back-to': {
+        message: 'No other release served before the current one.',
+        remedy: 'Set `release` to one of these: {known}.',
+        cause: 'It was the first deploy, or the older releases were removed: raise `keep-releases` to keep more.',
+    },
+    'no-release-to-go-back-to: none': {
+        message: 'Nothing has been deployed yet.',
+        remedy: 'Deploy first.',
+    },
+    'nothing-staged': {
+        message: 'No release is staged on {hosts}.',
+        remedy: 'Stage a release with `command: stage`, then promote it.',
+        cause: 'The last staged release was promoted, or a newer release went live: a staged release that is older than the current one no longer counts.',
+    },
+    'not-staged': {
+        message: 'Release "{release}" is not staged on {hosts}.',
+        remedy: 'Set `release` to a staged release: {known}. To go back to a release that served, use `command: rollback`.',
+    },
+    'not-staged: live': {
+        message: 'Release "{release}" is already the current one.',
+        remedy: 'Nothing needs to be done. To promote another release, set `release` to a staged one: {known}.',
+    },
+    'staged-outdated': {
+        message: 'Release "{release}" is older than the current release "{current}".',
+        remedy: 'Stage its commit again. To go back to a release that served, use `command: rollback`.',
+        cause: 'A newer release went live after this one was staged.',
+    },
+    'staged-outdated: while staging': {
+        message: 'The newer release "{current}" went live while "{release}" was being staged.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'staged-partly': {
+        message: 'Release "{release}" is staged on {staged}, but not on {missing}.',
+        remedy: 'Stage again on all hosts, or set `release` to a release that is staged on every host.',
+        cause: 'A host was added to `host` after the release was staged.',
+    },
+    'public-url-unhealthy': {
+        message: '"{url}" was not healthy within {limit}: {seen}.',
+        remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',
+        cause: 'The release is healthy on the server itself.',
+    },
+    'run-cut-off': {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: between hosts': {
+        message: 'The run was interrupted between two hosts.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: unknown': {
+        message: 'The run was interrupted while "{release}" was going live, and the server could not be reached to learn the result: {problem}.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+    },
+    'outputs-unwritten': {
+        message: 'The runner could not write the outputs {names}: {problem}.',
+        remedy: 'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
+    },
+};
+const run_failure = failures(run_texts);
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
 /**
@@ -8537,6 +8643,8 @@ async function takeId(layout, id) {
 
 
 
+
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -8630,6 +8738,15 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)));
                 const start = await workerStart(base, home, kept?.definition ?? null);
                 return verifyCandidate(layout, id, runtime, start, alive);
+            },
+            markStaged: async ({ id, run }) => {
+                await existing(id);
+                const live = await liveRelease(layout);
+                if (live !== null && live > id)
+                    throw run_failure('staged-outdated: while staging', { release: id, current: live });
+                await assertNotOvertaken(layout, run, live);
+                await markStaged(layout, id);
+                return { serving: await servingRelease(layout) };
             },
             discard: async ({ id, remove }) => {
                 const live = await liveRelease(layout);

@@ -55854,7 +55854,11 @@ const inputs_texts = {
         remedy: CORRECT,
     },
     'invalid-input: release': {
-        message: 'Input `release` needs `command: rollback`, but the command is {command}.',
+        message: 'Input `release` needs `command: rollback` or `command: promote`, but the command is {command}.',
+        remedy: CORRECT,
+    },
+    'invalid-input: candidate check': {
+        message: 'Input `candidate-check` must be true for {needs}, which needs a candidate.',
         remedy: CORRECT,
     },
     'invalid-input: no jump host': {
@@ -56493,8 +56497,8 @@ const linesOrColons = /[\n:]/;
  * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
  */
 const table = {
-    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status')),
-    /** The release to roll back to. */
+    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote')),
+    /** The release to roll back to, or to promote. */
     release: optional(releaseId),
     'dry-run': withDefault('false', values_boolean),
     host: list(linesOrCommas, hostEntry),
@@ -56543,6 +56547,8 @@ const table = {
     'health-check-url': optional(httpUrl),
     'health-check-host': optional(requestOrigin),
     'candidate-check': withDefault('true', values_boolean),
+    'test-command': row_text,
+    'test-timeout': withDefault('10m', duration({ atLeast: 1, atMost: 6 * hour })),
     observe: withDefault('5s', duration({ atMost: 10 * minute })),
     'drain-timeout': withDefault('30s', duration({ atMost: hour })),
     'pre-activate': row_text,
@@ -56718,9 +56724,14 @@ const proxyInputs = [
     'proxy-fingerprint',
 ];
 /** @param isGiven whether the workflow gives an input, usable or not */
-function checkTogether({ command, host }, isGiven, agentSocket, problems) {
-    if (isGiven('release') && command !== 'rollback') {
+function checkTogether({ command, host, 'candidate-check': candidateCheck, 'test-command': testCommand }, isGiven, agentSocket, problems) {
+    if (isGiven('release') && command !== 'rollback' && command !== 'promote') {
         problems.add(inputs_failure('invalid-input: release', { command }));
+    }
+    const tests = command === 'deploy' && testCommand !== null;
+    if (!candidateCheck && (command === 'stage' || tests)) {
+        const needs = tests ? '`test-command`' : '`command: stage`';
+        problems.add(inputs_failure('invalid-input: candidate check', { needs }));
     }
     if (!isGiven('host')) {
         problems.add(inputs_failure('missing-input'));
@@ -58054,6 +58065,33 @@ const run_texts = {
         message: 'Nothing has been deployed yet.',
         remedy: 'Deploy first.',
     },
+    'nothing-staged': {
+        message: 'No release is staged on {hosts}.',
+        remedy: 'Stage a release with `command: stage`, then promote it.',
+        cause: 'The last staged release was promoted, or a newer release went live: a staged release that is older than the current one no longer counts.',
+    },
+    'not-staged': {
+        message: 'Release "{release}" is not staged on {hosts}.',
+        remedy: 'Set `release` to a staged release: {known}. To go back to a release that served, use `command: rollback`.',
+    },
+    'not-staged: live': {
+        message: 'Release "{release}" is already the current one.',
+        remedy: 'Nothing needs to be done. To promote another release, set `release` to a staged one: {known}.',
+    },
+    'staged-outdated': {
+        message: 'Release "{release}" is older than the current release "{current}".',
+        remedy: 'Stage its commit again. To go back to a release that served, use `command: rollback`.',
+        cause: 'A newer release went live after this one was staged.',
+    },
+    'staged-outdated: while staging': {
+        message: 'The newer release "{current}" went live while "{release}" was being staged.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'staged-partly': {
+        message: 'Release "{release}" is staged on {staged}, but not on {missing}.',
+        remedy: 'Stage again on all hosts, or set `release` to a release that is staged on every host.',
+        cause: 'A host was added to `host` after the release was staged.',
+    },
     'public-url-unhealthy': {
         message: '"{url}" was not healthy within {limit}: {seen}.',
         remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',
@@ -58286,6 +58324,8 @@ const releaseSummary = object({
     activatedAt: nullable(string),
     /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
+    /** It waits to be promoted: it was verified, has never served, and is newer than the current release. */
+    staged: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -58590,6 +58630,15 @@ const operations = {
             notFound: string,
             cache: nullable(cacheSharing),
         }),
+    },
+    /**
+     * Marks a verified release as staged: a later `promote` may activate it. Fails where a newer release, or one of a later
+     * run, has gone live meanwhile.
+     */
+    markStaged: {
+        params: object({ id: messages_releaseId, run }),
+        /** The release that serves. */
+        result: object({ serving: nullable(messages_releaseId) }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -60860,9 +60909,11 @@ function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
 /** Returns the state of a release in a word, for people. */
-function stateOf({ id, live, left, activatedAt }, releases) {
+function stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
+    if (staged)
+        return 'staged';
     if (activatedAt === null)
         return 'never verified';
     if (left)
@@ -62911,6 +62962,15 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
 ;// CONCATENATED MODULE: ./build/phases/cleanup.js
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
 
+
+
+/** Never throws. */
+async function cleanUpAll(plan, hosts, pipeline) {
+    await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
+        const { message } = Failure.from(error);
+        pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`);
+    });
+}
 async function cleanUp({ inputs, activation }, host, log) {
     const params = { keep: inputs['keep-releases'], activation };
     const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params);
@@ -62929,15 +62989,6 @@ function remedy({ release }) {
     return ('The live release does not have these files, and a later cleanup deletes them with their release. ' +
         'Name the folders in `shared-dirs`, or the files in `shared-files`, and copy what you need from ' +
         `releases/${release} to shared.`);
-}
-
-;// CONCATENATED MODULE: ./build/phases/discard.js
-/** Never throws: the next cleanup removes what is left. @param remove its files too */
-async function discard(hosts, id, remove) {
-    await Promise.all(hosts.map((host) => host
-        .agent()
-        .call('discard', { id, remove })
-        .catch(() => undefined)));
 }
 
 // EXTERNAL MODULE: external "node:http"
@@ -63041,20 +63092,71 @@ async function public_check_request(url, check) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/phases/discard.js
+/** Never throws: the next cleanup removes what is left. @param remove its files too */
+async function discard(hosts, id, remove) {
+    await Promise.all(hosts.map((host) => host
+        .agent()
+        .call('discard', { id, remove })
+        .catch(() => undefined)));
+}
+
+;// CONCATENATED MODULE: ./build/phases/target.js
+
+/**
+ * Warns of files that only some pages read: a release can be healthy without them.
+ * @param logs of all hosts: they run the same release
+ * @param said the warning of an earlier phase
+ */
+async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
+    const warning = explain?.(logs.join('\n'));
+    if (warning === undefined || warning === said)
+        return warning;
+    pipeline.log.warning(warning);
+    return pipeline.run(phase, async () => ({ value: warning, detail: warning }));
+}
+/**
+ * A new release that failed must not be a rollback's target. A staged one stays as long as nothing was swapped: what
+ * failed may have been the database.
+ * @param remove its files too
+ */
+async function reject(hosts, { kind, release }, { swapped, remove }) {
+    if (kind === 'deploy' || (kind === 'promote' && swapped))
+        await discard(hosts, release, remove);
+}
+
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
 
 
+
+
+/**
+ * Verifies the release on all hosts.
+ * @returns the warning about missing files, if there was one
+ * @throws Failure of the first host, after which a new release is rejected
+ */
+async function verifyAll(plan, hosts, pipeline, target) {
+    const { said, 'max-parallel': atOnce } = plan.inputs;
+    const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, target.release, said)));
+    const logs = await verified.catch(async (error) => {
+        await reject(hosts, target, { swapped: false, remove: true });
+        throw error;
+    });
+    return warnOfMissing(pipeline, target, 'verify', logs);
+}
 /**
  * @returns the lines of its log about missing files
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
  */
 async function verify(host, id, said) {
-    const { bootMs, status, movedPorts, notFound, cache } = await host.agent().call('verify', { id, said });
+    const found = await host.agent().call('verify', { id, said });
+    return { value: found.notFound, detail: verify_detailOf(found) };
+}
+function verify_detailOf({ bootMs, status, movedPorts, cache }) {
     const healthy = `healthy on a spare port after ${format_formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
-    const alone = notSharing([{ cache }]);
-    return { value: notFound, detail: [healthy, ...moved, ...alone].join('; ') };
+    return [healthy, ...moved, ...notSharing([{ cache }])].join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollout.js
@@ -63072,25 +63174,14 @@ async function verify(host, id, said) {
 
 
 
-
 /** @throws Failure while nothing live has been touched */
 async function rollOut(plan, hosts, pipeline, goal) {
-    const { inputs } = plan;
-    const { release } = goal;
-    const atOnce = inputs['max-parallel'];
     let warned;
-    if (inputs['candidate-check']) {
-        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.said)));
-        const logs = await verified.catch(async (error) => {
-            await reject(hosts, goal, true);
-            throw error;
-        });
-        warned = await warnOfMissing(pipeline, goal, 'verify', logs);
-    }
-    else {
+    if (plan.inputs['candidate-check'])
+        warned = await verifyAll(plan, hosts, pipeline, goal);
+    else
         pipeline.skip('verify', '`candidate-check` is off');
-    }
-    pipeline.log.remember(release);
+    pipeline.log.remember(goal.release);
     const ended = await rollOutToEach(plan, hosts, pipeline, goal);
     const outcome = together(goal, ended);
     const logged = ended.map(({ verdict }) => verdict.notFound);
@@ -63099,24 +63190,9 @@ async function rollOut(plan, hosts, pipeline, goal) {
     // A host that cannot be reached may serve it. Then the next run must find the release on every host.
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
-        await reject(hosts, goal, !unknown);
-    await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
-        const { message } = Failure.from(error);
-        pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`);
-    });
+        await reject(hosts, goal, { swapped: outcome.status !== 'kept', remove: !unknown });
+    await cleanUpAll(plan, hosts, pipeline);
     return outcome;
-}
-/**
- * Warns of files that only some pages read: a release can be healthy without them.
- * @param logs of all hosts: they run the same release
- * @param said the warning of an earlier phase
- */
-async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
-    const warning = explain?.(logs.join('\n'));
-    if (warning === undefined || warning === said)
-        return warning;
-    pipeline.log.warning(warning);
-    return pipeline.run(phase, async () => ({ value: warning, detail: warning }));
 }
 /** @returns how it ended on each host, in their order */
 async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces }) {
@@ -63124,7 +63200,7 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
     const request = {
         activation,
         release,
-        kind,
+        kind: kind === 'promote' ? 'deploy' : kind,
         replaces,
         run: inputs.run,
         lockTimeoutMs: inputs['lock-timeout'],
@@ -63170,10 +63246,281 @@ function batches(hosts, size) {
 function notReached({ name, facts: { serving } }) {
     return { name, verdict: keptVerdict(serving, null), failure: null };
 }
-/** A new release that failed must not be a rollback's target. @param remove its files too */
-async function reject(hosts, { kind, release }, remove) {
-    if (kind === 'deploy')
-        await discard(hosts, release, remove);
+
+;// CONCATENATED MODULE: ./build/phases/stage.js
+/** stage: verifies the release on every host, and marks it as staged. Nothing is swapped. */
+
+
+
+
+
+/** @throws Failure after which no host has the release staged */
+async function stage(plan, hosts, pipeline, target) {
+    const { run, 'max-parallel': atOnce } = plan.inputs;
+    const { release } = target;
+    await verifyAll(plan, hosts, pipeline, target);
+    const mark = async ({ name, agent }) => {
+        const { serving } = await agent().call('markStaged', { id: release, run });
+        return { value: { name, status: 'staged', live: serving, ...NOTHING_MORE }, detail: 'staged' };
+    };
+    const staged = await onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => mark(host))).catch(async (error) => {
+        await reject(hosts, target, { swapped: false, remove: true });
+        throw error;
+    });
+    await cleanUpAll(plan, hosts, pipeline);
+    const live = agreed(staged.map((host) => host.live));
+    return { ...untouched({ ...target, live }), status: 'staged', succeeded: true, hosts: staged };
+}
+const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null };
+
+;// CONCATENATED MODULE: ./build/common/errors/server.js
+/** The server: its disk, its users, PM2, ports, and the releases on it. */
+
+const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.';
+const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.';
+const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.';
+const server_texts = {
+    'disk-full': {
+        message: 'The server’s disk is full: {problem}.',
+        remedy: FREE,
+        cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
+    },
+    'disk-full: no room': {
+        message: 'The release needs {needed} on the server’s disk, and {free} are free.',
+        remedy: FREE,
+    },
+    'path-not-writable': {
+        message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
+        remedy: 'Run on the server: `{command}`.',
+    },
+    'path-not-writable: no folder': {
+        message: 'User "{user}" may not write in "{path}": it is not a folder.',
+        remedy: 'Move the file away, or set `path` to another folder.',
+    },
+    'path-not-writable: read-only': {
+        message: '"{path}" is on a file system that is mounted read-only.',
+        remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+    },
+    'path-not-writable: unknown path': {
+        message: 'The server refused access: {problem}.',
+        remedy: 'Give the path in the message to the user that logs in.',
+    },
+    'path-unsafe': {
+        message: '"{path}" is not safe from other users of the server: {reason}.',
+        remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+    },
+    'agent-not-kept': {
+        message: 'The agent could not be saved in "{folder}".',
+        remedy: 'Make the folder writable for the user that logs in, and free disk space.',
+    },
+    locked: {
+        message: 'Another deploy of this app is still running: {holder}.',
+        remedy: 'Wait for that deploy to finish, or raise `lock-timeout`.',
+        cause: 'Give all workflows that deploy the app [one `concurrency` group](recipes.md#one-deploy-at-a-time). A lock whose process is gone is void and needs no removal.',
+    },
+    'locked: port': {
+        message: 'Another app is being deployed to port {port}.',
+        remedy: 'Give each app an `app-port` of its own.',
+    },
+    withdrawn: {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'current-not-a-link': {
+        message: '"{path}" is not a symbolic link.',
+        remedy: 'Move it away, or set `path` to another folder.',
+        cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on the server.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'unknown-release: not ours': {
+        message: '"{path}" is not a release of Gapless.',
+        remedy: 'Leave the folder to the tool that made it, or remove it by hand.',
+    },
+    'release-damaged': {
+        message: 'Release "{release}" is damaged: "{path}" {problem}.',
+        remedy: DEPLOY_ANOTHER,
+        cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
+    },
+    'release-damaged: staged': {
+        message: 'The staged release "{release}" is damaged: {paths} were modified or removed on the server.',
+        remedy: 'Stage its commit again.',
+    },
+    'release-damaged: launcher': {
+        message: '"{path}" was modified on the server.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'release-damaged: every launcher': {
+        message: '"{path}" was modified on the server, and no other release has an intact copy.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'encryption-key-damaged': {
+        message: '"{file}" does not hold a key of 32 bytes in base64.',
+        remedy: 'Restore the file, or delete it: the next deploy makes a new key.',
+        cause: 'With a new key, pages that are open in browsers cannot call their server actions ([Failed to find Server Action](#failed-to-find-server-action)).',
+    },
+    'shared-path-unusable': {
+        message: '`{input}` names "{path}", which is no {kind} in {place}.',
+        remedy: 'Name folders in `shared-dirs` and files in `shared-files`.',
+    },
+    'shared-path-unusable: link': {
+        message: 'The shared path "{path}" leads out of the release through a link.',
+        remedy: 'Remove the link from the build, or share another path.',
+    },
+    'symlink-escapes': {
+        message: 'The link "{path}" to "{target}" leads out of {folder}.',
+        remedy: 'Replace the link with the file or folder that it points at, and deploy again.',
+    },
+    'pm2-foreign': {
+        message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
+        remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+        cause: 'PM2 was once started with `sudo`.',
+    },
+    'pm2-failed': {
+        message: 'PM2 refused "{request}": {problem}.',
+        remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+        cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
+    },
+    'pm2-failed: refused': {
+        message: 'PM2 did not start the workers: {problem}.',
+        remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+    },
+    'pm2-failed: no answer': { message: 'The PM2 daemon did not answer.', remedy: ASK_PM2 },
+    'pm2-failed: no list': {
+        message: 'PM2 answered with something other than a list of its processes.',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: nothing to save': { message: 'PM2 has no process to save.', remedy: ASK_PM2 },
+    'pm2-failed: no daemon': { message: 'No running PM2 daemon was found in "{home}".', remedy: ASK_PM2 },
+    'pm2-failed: died': { message: 'The PM2 daemon exited in the middle of a request.', remedy: ASK_PM2 },
+    'pm2-failed: starting': {
+        message: 'Another deploy is still starting the PM2 daemon in "{home}".',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: second daemon': {
+        message: 'Another PM2 daemon (process {daemon}) started at the same time.',
+        remedy: 'Deploy again.',
+    },
+    'pm2-stranded': {
+        message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+        remedy: 'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+        cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
+    },
+    'pm2-stranded: shared': {
+        message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+        remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
+    },
+    'pm2-failed: daemon died': {
+        message: 'PM2’s daemon died while the new workers started.',
+        remedy: 'Deploy again. If it dies again, read `~/.pm2/pm2.log` on the server.',
+        cause: 'The server ran out of memory, or somebody ran `pm2 kill` or `pm2 update`.',
+    },
+    'pm2-failed: stuck': {
+        message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
+        remedy: 'Check whether `pm2 list` answers on the server. If it does not, run `kill -9 {daemon}`, which stops all apps of this user, then `pm2 resurrect`, and deploy again.',
+    },
+    'app-name-taken': {
+        message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
+        remedy: 'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+        cause: 'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
+    },
+    'path-taken': {
+        message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
+        remedy: 'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+    },
+    'path-taken: not ours': {
+        message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
+        remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+    },
+    'port-forbidden': {
+        message: 'The user that logs in may not listen on port {port}.',
+        remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+    },
+    'port-taken': {
+        message: '{holder} already listens on "{address}".',
+        remedy: 'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+        cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
+    },
+    'port-taken: daemon': {
+        message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
+        remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+    },
+    'port-taken: app': {
+        message: 'The app "{name}" in "{folder}" already listens on "{address}".',
+        remedy: 'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+    },
+    'port-taken: no address': {
+        message: '"{host}" is not an address of the server.',
+        remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+    },
+    'port-taken: other host': {
+        message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
+        remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+    },
+    'address-differs': {
+        message: 'The app listens on {now}, and the release would listen on "{next}".',
+        remedy: 'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+        cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
+    },
+};
+const server_failure = failures(server_texts);
+
+;// CONCATENATED MODULE: ./build/phases/staged-target.js
+/** The release that is promoted: `release`, or the newest that is staged. It must be staged on every host. */
+
+
+
+
+
+
+/**
+ * Chooses the release, and verifies every file of it on every host. A staged release has never served: what differs from
+ * the upload was damaged.
+ * @throws Failure `nothing-staged`, `not-staged`, `staged-outdated`, `staged-partly`, `release-damaged`
+ */
+async function chooseStaged(plan, hosts, pipeline) {
+    const { release: named, 'max-parallel': atOnce } = plan.inputs;
+    const histories = await historiesOf(plan, hosts, pipeline);
+    const where = hosts.length === 1 ? 'the server' : 'every host';
+    const all = [...new Set(histories.flatMap((history) => history.filter(isStaged).map(({ id }) => id)))];
+    const known = all.sort().join(', ');
+    const id = named ?? all.at(-1);
+    if (id === undefined)
+        throw run_failure('nothing-staged', { hosts: where });
+    assertNewer(id, histories, known || 'none');
+    const isHere = (history) => history.some((release) => release.id === id && isStaged(release));
+    const missing = hosts.filter((_, index) => !isHere(histories[index]));
+    if (missing.length === hosts.length)
+        throw known === ''
+            ? run_failure('nothing-staged', { hosts: where })
+            : run_failure('not-staged', { release: id, hosts: where, known });
+    if (missing.length > 0) {
+        const names = (some) => listed(some.map(({ name }) => name ?? ''));
+        const staged = hosts.filter((host) => !missing.includes(host));
+        throw run_failure('staged-partly', { release: id, staged: names(staged), missing: names(missing) });
+    }
+    await onEach(hosts, atOnce, pipeline, async (host, { log }) => {
+        const { repaired, changed } = await host.agent().call('integrity', { id, repair: false });
+        if (repaired.length > 0)
+            throw server_failure('release-damaged: staged', { release: id, paths: listed(repaired) });
+        if (changed.length > 0)
+            log.warning(`Files of release ${id} are not as they were uploaded: ${listed(changed)}. The app writes them, or \`test-command\` did.`);
+    });
+    return { release: id, replaces: agreed(histories.map(currentIn)) };
+}
+function isStaged({ staged }) {
+    return staged;
+}
+/** Ids are times: an older one may have been removed already. */
+function assertNewer(id, histories, known) {
+    for (const current of histories.map(currentIn)) {
+        if (current === id)
+            throw run_failure('not-staged: live', { release: id, known });
+        if (current !== null && id < current)
+            throw run_failure('staged-outdated', { release: id, current });
+    }
 }
 
 ;// CONCATENATED MODULE: external "node:child_process"
@@ -65679,6 +66026,10 @@ function createPlan(inputs, packageName) {
     const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
     return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
 }
+/** Whether the command builds the checkout and uploads it. */
+function buildsCheckout({ command }) {
+    return command === 'deploy' || command === 'stage';
+}
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 function packageName({ workspace, ...inputs }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
@@ -65688,6 +66039,7 @@ function ownWords(inputs) {
     const { command, release, targets, proxy, runtime, run } = inputs;
     const texts = [
         ...activationStatuses,
+        'staged',
         ...phaseNames,
         ...rowStates,
         ...activationSteps,
@@ -65886,10 +66238,12 @@ async function dryRunDeploy(plan, hosts, output, { manifest, packer }, known, pi
         for (const line of dry_run_listOf(sending))
             log.info(line);
         const met = await dry_run_ask(plan, host, null);
-        return { sending, ...met, findings: [...met.findings, ...lack] };
+        // Nothing is removed before something newer is live.
+        const pruned = plan.inputs.command === 'stage' ? [] : met.pruned;
+        return { sending, pruned, findings: [...met.findings, ...lack] };
     }).finally(() => packer.close());
 }
-/** @param known with the release to go back to */
+/** A rollback, or a promote. @param known with the release to activate */
 function dryRunRollback(plan, hosts, known, pipeline) {
     return dryRun(hosts, plan, known, pipeline, async (host) => ({
         sending: null,
@@ -65902,12 +66256,12 @@ async function dryRun(hosts, { inputs }, known, pipeline, act) {
         for (const finding of dryRun.findings)
             dry_run_tell(finding, log.log);
         const { name, facts } = host;
-        const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE };
+        const value = { name, live: facts.serving, dryRun, status: 'kept', ...dry_run_NOTHING_MORE };
         return { value, detail: dry_run_detailOf(dryRun) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
+const dry_run_NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
 async function dry_run_ask({ inputs }, { agent }, release) {
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = release === null ? { host: runtime.host, port: runtime.port } : null;
@@ -66145,6 +66499,7 @@ function* remarks({ losses, arrivedBytes }, leftOut) {
 
 
 
+
 async function withHosts(plan, programs, pipeline, act) {
     const { command, 'dry-run': dryRun } = plan.inputs;
     const known = { ...nothingKnown };
@@ -66152,7 +66507,7 @@ async function withHosts(plan, programs, pipeline, act) {
     let infos = [];
     try {
         const persist = command !== 'status' && !dryRun;
-        const forUpload = command === 'deploy';
+        const forUpload = buildsCheckout(plan.inputs);
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
         known.live = agreed(hosts.map(({ facts }) => facts.serving));
         if (command !== 'status')
@@ -66202,6 +66557,9 @@ async function infosOn(host) {
 
 
 
+
+
+/** Also `stage`, which ends where a deploy would swap. */
 function deploy(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
         const { 'dry-run': dryRun } = plan.inputs;
@@ -66218,13 +66576,10 @@ function deploy(project) {
         const count = (bytes) => (known.uploadedBytes += bytes);
         const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
         Object.assign(known, { release: id, sent });
-        return explainMissing(output, () => rollOut(plan, hosts, pipeline, {
-            ...known,
-            release: id,
-            replaces: null,
-            kind: 'deploy',
-            explain: (log) => explanationOf(output, log),
-        }));
+        const explain = (log) => explanationOf(output, log);
+        const target = { ...known, release: id, replaces: null, kind: 'deploy', explain };
+        const finish = plan.inputs.command === 'stage' ? stage : rollOut;
+        return explainMissing(output, () => finish(plan, hosts, pipeline, target));
     });
 }
 const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
@@ -66236,6 +66591,16 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
     if (dryRun)
         return dryRunRollback(plan, hosts, known, pipeline);
     return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
+});
+const promote = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
+    const { 'dry-run': dryRun } = plan.inputs;
+    if (!dryRun)
+        known.live = await recover(plan, hosts, pipeline);
+    const { release, replaces } = await chooseStaged(plan, hosts, pipeline);
+    known.release = release;
+    if (dryRun)
+        return dryRunRollback(plan, hosts, known, pipeline);
+    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'promote' });
 });
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
@@ -66485,6 +66850,10 @@ function sentence(outcome, command) {
             return liveRelease === null
                 ? `${run} stopped before anything went live.`
                 : `${run} stopped before anything live was changed. ${liveRelease} is still live.`;
+        case 'staged': {
+            const still = liveRelease === null ? 'Nothing was swapped.' : `${liveRelease} is still live.`;
+            return `${release} is verified and staged${everywhere}. ${still}`;
+        }
         case 'restored': {
             const failed = `${release ?? 'The new release'} failed after the swap.`;
             return hosts.length > 1 && liveRelease === null
@@ -66631,6 +67000,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -66714,7 +67084,7 @@ function renderFacts(report) {
         ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
         ['Live', liveRelease === release ? '' : named(liveRelease)],
         // A release has its commit beside it.
-        ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
+        ['Commit', release !== null || !isBuilt(command) ? '' : renderSource(origin, origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', prose(checks(rows).join('; '))],
@@ -66722,16 +67092,23 @@ function renderFacts(report) {
         ['Took', format_formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
         [
+            'To promote',
+            status === 'staged' ? `run with \`command: promote\` and \`release: ${markdown_escape(release ?? '')}\`` : '',
+        ],
+        [
             'To roll back',
             canRollBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(rollsBackTo)}\`` : '',
         ],
     ]);
 }
+function isBuilt(command) {
+    return command !== undefined && buildsCheckout({ command });
+}
 /** Renders a release with its commit and its actor, as far as they are known. */
 function renderRelease(id, { command, outcome, origin }) {
     if (id === null)
         return '';
-    const isNew = command === 'deploy' && id === outcome.release;
+    const isNew = isBuilt(command) && id === outcome.release;
     const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin);
     return source === '' ? markdown_code(id) : `${markdown_code(id)} (${source})`;
 }
@@ -68964,7 +69341,7 @@ async function main() {
         for (const warning of inputs.warnings)
             log.warning(warning);
         const { workspace, 'working-directory': folder } = inputs;
-        const project = inputs.command === 'deploy' ? readProject(workspace, folder) : undefined;
+        const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
         rememberActivation(plan.activation, log);
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);
@@ -68988,6 +69365,8 @@ const NOT_MASKED = 'Values of `env` that are not masked, because they are short,
 function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
         return deploy(project);
+    if (command === 'promote')
+        return promote;
     return command === 'rollback' ? rollback : commands_status;
 }
 /**

@@ -104,6 +104,8 @@ export const releaseSummary = object({
   activatedAt: nullable(string),
   /** A rollback left it: it is no default target of another rollback. */
   left: boolean,
+  /** It waits to be promoted: it was verified, has never served, and is newer than the current release. */
+  staged: boolean,
   info: nullable(releaseInfo),
   bytes: count,
 })
@@ -446,6 +448,15 @@ export const operations = {
       notFound: string,
       cache: nullable(cacheSharing),
     }),
+  },
+  /**
+   * Marks a verified release as staged: a later `promote` may activate it. Fails where a newer release, or one of a later
+   * run, has gone live meanwhile.
+   */
+  markStaged: {
+    params: object({ id: releaseId, run }),
+    /** The release that serves. */
+    result: object({ serving: nullable(releaseId) }),
   },
   /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
   discard: { params: object({ id: releaseId, remove: boolean }), result: object({ removed: boolean }) },

@@ -1,10 +1,12 @@
 /** The operations of the protocol, each in terms of the modules that carry it out. */
 import { failure } from '../../common/errors/server.ts'
+import { failure as runFailure } from '../../common/errors/run.ts'
 import type { Operation, Params, Result } from '../../protocol/messages.ts'
 import { pm2Missing } from '../../protocol/server-programs.ts'
 import { servedRelease, type Worker } from '../activation/decide.ts'
 import { isOurs, lookAtWorkers, programOf, toStates } from '../activation/workers.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
+import { assertNotOvertaken } from '../activation/overtaken.ts'
 import { type ActivationContext, startActivation, watchActivation } from '../activation/start.ts'
 import { checkIntegrity } from '../store/integrity.ts'
 import { verifyCandidate } from '../activation/candidate.ts'
@@ -25,6 +27,7 @@ import {
   liveRelease,
   listReleases,
   markRejected,
+  markStaged,
   readRuntime,
   releaseIds,
   removeRelease,
@@ -159,6 +162,15 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
         const start = await workerStart(base, home, kept?.definition ?? null)
         return verifyCandidate(layout, id, runtime, start, alive)
+      },
+      markStaged: async ({ id, run }) => {
+        await existing(id)
+        const live = await liveRelease(layout)
+        if (live !== null && live > id)
+          throw runFailure('staged-outdated: while staging', { release: id, current: live })
+        await assertNotOvertaken(layout, run, live)
+        await markStaged(layout, id)
+        return { serving: await servingRelease(layout) }
       },
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)

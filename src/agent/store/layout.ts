@@ -54,6 +54,7 @@ export function releaseFiles(directory: string) {
     manifest: join(own, 'manifest.jsonl'),
     verified: join(own, 'verified.json'),
     reported: join(own, 'reported.json'),
+    staged: join(own, 'staged.json'),
     launcher: join(directory, LAUNCHER),
   }
 }
