@@ -58505,7 +58505,17 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
-/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+/** How a candidate became healthy. */
+const verified = object({
+    bootMs: count,
+    status: count,
+    attempts: count,
+    /** Other ports that the app opens and that were taken: it got free ones instead. */
+    movedPorts: guards_list(count),
+    notFound: string,
+    cache: nullable(cacheSharing),
+});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames; `verify` also answers with some. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
     releases: { params: nothing, result: object({ releases: guards_list(releaseSummary) }) },
@@ -58618,18 +58628,14 @@ const operations = {
     /**
      * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
      * the lines about missing files in any case.
+     *
+     * With `testMs` the release stays up after that for as long as a body comes, and for so long at the most: an event says
+     * that it is healthy, and data frames both ways are a tunnel to its port (tunnel.ts). What was written into its caches
+     * is put back afterwards.
      */
     verify: {
-        params: object({ id: messages_releaseId, said }),
-        result: object({
-            bootMs: count,
-            status: count,
-            attempts: count,
-            /** Other ports that the app opens and that were taken: it got free ones instead. */
-            movedPorts: guards_list(count),
-            notFound: string,
-            cache: nullable(cacheSharing),
-        }),
+        params: object({ id: messages_releaseId, said, testMs: nullable(count) }),
+        result: verified,
     },
     /**
      * Marks a verified release as staged: a later `promote` may activate it. Fails where a newer release, or one of a later
@@ -59464,8 +59470,14 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     dispatch().then(() => lose(undefined), lose);
     async function dispatch() {
         for await (const { kind, payload } of decodeFrames(rest)) {
-            if (kind !== frameKind.message)
-                throw malformed('the server sent data that was not requested');
+            if (kind !== frameKind.message) {
+                const [next] = pending.values();
+                if (kind !== frameKind.data || next?.onData === undefined)
+                    throw malformed('the server sent data that was not requested');
+                next.onData(payload);
+                heard();
+                continue;
+            }
             const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
             if (call !== undefined)
@@ -59498,14 +59510,14 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     };
     let lastId = 0;
     return {
-        async call(operation, params, { body, onEvent = () => undefined } = {}) {
+        async call(operation, params, { body, onEvent = () => undefined, onData } = {}) {
             lastId += 1;
             const id = lastId;
             const answer = new Promise((resolve, reject) => {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { operation, resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent, onData });
                 if (pending.size === 1)
                     heard();
             });
@@ -61068,6 +61080,10 @@ const activation_texts = {
         remedy: SHARE_ADDRESS,
         cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
     },
+    'candidate-died: tested': {
+        message: 'The new release {ending} while `test-command` ran.',
+        remedy: `${READ_LOG}: a request of the test may have ended it.`,
+    },
     'candidate-silent': {
         message: 'The new release did not listen on its port within {limit}.',
         remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
@@ -61084,6 +61100,15 @@ const activation_texts = {
     'candidate-unhealthy: address in use': {
         message: 'The new release was not healthy within {limit}, and could not listen on "{address}", which is in use: {answer}.',
         remedy: SHARE_ADDRESS,
+    },
+    'test-failed': {
+        message: '`test-command` {ending}.',
+        remedy: 'Read its last lines in the evidence, and the rest of its output in the log.',
+        cause: 'The command runs under `/bin/sh -e` on the runner, in `working-directory`. It reaches the new release at `BASE_URL`.',
+    },
+    'test-failed: late': {
+        message: '`test-command` did not end within {limit}, and was ended.',
+        remedy: 'Read its last lines in the evidence. If the command only needs longer, raise `test-timeout`.',
     },
     'worker-died': {
         message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',
@@ -63125,8 +63150,732 @@ async function reject(hosts, { kind, release }, { swapped, remove }) {
         await discard(hosts, release, remove);
 }
 
+;// CONCATENATED MODULE: ./build/pipeline.js
+/** Runs the phases: times each, keeps a row of it, and stops at the first that fails. */
+
+
+const phaseNames = [
+    'connect',
+    'recover',
+    'build',
+    'assemble',
+    'upload',
+    'dry-run',
+    'verify',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+    'cleanup',
+    'status',
+];
+const rowStates = ['ok', 'failed', 'skipped'];
+function createPipeline(log) {
+    const rows = [];
+    // One row per phase and host: a later part of a phase, such as the public URL, is added to the row.
+    const keep = (row) => {
+        const index = rows.findIndex(({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok');
+        const before = rows[index];
+        if (before === undefined) {
+            rows.push(row);
+            return;
+        }
+        const durationMs = before.durationMs + row.durationMs;
+        const detail = `${before.detail}; ${row.detail}`;
+        rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail };
+    };
+    // Groups of a job's log cannot overlap: phases that run side by side share one.
+    let running = 0;
+    const on = (host) => {
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const warning = (line) => log.warning(named(line));
+        const debug = (line) => log.debug(() => named(line()));
+        const begin = (phase) => {
+            const startedAt = Date.now();
+            const begun = performance.now();
+            if (running === 0)
+                log.group(phase);
+            running += 1;
+            const end = (state, line, detail, evidence) => {
+                const durationMs = Math.round(performance.now() - begun);
+                keep({ phase, host, state, startedAt, durationMs, detail, evidence });
+                info(`${line} (${phase}: ${format_formatDuration(durationMs)})`);
+                running -= 1;
+                if (running === 0)
+                    log.endGroup();
+            };
+            return {
+                done: (detail) => end('ok', detail, detail),
+                failed: ({ message, evidence }) => end('failed', `failed: ${message}`, message, evidence),
+            };
+        };
+        return {
+            rows,
+            log: { ...log, info, warning, debug },
+            on,
+            begin,
+            async run(phase, act) {
+                const begun = begin(phase);
+                try {
+                    const { value, detail } = await act();
+                    begun.done(detail);
+                    return value;
+                }
+                catch (error) {
+                    const failure = Failure.from(error);
+                    begun.failed(failure);
+                    throw failure;
+                }
+            },
+            skip(phase, reason) {
+                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
+            },
+        };
+    };
+    return on(null);
+}
+
+;// CONCATENATED MODULE: ./build/plan.js
+/** What will be done, from the inputs and the project. */
+
+
+
+
+
+
+/** @param packageName `name` in the app's package.json, if there is one */
+function createPlan(inputs, packageName) {
+    const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
+    return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
+}
+/** Whether the command builds the checkout and uploads it. */
+function buildsCheckout({ command }) {
+    return command === 'deploy' || command === 'stage';
+}
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+function packageName({ workspace, ...inputs }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
+}
+/** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
+function ownWords(inputs) {
+    const { command, release, targets, proxy, runtime, run } = inputs;
+    const texts = [
+        ...activationStatuses,
+        'staged',
+        ...phaseNames,
+        ...rowStates,
+        ...activationSteps,
+        ...entryStates,
+        ...findingEffects,
+        command,
+        release,
+        ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, port, username }) => [
+            host,
+            `${host}:${port}`,
+            username,
+        ]),
+        inputs['health-check-url'],
+        runtime.health.origin?.host,
+        inputs['app-name'] ?? packageNameIfAny(inputs),
+        inputs.repository,
+        run.commit,
+        run.ref,
+        run.actor,
+        run.runUrl,
+        run.workflow,
+    ];
+    return texts.flatMap((text) => text || []);
+}
+/** What is wrong with package.json is said later. */
+function packageNameIfAny(inputs) {
+    try {
+        return packageName(inputs);
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ runtime }, basePath, environment = {}) {
+    const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
+    return { ...runtime, env: { ...environment, ...runtime.env }, health };
+}
+/** The path of a request, with the base path unless it has that already. */
+function plan_below(basePath, path) {
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
+    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    return within || basePath === '' ? path : under + path.slice(pathname.length);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/tunnel.js
+
+const tunnel_kind = { open: 1, data: 2, end: 3, credit: 4, reset: 5 };
+const tunnel_HEADER = 5;
+/** What one side may send of a stream before the other side has passed it on, in bytes. */
+const tunnel_WINDOW = 256 * 1024;
+/** The last piece of a window may go beyond it: Node reads at most so much of a socket at once, in bytes. */
+const LARGEST_PIECE = 64 * 1024;
+/** A window is given back in parts, in bytes. */
+const PART = tunnel_WINDOW / 4;
+/** Streams at once: a connection beyond is reset. */
+const MOST_STREAMS = 1000;
+function createTunnel({ send, connect }) {
+    const streams = new Map();
+    let lastId = 0;
+    let closed = false;
+    async function tell(id, what, payload = NOTHING) {
+        if (closed)
+            return;
+        const header = Buffer.allocUnsafe(tunnel_HEADER);
+        header.writeUInt32BE(id, 0);
+        header.writeUInt8(what, 4);
+        await send(Buffer.concat([header, payload]));
+    }
+    /** @param socket one that allows half of it to be open */
+    function attach(id, socket) {
+        /** What the other side takes for now, in bytes. */
+        let credit = tunnel_WINDOW;
+        let sending = false;
+        /** What this side has not passed on, and what of the rest it has not given back yet, in bytes. */
+        let kept = 0;
+        let passed = 0;
+        const ended = { here: false, there: false };
+        const goOn = () => {
+            if (!sending && credit > 0)
+                socket.resume();
+        };
+        const give = (bytes) => {
+            kept -= bytes;
+            passed += bytes;
+            if (passed < PART || !streams.has(id))
+                return;
+            const amount = Buffer.allocUnsafe(4);
+            amount.writeUInt32BE(passed);
+            passed = 0;
+            void tell(id, tunnel_kind.credit, amount);
+        };
+        const handle = (what, payload) => {
+            switch (what) {
+                case tunnel_kind.data:
+                    kept += payload.length;
+                    if (kept > tunnel_WINDOW + LARGEST_PIECE)
+                        throw malformed('a stream has sent more than its window');
+                    socket.write(payload, () => give(payload.length));
+                    return;
+                case tunnel_kind.end:
+                    ended.there = true;
+                    socket.end();
+                    return;
+                case tunnel_kind.credit:
+                    if (payload.length !== 4)
+                        throw malformed('a credit has no size');
+                    credit += payload.readUInt32BE(0);
+                    goOn();
+                    return;
+                case tunnel_kind.reset:
+                    streams.delete(id);
+                    tunnel_reset(socket);
+                    return;
+                default:
+                    throw malformed(`a stream has a frame of kind ${what}`);
+            }
+        };
+        streams.set(id, { handle, reset: () => tunnel_reset(socket) });
+        // An error is followed by a close.
+        socket.on('error', () => undefined);
+        socket.on('data', (chunk) => {
+            socket.pause();
+            credit -= chunk.length;
+            sending = true;
+            void tell(id, tunnel_kind.data, chunk).then(() => {
+                sending = false;
+                goOn();
+            });
+        });
+        socket.on('end', () => {
+            ended.here = true;
+            void tell(id, tunnel_kind.end);
+        });
+        socket.on('close', () => {
+            const isKnown = streams.delete(id);
+            if (isKnown && !(ended.here && ended.there))
+                void tell(id, tunnel_kind.reset);
+        });
+        socket.resume();
+    }
+    return {
+        carry(socket) {
+            if (closed || streams.size >= MOST_STREAMS)
+                return tunnel_reset(socket);
+            lastId += 1;
+            void tell(lastId, tunnel_kind.open);
+            attach(lastId, socket);
+        },
+        receive(frame) {
+            if (closed)
+                return;
+            if (frame.length < tunnel_HEADER)
+                throw malformed(`a stream’s frame has ${frame.length} bytes`);
+            const id = frame.readUInt32BE(0);
+            const what = frame.readUInt8(4);
+            if (what !== tunnel_kind.open) {
+                // Frames may be under way to a stream that has just been reset.
+                streams.get(id)?.handle(what, frame.subarray(tunnel_HEADER));
+                return;
+            }
+            if (connect === undefined || streams.has(id))
+                throw malformed(`stream ${id} cannot be opened`);
+            if (streams.size < MOST_STREAMS)
+                attach(id, connect());
+            else
+                void tell(id, tunnel_kind.reset);
+        },
+        close() {
+            closed = true;
+            for (const stream of streams.values())
+                stream.reset();
+            streams.clear();
+        },
+    };
+}
+const NOTHING = Buffer.alloc(0);
+/** So that nobody takes what has arrived for all. Node has it from 18.3 on. */
+function tunnel_reset(socket) {
+    const { resetAndDestroy } = socket;
+    if (resetAndDestroy === undefined)
+        socket.destroy();
+    else
+        resetAndDestroy.call(socket);
+}
+
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+;// CONCATENATED MODULE: ./build/phases/local-port.js
+/**
+ * The port of this machine that leads to a candidate. Loopback alone is not enough on a runner that several users share:
+ * each of them sees all ports in /proc/net/tcp. The same table says whose each connection is.
+ */
+
+
+
+/** @param carry gets each connection of this user's, or of root's, not read from yet */
+async function openLocalPort(carry, log) {
+    const server = (0,external_node_net_.createServer)({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+    server.listen(0, '127.0.0.1');
+    await (0,external_node_events_.once)(server, 'listening');
+    const { port } = server.address();
+    // Not on macOS and Windows, and not in every sandbox.
+    const canTell = (await socketsOf(({ local }) => local === port)).length > 0;
+    let warned = false;
+    async function take(socket) {
+        socket.on('error', () => undefined);
+        if (canTell && !(await isOurs(socket.remotePort ?? 0, port))) {
+            socket.destroy();
+            if (!warned)
+                log.warning(REFUSED);
+            warned = true;
+        }
+        else if (!socket.destroyed)
+            carry(socket);
+    }
+    server.on('connection', (socket) => void take(socket));
+    return { number: port, close: () => void server.close() };
+}
+const REFUSED = 'A connection to `BASE_URL` came from another user of this machine, and was closed. Run `test-command` and its browsers as the user of the runner.';
+async function isOurs(local, remote) {
+    const found = await socketsOf((socket) => socket.local === local && socket.remote === remote);
+    const uid = process.geteuid?.();
+    // A socket whose process has closed it has no inode, and nobody's name.
+    return found.length > 0 && found.every((socket) => socket.inode !== 0 && [0, uid].includes(socket.uid));
+}
+/** Of both tables: a program may connect to an IPv4 address by an IPv6 socket. */
+async function socketsOf(wanted) {
+    const tables = await Promise.all(['tcp', 'tcp6'].map((name) => (0,external_node_fs_promises_namespaceObject.readFile)(`/proc/net/${name}`, 'latin1').catch(() => '')));
+    return tables.flatMap((table) => table.split('\n').map(local_port_parse)).filter(wanted);
+}
+/** `  0: 0100007F:B413 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 5416091 …` */
+function local_port_parse(line) {
+    const [, local = '', remote = '', , , , , uid, , inode] = line.trim().split(/\s+/);
+    const portOf = (address) => Number.parseInt(address.split(':')[1] ?? '', 16);
+    return { local: portOf(local), remote: portOf(remote), uid: Number(uid), inode: Number(inode) };
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: external "node:string_decoder"
+const external_node_string_decoder_namespaceObject = require("node:string_decoder");
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./build/common/terminal.js
+/** Text that programs wrote for a terminal. */
+
+/** Where a terminal's sequence begins. `ESC \` ends one. */
+// oxlint-disable-next-line no-control-regex -- they are what it looks for
+const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/;
+/**
+ * Removes colours and other sequences. One by one: for each of many that do not end, Node's own function searches the
+ * rest of the text (seen in Node 24.21).
+ */
+function withoutSequences(text) {
+    return text.split(SEQUENCE).map(external_node_util_.stripVTControlCharacters).join('');
+}
+
+;// CONCATENATED MODULE: ./build/next/leftovers.js
+/**
+ * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
+ * job.
+ */
+
+
+
+const VARIABLE = 'GAPLESS_COMMAND';
+/** How long a process may take to exit after SIGTERM, in ms. */
+const GRACE = 2_000;
+const POLL = 20;
+function leftovers() {
+    const id = (0,external_node_crypto_.randomUUID)();
+    const entry = `${VARIABLE}=${id}\0`;
+    return {
+        variables: { [VARIABLE]: id },
+        async end() {
+            const deadline = performance.now() + GRACE;
+            for (const pid of processesWith(entry))
+                signal(pid, 'SIGTERM');
+            while (performance.now() < deadline) {
+                if (processesWith(entry).length === 0)
+                    return;
+                await (0,promises_namespaceObject.setTimeout)(POLL);
+            }
+            for (const pid of processesWith(entry))
+                signal(pid, 'SIGKILL');
+        },
+    };
+}
+function processesWith(entry) {
+    return leftovers_list('/proc')
+        .map(Number)
+        .filter((pid) => Number.isInteger(pid) && environmentOf(pid).includes(entry));
+}
+function leftovers_list(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        return [];
+    }
+}
+/** Returns '' for a process that has exited, or belongs to another user. */
+function environmentOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'latin1');
+    }
+    catch {
+        return '';
+    }
+}
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It has exited.
+    }
+}
+
+;// CONCATENATED MODULE: ./build/next/step-environment.js
+/** What the user's own commands see of this process's environment. */
+/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
+const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
+/** Files in which the action reports its result, and files that change later steps. */
+const WITHHELD_FILES = new Set([
+    'GITHUB_OUTPUT',
+    'GITHUB_STATE',
+    'GITHUB_STEP_SUMMARY',
+    'GITHUB_ENV',
+    'GITHUB_PATH',
+]);
+/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. Default: this process's. */
+function stepEnvironment(environment = process.env) {
+    const allowed = Object.entries(environment).filter(([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)));
+    // corepack would ask before it downloads, and nobody could answer.
+    return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
+}
+
+;// CONCATENATED MODULE: ./build/phases/run-test.js
+/** Runs `test-command` in a process group of its own, shows its output, and keeps the last lines. */
+
+
+
+
+
+
+
+
+
+/** How long the group may take to exit after SIGTERM, in ms. A runner kills a cancelled step 7.5 s after its SIGINT. */
+const run_test_GRACE = 5000;
+const GRACE_OF_CANCEL = 2000;
+const run_test_POLL = 20;
+/** How long output may still arrive after the exit, in ms: a process that has left the group may hold the streams. */
+const CLOSE_TIMEOUT = 3000;
+const run_test_SCRIPT = 'GAPLESS_SCRIPT';
+/**
+ * Standard input of the shell is a pipe that closes with this process: then the group kills itself. Neither that nor the
+ * script is seen by the command, whose own input is empty.
+ */
+const SHELL = [
+    '( (read -r _ <&3 || kill -KILL 0) >/dev/null 2>&1 & ) 3<&0',
+    `script="$${run_test_SCRIPT}"; unset ${run_test_SCRIPT}; exec </dev/null; eval "$script"`,
+].join('\n');
+const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/**
+ * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends the
+ * test, and then this process as that signal would have.
+ */
+async function runTest({ command, directory, variables, limitMs, signal }, log) {
+    const begun = performance.now();
+    const left = leftovers();
+    const stopped = { how: 'by itself', by: null };
+    const stop = new AbortController();
+    const stopFor = (reason) => {
+        if (stopped.how === 'by itself')
+            stopped.how = reason;
+        stop.abort();
+    };
+    const onSignal = (name) => {
+        stopped.by ??= name;
+        stopFor('cancelled');
+    };
+    const onAbort = () => stopFor('aborted');
+    for (const name of CANCELS)
+        process.on(name, onSignal);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted)
+        onAbort();
+    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', '-c', SHELL], {
+        cwd: directory,
+        env: { ...stepEnvironment(), ...variables, ...left.variables, [run_test_SCRIPT]: command },
+        stdio: 'pipe',
+        detached: true,
+    });
+    child.stdin.on('error', () => undefined);
+    const lines = showLines(log);
+    for (const stream of [child.stdout, child.stderr])
+        lines.add(stream);
+    const ending = endingOf(child);
+    const timer = setTimeout(() => stopFor('late'), limitMs);
+    await Promise.race([ending, aborted(stop.signal)]);
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    if (stop.signal.aborted)
+        await endGroup(child, stopped.by !== null ? GRACE_OF_CANCEL : run_test_GRACE);
+    signalGroup(child, 'SIGKILL');
+    child.stdin.destroy();
+    const words = await ending;
+    await left.end();
+    await lines.closed();
+    for (const name of CANCELS)
+        process.off(name, onSignal);
+    if (stopped.by !== null)
+        await dieOf(stopped.by);
+    return {
+        passed: stopped.how === 'by itself' && words === PASSED,
+        how: stopped.how,
+        ending: words,
+        lastLines: lines.last(),
+        durationMs: Math.round(performance.now() - begun),
+    };
+}
+const PASSED = 'exited with code 0';
+function endingOf(child) {
+    return new Promise((resolve) => {
+        child.once('error', ({ message }) => resolve(`could not be started: ${message}`));
+        child.once('exit', (code, signal) => {
+            if (signal !== null)
+                return resolve(`was killed by ${signal}`);
+            // A shell passes on the signal that has killed its command in this way.
+            const name = Object.entries(external_node_os_namespaceObject.constants.signals).find(([, number]) => code === 128 + number)?.[0];
+            resolve(`exited with code ${code}${name === undefined ? '' : ` (${name})`}`);
+        });
+    });
+}
+function aborted(signal) {
+    return signal.aborted ? Promise.resolve() : (0,external_node_events_.once)(signal, 'abort');
+}
+/** SIGTERM lets a test close its browsers. */
+async function endGroup(child, graceMs) {
+    const deadline = performance.now() + graceMs;
+    let lives = signalGroup(child, 'SIGTERM');
+    while (lives && performance.now() < deadline) {
+        await (0,promises_namespaceObject.setTimeout)(run_test_POLL);
+        lives = signalGroup(child, 0);
+    }
+}
+/** @returns whether there is such a group */
+function signalGroup({ pid }, name) {
+    if (pid === undefined)
+        return false;
+    try {
+        process.kill(-pid, name);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** The post step reports the run. */
+async function dieOf(name) {
+    process.kill(process.pid, name);
+    // The signal arrives in a moment.
+    await (0,promises_namespaceObject.setTimeout)(CLOSE_TIMEOUT);
+}
+const MOST_LINES = 200;
+/** Of the last lines together, in characters. */
+const LONGEST_END = 64 * 1024;
+/** In characters. A part of a longer line could end in half a secret. */
+const LONGEST_LINE = 32 * 1024;
+/** The log shows so much, in characters: GitHub drops what is longer, and nobody reads it. */
+const LONGEST_OUTPUT = 10 * 1024 * 1024;
+const TOO_LONG = `(A line of more than ${formatBytes(LONGEST_LINE)} is not shown.)`;
+/** Shows whole lines: a secret in half a line would not be masked. */
+function showLines(log) {
+    const last = [];
+    const streams = [];
+    let shown = 0;
+    let closed = false;
+    function show(line) {
+        if (closed)
+            return;
+        const text = line.length > LONGEST_LINE ? TOO_LONG : line;
+        last.push(text);
+        if (last.length > 2 * MOST_LINES)
+            last.splice(0, MOST_LINES);
+        if (shown > LONGEST_OUTPUT)
+            return;
+        shown += text.length + 1;
+        log.info(text);
+        if (shown > LONGEST_OUTPUT)
+            log.info(`More than ${formatBytes(LONGEST_OUTPUT)} of output are not shown.`);
+    }
+    return {
+        add(stream) {
+            const decoder = new external_node_string_decoder_namespaceObject.StringDecoder('utf8');
+            let rest = '';
+            stream.on('data', (chunk) => {
+                const parts = decoder.write(chunk).split('\n');
+                for (const [index, part] of parts.entries()) {
+                    const line = index === 0 ? rest + part : part;
+                    if (index < parts.length - 1)
+                        show(line);
+                    // More of it than is shown is not kept.
+                    else
+                        rest = line.slice(0, LONGEST_LINE + 1);
+                }
+            });
+            const ended = (0,external_node_events_.once)(stream, 'close').then(() => {
+                if (rest !== '')
+                    show(rest);
+            });
+            streams.push(ended);
+        },
+        /** Waits for the ends of the streams, not for long. */
+        async closed() {
+            await Promise.race([Promise.all(streams), (0,promises_namespaceObject.setTimeout)(CLOSE_TIMEOUT, undefined, { ref: false })]);
+            closed = true;
+        },
+        last() {
+            let room = LONGEST_END;
+            const end = last.slice(-MOST_LINES);
+            const first = end.findLastIndex((line) => (room -= line.length + 1) < 0) + 1;
+            return withoutSequences(end.slice(first).join('\n')).trimEnd();
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/phases/test-candidate.js
+/** verify with `test-command`: the runner's own test meets the candidate through the session with its server. */
+
+
+
+
+
+
+
+
+/** The server keeps the candidate for longer, so that the runner can end its test in order, in ms. */
+const MARGIN = 60_000;
+/** Frames on their way to the connection. */
+const MOST_WAITING = 16;
+/**
+ * Boots the candidate, checks its health, and runs the test while it is up.
+ * @throws Failure `test-failed`; those of `verify`, among them `candidate-died` while the test ran
+ */
+async function verifyWithTest(host, { id, said, command, directory, limitMs }, log) {
+    const outgoing = new external_node_stream_.PassThrough({ objectMode: true, highWaterMark: MOST_WAITING });
+    outgoing.on('error', () => undefined);
+    const tunnel = createTunnel({
+        send: (frame) => new Promise((resolve) => {
+            if (outgoing.writable)
+                outgoing.write(frame, () => resolve());
+            else
+                resolve();
+        }),
+    });
+    let isHealthy;
+    const healthy = new Promise((resolve) => (isHealthy = resolve));
+    const over = new AbortController();
+    const call = host.agent().call('verify', { id, said, testMs: limitMs + MARGIN }, {
+        body: outgoing,
+        onEvent: (value) => isHealthy(verified(value, 'verify')),
+        onData: (frame) => tunnel.receive(frame),
+    });
+    // The candidate has gone: nothing is left to test.
+    call.catch(() => over.abort());
+    const test = async () => {
+        await Promise.race([healthy, call]);
+        const port = await openLocalPort((socket) => tunnel.carry(socket), log);
+        const url = `http://127.0.0.1:${port.number}`;
+        log.info(`test-command started, BASE_URL is ${url}`);
+        const variables = { BASE_URL: url, PLAYWRIGHT_TEST_BASE_URL: url };
+        return runTest({ command, directory, variables, limitMs, signal: over.signal }, log).finally(port.close);
+    };
+    const end = await test().finally(() => {
+        tunnel.close();
+        outgoing.end();
+    });
+    const found = await call.catch((error) => {
+        throw withLines(Failure.from(error), end.lastLines);
+    });
+    if (!end.passed)
+        throw failureOf(end, limitMs);
+    return { found, testMs: end.durationMs };
+}
+function failureOf({ how, ending, lastLines }, limitMs) {
+    const details = { evidence: lastLines };
+    if (how === 'late')
+        return activation_failure('test-failed: late', { limit: formatLimit(limitMs) }, details);
+    return activation_failure('test-failed', { ending }, details);
+}
+/** What the test saw of the death of a candidate. */
+function withLines(failed, lines) {
+    if (lines === '')
+        return failed;
+    const own = failed.evidence === undefined ? '' : `${failed.evidence}\n\n`;
+    return failed.reworded(failed.message, { evidence: `${own}The last lines of \`test-command\`:\n${lines}` });
+}
+
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
+
+
+
 
 
 
@@ -63137,8 +63886,10 @@ async function reject(hosts, { kind, release }, { swapped, remove }) {
  * @throws Failure of the first host, after which a new release is rejected
  */
 async function verifyAll(plan, hosts, pipeline, target) {
-    const { said, 'max-parallel': atOnce } = plan.inputs;
-    const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, target.release, said)));
+    const { command, 'max-parallel': atOnce, 'test-command': test } = plan.inputs;
+    // What is promoted was tested when it was staged, and what a rollback goes to has served.
+    const tested = test !== null && buildsCheckout({ command }) ? hosts[0] : undefined;
+    const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(plan, host, target.release, host === tested ? test : null, log.log)));
     const logs = await verified.catch(async (error) => {
         await reject(hosts, target, { swapped: false, remove: true });
         throw error;
@@ -63147,11 +63898,19 @@ async function verifyAll(plan, hosts, pipeline, target) {
 }
 /**
  * @returns the lines of its log about missing files
- * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
+ * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`, `test-failed`
  */
-async function verify(host, id, said) {
-    const found = await host.agent().call('verify', { id, said });
-    return { value: found.notFound, detail: verify_detailOf(found) };
+async function verify({ inputs }, host, id, test, log) {
+    const { said } = inputs;
+    if (test === null) {
+        const found = await host.agent().call('verify', { id, said, testMs: null });
+        return { value: found.notFound, detail: verify_detailOf(found) };
+    }
+    const directory = (0,external_node_path_namespaceObject.resolve)(inputs.workspace, inputs['working-directory']);
+    const asked = { id, said, command: test, directory, limitMs: inputs['test-timeout'] };
+    const { found, testMs } = await verifyWithTest(host, asked, log);
+    const passed = `\`test-command\` passed after ${format_formatDuration(testMs)}`;
+    return { value: found.notFound, detail: `${verify_detailOf(found)}; ${passed}` };
 }
 function verify_detailOf({ bootMs, status, movedPorts, cache }) {
     const healthy = `healthy on a spare port after ${format_formatDuration(bootMs)} (HTTP ${status})`;
@@ -63521,26 +64280,6 @@ function assertNewer(id, histories, known) {
         if (current !== null && id < current)
             throw run_failure('staged-outdated', { release: id, current });
     }
-}
-
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: external "node:string_decoder"
-const external_node_string_decoder_namespaceObject = require("node:string_decoder");
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./build/common/terminal.js
-/** Text that programs wrote for a terminal. */
-
-/** Where a terminal's sequence begins. `ESC \` ends one. */
-// oxlint-disable-next-line no-control-regex -- they are what it looks for
-const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/;
-/**
- * Removes colours and other sequences. One by one: for each of many that do not end, Node's own function searches the
- * rest of the text (seen in Node 24.21).
- */
-function withoutSequences(text) {
-    return text.split(SEQUENCE).map(external_node_util_.stripVTControlCharacters).join('');
 }
 
 // EXTERNAL MODULE: external "string_decoder"
@@ -64679,68 +65418,6 @@ function getExecOutput(commandLine, args, options) {
     });
 }
 //# sourceMappingURL=exec.js.map
-;// CONCATENATED MODULE: ./build/next/leftovers.js
-/**
- * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
- * job.
- */
-
-
-
-const VARIABLE = 'GAPLESS_COMMAND';
-/** How long a process may take to exit after SIGTERM, in ms. */
-const GRACE = 2_000;
-const POLL = 20;
-function leftovers() {
-    const id = (0,external_node_crypto_.randomUUID)();
-    const entry = `${VARIABLE}=${id}\0`;
-    return {
-        variables: { [VARIABLE]: id },
-        async end() {
-            const deadline = performance.now() + GRACE;
-            for (const pid of processesWith(entry))
-                signal(pid, 'SIGTERM');
-            while (performance.now() < deadline) {
-                if (processesWith(entry).length === 0)
-                    return;
-                await (0,promises_namespaceObject.setTimeout)(POLL);
-            }
-            for (const pid of processesWith(entry))
-                signal(pid, 'SIGKILL');
-        },
-    };
-}
-function processesWith(entry) {
-    return leftovers_list('/proc')
-        .map(Number)
-        .filter((pid) => Number.isInteger(pid) && environmentOf(pid).includes(entry));
-}
-function leftovers_list(folder) {
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
-    }
-    catch {
-        return [];
-    }
-}
-/** Returns '' for a process that has exited, or belongs to another user. */
-function environmentOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'latin1');
-    }
-    catch {
-        return '';
-    }
-}
-function signal(pid, name) {
-    try {
-        process.kill(pid, name);
-    }
-    catch {
-        // It has exited.
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/next/command.js
 
 
@@ -65362,6 +66039,7 @@ function nodeLinker(folder) {
 
 
 
+
 /**
  * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
  * the app's folder.
@@ -65415,22 +66093,6 @@ function doubtsAboutVariables({ command, directory, runTimeVariables = [], envir
 /** Returns the version of the Node.js that builds; undefined when there is none, or nothing is built. */
 async function buildersNode({ command, directory, environment = process.env, }) {
     return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment));
-}
-/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
-const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
-/** Files in which the action reports its result, and files that change later steps. */
-const WITHHELD_FILES = new Set([
-    'GITHUB_OUTPUT',
-    'GITHUB_STATE',
-    'GITHUB_STEP_SUMMARY',
-    'GITHUB_ENV',
-    'GITHUB_PATH',
-]);
-/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
-function stepEnvironment(environment) {
-    const allowed = Object.entries(environment).filter(([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)));
-    // corepack would ask before it downloads, and nobody could answer.
-    return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
 function userCommand({ command, directory }) {
     if (!command?.trim())
@@ -65927,170 +66589,6 @@ async function encryptionKey({ inputs }, directory, agent, log) {
     return key;
 }
 
-;// CONCATENATED MODULE: ./build/pipeline.js
-/** Runs the phases: times each, keeps a row of it, and stops at the first that fails. */
-
-
-const phaseNames = [
-    'connect',
-    'recover',
-    'build',
-    'assemble',
-    'upload',
-    'dry-run',
-    'verify',
-    'swap',
-    'reload',
-    'health-check',
-    'rollback',
-    'cleanup',
-    'status',
-];
-const rowStates = ['ok', 'failed', 'skipped'];
-function createPipeline(log) {
-    const rows = [];
-    // One row per phase and host: a later part of a phase, such as the public URL, is added to the row.
-    const keep = (row) => {
-        const index = rows.findIndex(({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok');
-        const before = rows[index];
-        if (before === undefined) {
-            rows.push(row);
-            return;
-        }
-        const durationMs = before.durationMs + row.durationMs;
-        const detail = `${before.detail}; ${row.detail}`;
-        rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail };
-    };
-    // Groups of a job's log cannot overlap: phases that run side by side share one.
-    let running = 0;
-    const on = (host) => {
-        const named = (line) => (host === null ? line : `${host}: ${line}`);
-        const info = (line) => log.info(named(line));
-        const warning = (line) => log.warning(named(line));
-        const debug = (line) => log.debug(() => named(line()));
-        const begin = (phase) => {
-            const startedAt = Date.now();
-            const begun = performance.now();
-            if (running === 0)
-                log.group(phase);
-            running += 1;
-            const end = (state, line, detail, evidence) => {
-                const durationMs = Math.round(performance.now() - begun);
-                keep({ phase, host, state, startedAt, durationMs, detail, evidence });
-                info(`${line} (${phase}: ${format_formatDuration(durationMs)})`);
-                running -= 1;
-                if (running === 0)
-                    log.endGroup();
-            };
-            return {
-                done: (detail) => end('ok', detail, detail),
-                failed: ({ message, evidence }) => end('failed', `failed: ${message}`, message, evidence),
-            };
-        };
-        return {
-            rows,
-            log: { ...log, info, warning, debug },
-            on,
-            begin,
-            async run(phase, act) {
-                const begun = begin(phase);
-                try {
-                    const { value, detail } = await act();
-                    begun.done(detail);
-                    return value;
-                }
-                catch (error) {
-                    const failure = Failure.from(error);
-                    begun.failed(failure);
-                    throw failure;
-                }
-            },
-            skip(phase, reason) {
-                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
-            },
-        };
-    };
-    return on(null);
-}
-
-;// CONCATENATED MODULE: ./build/plan.js
-/** What will be done, from the inputs and the project. */
-
-
-
-
-
-
-/** @param packageName `name` in the app's package.json, if there is one */
-function createPlan(inputs, packageName) {
-    const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
-    return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
-}
-/** Whether the command builds the checkout and uploads it. */
-function buildsCheckout({ command }) {
-    return command === 'deploy' || command === 'stage';
-}
-/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ workspace, ...inputs }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
-}
-/** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
-function ownWords(inputs) {
-    const { command, release, targets, proxy, runtime, run } = inputs;
-    const texts = [
-        ...activationStatuses,
-        'staged',
-        ...phaseNames,
-        ...rowStates,
-        ...activationSteps,
-        ...entryStates,
-        ...findingEffects,
-        command,
-        release,
-        ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, port, username }) => [
-            host,
-            `${host}:${port}`,
-            username,
-        ]),
-        inputs['health-check-url'],
-        runtime.health.origin?.host,
-        inputs['app-name'] ?? packageNameIfAny(inputs),
-        inputs.repository,
-        run.commit,
-        run.ref,
-        run.actor,
-        run.runUrl,
-        run.workflow,
-    ];
-    return texts.flatMap((text) => text || []);
-}
-/** What is wrong with package.json is said later. */
-function packageNameIfAny(inputs) {
-    try {
-        return packageName(inputs);
-    }
-    catch {
-        return undefined;
-    }
-}
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
-function runtimeOf({ runtime }, basePath, environment = {}) {
-    const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
-    return { ...runtime, env: { ...environment, ...runtime.env }, health };
-}
-/** The path of a request, with the base path unless it has that already. */
-function plan_below(basePath, path) {
-    const [pathname = '/'] = path.split('?', 1);
-    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
-    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const under = pathname === '/' ? basePath : basePath + pathname;
-    return within || basePath === '' ? path : under + path.slice(pathname.length);
-}
-
 ;// CONCATENATED MODULE: ./build/common/errors/upload.js
 /** Sending a release and receiving it. */
 
@@ -66230,7 +66728,7 @@ function provenSoFar(log) {
 
 
 /** Files listed in the log. The summary lists fewer. */
-const MOST_LINES = 2000;
+const dry_run_MOST_LINES = 2000;
 /** A deploy, up to what would be sent. */
 async function dryRunDeploy(plan, hosts, output, { manifest, packer }, known, pipeline) {
     return dryRun(hosts, plan, known, pipeline, async (host, log) => {
@@ -66276,9 +66774,9 @@ async function compare(host, output, manifest, packer) {
 }
 function dry_run_listOf({ files }) {
     const lines = files
-        .slice(0, MOST_LINES)
+        .slice(0, dry_run_MOST_LINES)
         .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
-    return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
+    return files.length > dry_run_MOST_LINES ? [...lines, `…and ${files.length - dry_run_MOST_LINES} more`] : lines;
 }
 function dry_run_tell({ effect, message, remedy }, log) {
     const line = [withoutFullStop(message), ...(remedy === null ? [] : [remedy])].join('. ');
@@ -68960,7 +69458,7 @@ function startGroup(name) {
 /**
  * End an output group.
  */
-function endGroup() {
+function core_endGroup() {
     command_issue('endgroup');
 }
 /**
@@ -68979,7 +69477,7 @@ function group(name, fn) {
             result = yield fn();
         }
         finally {
-            endGroup();
+            core_endGroup();
         }
         return result;
     });
@@ -69232,7 +69730,7 @@ function createJobLog() {
                 core_debug(shown(line()).slice(0, LONGEST_DEBUG));
         },
         group: (title) => startGroup(shown(title)),
-        endGroup: endGroup,
+        endGroup: core_endGroup,
         error({ code, message, remedy, evidence = '' }) {
             if (evidence.trim() !== '') {
                 // The app's own words: nothing in them may act as a workflow command.

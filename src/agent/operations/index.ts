@@ -12,7 +12,10 @@ import { checkIntegrity } from '../store/integrity.ts'
 import { verifyCandidate } from '../activation/candidate.ts'
 import { endOrphanedCandidates } from '../activation/candidates.ts'
 import { assertClaims, type Running } from '../pm2/claims.ts'
+import type { Call } from './call.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
+import { tunnelFor } from './tunnel-for.ts'
+import { keepCaches } from '../store/caches.ts'
 import { encryptionKey } from '../store/encryption-key.ts'
 import { findPm2, type InstalledPm2 } from '../pm2/find.ts'
 import { readJournal } from '../activation/journal.ts'
@@ -49,16 +52,6 @@ export interface AgentOptions {
   readonly binPath: readonly string[]
   /** The agent's own file on this server; empty when it runs from memory and may change nothing. */
   readonly agentFile: string
-}
-
-export interface Call {
-  readonly body: AsyncIterable<Buffer>
-  event(value: unknown): void
-  /**
-   * Says that the work goes on. Call it only after a step, or for work with a limit of its own: the runner
-   * gives up a silent agent.
-   */
-  alive(): void
 }
 
 export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Call) => Promise<Result<O>> }
@@ -151,7 +144,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await existing(id)
         return readableByOthers(() => checkIntegrity(layout, id, repair, alive))
       },
-      verify: async ({ id, said }, { alive }) => {
+      verify: async ({ id, said, testMs }, call) => {
         await existing(id)
         makeFolders(layout)
         await endOrphanedCandidates(layout)
@@ -161,7 +154,13 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await assertClaims({ layout, appName, address: runtime, said }, now)
         const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
         const start = await workerStart(base, home, kept?.definition ?? null)
-        return verifyCandidate(layout, id, runtime, start, alive)
+        if (testMs === null) return verifyCandidate(layout, id, runtime, start, call.alive)
+        const putBack = await keepCaches(layout, id, call.alive)
+        try {
+          return await verifyCandidate(layout, id, runtime, start, call.alive, tunnelFor(call, testMs))
+        } finally {
+          await putBack()
+        }
       },
       markStaged: async ({ id, run }) => {
         await existing(id)
