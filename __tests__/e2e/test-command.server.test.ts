@@ -125,7 +125,7 @@ describe('a test', () => {
       const hanging = `trap '' TERM; echo still here; while :; do sleep 1; done`
       const result = await run({ 'test-command': hanging, 'test-timeout': '2s' })
       expectKept(result, before)
-      expect(result.summary).toContain('did not end within 2 s')
+      expect(result.summary).toContain('did not end within 2 seconds')
       expect(result.summary).toContain('still here')
     },
     60_000,

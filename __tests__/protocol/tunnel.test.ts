@@ -83,9 +83,7 @@ describe('a tunnel', () => {
   })
 
   test('carries HTTP over one kept connection, with large bodies', async () => {
-    const { port } = await tunnelTo(
-      http.createServer((request, response) => void request.pipe(response)),
-    )
+    const { port } = await tunnelTo(http.createServer((request, response) => void request.pipe(response)))
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
     opened.push({ close: () => agent.destroy() })
     const post = async (body: Buffer) => {
