@@ -7,6 +7,7 @@ import { runOnFleet } from '../support/fleet-runs.ts'
 import { mayMakeNamespaces } from '../support/namespace.ts'
 import { runAction, type RunOptions, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { startSshd } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 import { sabotage, type Workspace } from '../support/workspace.ts'
 
@@ -114,7 +115,7 @@ test('a test that fails keeps what is live, and the summary has its last lines',
   expect(result.summary).toContain('`test-command` exited with code 3')
   expect(result.summary).toContain('expected 1, got ***')
   expect(result.log).not.toContain(secret)
-  expect(result.log).not.toMatch(/^::error::not a command/m)
+  expect(result.log).toMatch(/^\| ::error::not a command/m)
 }, 60_000)
 
 describe('a test', () => {
@@ -229,6 +230,58 @@ describe('a test', () => {
     90_000,
   )
 })
+
+thorough(
+  'passes through a jump host',
+  async () => {
+    const jump = await startSshd()
+    try {
+      const { code, log } = await run({
+        'test-command': 'node requests.mjs',
+        'proxy-host': jump.host,
+        'proxy-port': String(jump.port),
+        'proxy-username': jump.username,
+        'proxy-key': jump.clientKey,
+        'proxy-fingerprint': jump.fingerprint,
+      })
+      expect({ code, log: code === 0 ? '' : log }).toEqual({ code: 0, log: '' })
+      expect(jump.logs()).toContain('Accepted publickey')
+    } finally {
+      await jump.stop()
+    }
+  },
+  60_000,
+)
+
+thorough(
+  'a browser clicks through the candidate',
+  async () => {
+    const playwright = join(import.meta.dirname, '..', '..', 'node_modules', 'playwright-core', 'index.mjs')
+    workspace.write(
+      'browser.mjs',
+      `
+    import { chromium } from ${JSON.stringify(playwright)}
+    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] })
+    const page = await browser.newPage({ baseURL: process.env.PLAYWRIGHT_TEST_BASE_URL })
+    const troubles = []
+    page.on('pageerror', (error) => troubles.push(error.message))
+    page.on('requestfailed', (request) => troubles.push(request.url()))
+    await page.goto('/action')
+    await page.fill('input[name=name]', 'Ada')
+    await page.click('form button')
+    await page.waitForFunction('document.querySelector("#result").textContent.includes("Ada")')
+    console.log('greeted: ' + (await page.textContent('#result')))
+    console.log('troubles: ' + troubles.length)
+    await browser.close()
+    `,
+    )
+    const { code, log } = await run({ 'test-command': 'node browser.mjs' })
+    expect({ code, log: code === 0 ? '' : log }).toEqual({ code: 0, log: '' })
+    expect(log).toMatch(/greeted: .*Ada/)
+    expect(log).toContain('troubles: 0')
+  },
+  90_000,
+)
 
 const withHosts = mayMakeNamespaces && all ? test : test.skip
 withHosts(
