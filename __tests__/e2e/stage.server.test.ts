@@ -123,6 +123,18 @@ describe('promote', () => {
   )
 
   thorough(
+    'brings up an app that has never been live',
+    async () => {
+      const fresh = { path: 'apps/fresh', 'app-name': 'fresh', 'app-port': String(await freePort()) }
+      const { outputs } = await run('stage', fresh)
+      expect(outputs).toMatchObject({ status: 'staged', 'live-release': '' })
+      expectRun(await run('promote', fresh), { status: 'live', release: outputs['release'] })
+      expect(await messageAt(`http://127.0.0.1:${fresh['app-port']}`)).toBe('second')
+    },
+    60_000,
+  )
+
+  thorough(
     'refuses a release of which a file was changed or removed',
     async () => {
       const { outputs } = await run('stage')
