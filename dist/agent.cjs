@@ -1356,7 +1356,7 @@ const server_texts = {
         cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
     },
     'release-damaged: staged': {
-        message: 'The staged release "{release}" is damaged: {paths} were modified or removed on the server.',
+        message: 'The staged release "{release}" is damaged: files were modified or removed on the server ({paths}).',
         remedy: 'Stage its commit again.',
     },
     'release-damaged: launcher': {

@@ -63471,12 +63471,11 @@ async function openLocalPort(carry, log) {
     server.listen(0, '127.0.0.1');
     await (0,external_node_events_.once)(server, 'listening');
     const { port } = server.address();
-    // Not on macOS and Windows, and not in every sandbox.
-    const canTell = (await socketsOf(({ local }) => local === port)).length > 0;
+    const { connections, canTell } = await watchOwners(port);
     let warned = false;
     async function take(socket) {
         socket.on('error', () => undefined);
-        if (canTell && !(await isOurs(socket.remotePort ?? 0, port))) {
+        if (canTell && !isOurs(await connections(), socket.remotePort ?? 0)) {
             socket.destroy();
             if (!warned)
                 log.warning(REFUSED);
@@ -63489,17 +63488,43 @@ async function openLocalPort(carry, log) {
     return { number: port, close: () => void server.close() };
 }
 const REFUSED = 'A connection to `BASE_URL` came from another user of this machine, and was closed. Run `test-command` and its browsers as the user of the runner.';
-async function isOurs(local, remote) {
-    const found = await socketsOf((socket) => socket.local === local && socket.remote === remote);
+function isOurs(connections, local) {
+    const found = connections.filter((socket) => socket.local === local);
     const uid = process.geteuid?.();
     // A socket whose process has closed it has no inode, and nobody's name.
     return found.length > 0 && found.every((socket) => socket.inode !== 0 && [0, uid].includes(socket.uid));
 }
-/** Of both tables: a program may connect to an IPv4 address by an IPv6 socket. */
-async function socketsOf(wanted) {
-    const tables = await Promise.all(['tcp', 'tcp6'].map((name) => (0,external_node_fs_promises_namespaceObject.readFile)(`/proc/net/${name}`, 'latin1').catch(() => '')));
-    return tables.flatMap((table) => table.split('\n').map(local_port_parse)).filter(wanted);
+/**
+ * One look at the tables serves all connections that wait for it: a look takes a while where there are many.
+ * @returns `connections`: those to this port, as of a look that begins after the call
+ */
+async function watchOwners(port) {
+    const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+    const look = async () => {
+        const tables = await Promise.all(TABLES.map((file) => (0,external_node_fs_promises_namespaceObject.readFile)(file, 'latin1').catch(() => '')));
+        return tables
+            .flatMap((table) => table.split('\n'))
+            .filter((line) => line.includes(hex))
+            .map(local_port_parse);
+    };
+    let running = look();
+    let waiting = null;
+    // Not on macOS and Windows, and not in every sandbox.
+    const canTell = (await running).some(({ local }) => local === port);
+    return {
+        canTell,
+        connections() {
+            waiting ??= running.then(() => {
+                waiting = null;
+                running = look().then((found) => found.filter(({ remote }) => remote === port));
+                return running;
+            });
+            return waiting;
+        },
+    };
 }
+/** A program may connect to an IPv4 address by an IPv6 socket. */
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
 /** `  0: 0100007F:B413 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 5416091 …` */
 function local_port_parse(line) {
     const [, local = '', remote = '', , , , , uid, , inode] = line.trim().split(/\s+/);
@@ -63636,8 +63661,8 @@ const SHELL = [
 ].join('\n');
 const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /**
- * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends the
- * test, and then this process as that signal would have.
+ * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends
+ * the test alone.
  */
 async function runTest({ command, directory, variables, limitMs, signal }, log) {
     const begun = performance.now();
@@ -63683,11 +63708,10 @@ async function runTest({ command, directory, variables, limitMs, signal }, log) 
     await lines.closed();
     for (const name of CANCELS)
         process.off(name, onSignal);
-    if (stopped.by !== null)
-        await dieOf(stopped.by);
     return {
         passed: stopped.how === 'by itself' && words === PASSED,
         how: stopped.how,
+        cancelledBy: stopped.by,
         ending: words,
         lastLines: lines.last(),
         durationMs: Math.round(performance.now() - begun),
@@ -63729,12 +63753,6 @@ function signalGroup({ pid }, name) {
     catch {
         return false;
     }
-}
-/** The post step reports the run. */
-async function dieOf(name) {
-    process.kill(process.pid, name);
-    // The signal arrives in a moment.
-    await (0,promises_namespaceObject.setTimeout)(CLOSE_TIMEOUT);
 }
 const MOST_LINES = 200;
 /** Of the last lines together, in characters. */
@@ -63809,13 +63827,31 @@ function showLines(log) {
 
 
 
+
+
+/** The run was cancelled while the test ran. */
+class Cancelled extends Error {
+    #signal;
+    constructor(signal) {
+        super(`The run was cancelled (${signal}).`);
+        this.#signal = signal;
+    }
+    /** Ends this process as the signal would have. The post step reports the run. */
+    async obey() {
+        process.kill(process.pid, this.#signal);
+        // It arrives in a moment.
+        await (0,promises_namespaceObject.setTimeout)(OBEYED);
+    }
+}
+/** In ms. */
+const OBEYED = 1000;
 /** The server keeps the candidate for longer, so that the runner can end its test in order, in ms. */
 const MARGIN = 60_000;
 /** Frames on their way to the connection. */
 const MOST_WAITING = 16;
 /**
  * Boots the candidate, checks its health, and runs the test while it is up.
- * @throws Failure `test-failed`; those of `verify`, among them `candidate-died` while the test ran
+ * @throws Failure `test-failed`; `run-cut-off`, whose cause has to be obeyed; those of `verify`, among them `candidate-died` while the test ran
  */
 async function verifyWithTest(host, { id, said, command, directory, limitMs }, log) {
     const outgoing = new external_node_stream_.PassThrough({ objectMode: true, highWaterMark: MOST_WAITING });
@@ -63850,6 +63886,10 @@ async function verifyWithTest(host, { id, said, command, directory, limitMs }, l
         tunnel.close();
         outgoing.end();
     });
+    if (end.cancelledBy !== null) {
+        await call.catch(() => undefined);
+        throw run_failure('run-cut-off', {}, { cause: new Cancelled(end.cancelledBy) });
+    }
     const found = await call.catch((error) => {
         throw withLines(Failure.from(error), end.lastLines);
     });
@@ -63880,6 +63920,7 @@ function withLines(failed, lines) {
 
 
 
+
 /**
  * Verifies the release on all hosts.
  * @returns the warning about missing files, if there was one
@@ -63892,6 +63933,9 @@ async function verifyAll(plan, hosts, pipeline, target) {
     const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(plan, host, target.release, host === tested ? test : null, log.log)));
     const logs = await verified.catch(async (error) => {
         await reject(hosts, target, { swapped: false, remove: true });
+        const { cause } = Failure.from(error);
+        if (cause instanceof Cancelled)
+            await cause.obey();
         throw error;
     });
     return warnOfMissing(pipeline, target, 'verify', logs);
@@ -64104,7 +64148,7 @@ const server_texts = {
         cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
     },
     'release-damaged: staged': {
-        message: 'The staged release "{release}" is damaged: {paths} were modified or removed on the server.',
+        message: 'The staged release "{release}" is damaged: files were modified or removed on the server ({paths}).',
         remedy: 'Stage its commit again.',
     },
     'release-damaged: launcher': {

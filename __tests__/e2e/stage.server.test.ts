@@ -61,7 +61,7 @@ const message = () => messageAt(server.url)
 const refusal = async (inputs: Readonly<Record<string, string>> = {}) => {
   const result = await run('promote', inputs)
   expectRun(result, { status: 'kept' })
-  return /errors\.md#([a-z-]+)/.exec(result.summary)?.[1] ?? result.summary
+  return /\(`([a-z-]+)`\)/.exec(result.summary)?.[1] ?? result.summary
 }
 
 test('a staged release waits beside the live one, and is promoted without a build or an upload', async () => {
@@ -81,7 +81,7 @@ test('a staged release waits beside the live one, and is promoted without a buil
   expect(seen.log).toContain(`release ${id}: staged`)
 
   const promoted = await underLoad([server.url], { keepAlive: 2, busy: 1, fresh: 1, post: 1 }, () =>
-    run('promote', { 'pre-activate': 'touch migrated' }, { path: server.home }),
+    run('promote', { 'pre-activate': 'touch migrated', 'app-name': 'next-app' }, { path: server.home }),
   )
   expectRun(promoted, { status: 'live', release: id, 'previous-release': live, 'uploaded-bytes': '0' })
   expect(await message()).toBe('second')

@@ -152,7 +152,7 @@ describe('where the action itself', () => {
       program,
       `const { runTest } = require(${module})
       const signal = new AbortController().signal
-      runTest({ ...${JSON.stringify(asked)}, signal }, console).then(() => process.exit(7))`,
+      runTest({ ...${JSON.stringify(asked)}, signal }, console).then((end) => process.kill(process.pid, end.cancelledBy))`,
     )
     const child = spawn(process.execPath, [program], { stdio: 'ignore' })
     const file = join(directory, 'pid')

@@ -146,10 +146,12 @@ describe('a test that', () => {
 
   test('ends the candidate is told what the app said', async () => {
     const { verify, isOver } = await start()
-    const failure = await failureOf(verify(`await fetch(url + '/die').catch(() => console.log('it died'))`))
+    const failure = await failureOf(
+      verify(`console.log('it begins'); await fetch(url + '/die').catch(() => undefined)`),
+    )
     expect(failure).toMatchObject({ code: 'candidate-died', message: expect.stringContaining('code 9') })
     expect(failure.evidence).toContain('out of luck')
-    expect(failure.evidence).toContain('it died')
+    expect(failure.evidence).toContain('it begins')
     await isOver()
   })
 

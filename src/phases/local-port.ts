@@ -23,13 +23,12 @@ export async function openLocalPort(
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  // Not on macOS and Windows, and not in every sandbox.
-  const canTell = (await socketsOf(({ local }) => local === port)).length > 0
+  const { connections, canTell } = await watchOwners(port)
   let warned = false
 
   async function take(socket: Socket): Promise<void> {
     socket.on('error', () => undefined)
-    if (canTell && !(await isOurs(socket.remotePort ?? 0, port))) {
+    if (canTell && !isOurs(await connections(), socket.remotePort ?? 0)) {
       socket.destroy()
       if (!warned) log.warning(REFUSED)
       warned = true
@@ -42,8 +41,8 @@ export async function openLocalPort(
 const REFUSED =
   'A connection to `BASE_URL` came from another user of this machine, and was closed. Run `test-command` and its browsers as the user of the runner.'
 
-async function isOurs(local: number, remote: number): Promise<boolean> {
-  const found = await socketsOf((socket) => socket.local === local && socket.remote === remote)
+function isOurs(connections: readonly Entry[], local: number): boolean {
+  const found = connections.filter((socket) => socket.local === local)
   const uid = process.geteuid?.()
   // A socket whose process has closed it has no inode, and nobody's name.
   return found.length > 0 && found.every((socket) => socket.inode !== 0 && [0, uid].includes(socket.uid))
@@ -56,13 +55,38 @@ interface Entry {
   readonly inode: number
 }
 
-/** Of both tables: a program may connect to an IPv4 address by an IPv6 socket. */
-async function socketsOf(wanted: (socket: Entry) => boolean): Promise<readonly Entry[]> {
-  const tables = await Promise.all(
-    ['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'latin1').catch(() => '')),
-  )
-  return tables.flatMap((table) => table.split('\n').map(parse)).filter(wanted)
+/**
+ * One look at the tables serves all connections that wait for it: a look takes a while where there are many.
+ * @returns `connections`: those to this port, as of a look that begins after the call
+ */
+async function watchOwners(port: number) {
+  const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
+  const look = async () => {
+    const tables = await Promise.all(TABLES.map((file) => readFile(file, 'latin1').catch(() => '')))
+    return tables
+      .flatMap((table) => table.split('\n'))
+      .filter((line) => line.includes(hex))
+      .map(parse)
+  }
+  let running: Promise<readonly Entry[]> = look()
+  let waiting: Promise<readonly Entry[]> | null = null
+  // Not on macOS and Windows, and not in every sandbox.
+  const canTell = (await running).some(({ local }) => local === port)
+  return {
+    canTell,
+    connections(): Promise<readonly Entry[]> {
+      waiting ??= running.then(() => {
+        waiting = null
+        running = look().then((found) => found.filter(({ remote }) => remote === port))
+        return running
+      })
+      return waiting
+    },
+  }
 }
+
+/** A program may connect to an IPv4 address by an IPv6 socket. */
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6']
 
 /** `  0: 0100007F:B413 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 5416091 …` */
 function parse(line: string): Entry {

@@ -23,6 +23,8 @@ export interface TestRun {
 export interface TestEnd {
   readonly passed: boolean
   readonly how: 'by itself' | 'late' | 'cancelled' | 'aborted'
+  /** The signal to this process that ended the test. It has to be obeyed yet. */
+  readonly cancelledBy: NodeJS.Signals | null
   /** To follow its name: `exited with code 3`. */
   readonly ending: string
   readonly lastLines: string
@@ -49,8 +51,8 @@ const SHELL = [
 const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends the
- * test, and then this process as that signal would have.
+ * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends
+ * the test alone.
  */
 export async function runTest(
   { command, directory, variables, limitMs, signal }: TestRun,
@@ -95,10 +97,10 @@ export async function runTest(
   await left.end()
   await lines.closed()
   for (const name of CANCELS) process.off(name, onSignal)
-  if (stopped.by !== null) await dieOf(stopped.by)
   return {
     passed: stopped.how === 'by itself' && words === PASSED,
     how: stopped.how,
+    cancelledBy: stopped.by,
     ending: words,
     lastLines: lines.last(),
     durationMs: Math.round(performance.now() - begun),
@@ -142,13 +144,6 @@ function signalGroup({ pid }: ChildProcess, name: NodeJS.Signals | 0): boolean {
   } catch {
     return false
   }
-}
-
-/** The post step reports the run. */
-async function dieOf(name: NodeJS.Signals): Promise<void> {
-  process.kill(process.pid, name)
-  // The signal arrives in a moment.
-  await delay(CLOSE_TIMEOUT)
 }
 
 const MOST_LINES = 200

@@ -1,7 +1,9 @@
 /** verify with `test-command`: the runner's own test meets the candidate through the session with its server. */
 import { PassThrough } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../common/failure.ts'
 import { failure } from '../common/errors/activation.ts'
+import { failure as cutOff } from '../common/errors/run.ts'
 import { formatLimit } from '../common/format.ts'
 import type { Host } from '../hosts/host.ts'
 import type { Log } from '../pipeline.ts'
@@ -19,6 +21,26 @@ export interface Tested {
   readonly limitMs: number
 }
 
+/** The run was cancelled while the test ran. */
+export class Cancelled extends Error {
+  readonly #signal: NodeJS.Signals
+
+  constructor(signal: NodeJS.Signals) {
+    super(`The run was cancelled (${signal}).`)
+    this.#signal = signal
+  }
+
+  /** Ends this process as the signal would have. The post step reports the run. */
+  async obey(): Promise<void> {
+    process.kill(process.pid, this.#signal)
+    // It arrives in a moment.
+    await delay(OBEYED)
+  }
+}
+
+/** In ms. */
+const OBEYED = 1000
+
 /** The server keeps the candidate for longer, so that the runner can end its test in order, in ms. */
 const MARGIN = 60_000
 /** Frames on their way to the connection. */
@@ -26,7 +48,7 @@ const MOST_WAITING = 16
 
 /**
  * Boots the candidate, checks its health, and runs the test while it is up.
- * @throws Failure `test-failed`; those of `verify`, among them `candidate-died` while the test ran
+ * @throws Failure `test-failed`; `run-cut-off`, whose cause has to be obeyed; those of `verify`, among them `candidate-died` while the test ran
  */
 export async function verifyWithTest(
   host: Host,
@@ -69,6 +91,10 @@ export async function verifyWithTest(
     tunnel.close()
     outgoing.end()
   })
+  if (end.cancelledBy !== null) {
+    await call.catch(() => undefined)
+    throw cutOff('run-cut-off', {}, { cause: new Cancelled(end.cancelledBy) })
+  }
   const found = await call.catch((error: unknown) => {
     throw withLines(Failure.from(error), end.lastLines)
   })

@@ -1,13 +1,14 @@
 /** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
 import { resolve } from 'node:path'
 import { formatDuration } from '../common/format.ts'
+import { Failure } from '../common/failure.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import { buildsCheckout, type Plan } from '../plan.ts'
 import type { Result } from '../protocol/messages.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 import { notSharing } from '../outcome.ts'
 import { reject, type Target, warnOfMissing } from './target.ts'
-import { verifyWithTest } from './test-candidate.ts'
+import { Cancelled, verifyWithTest } from './test-candidate.ts'
 
 /**
  * Verifies the release on all hosts.
@@ -28,6 +29,8 @@ export async function verifyAll(
   )
   const logs = await verified.catch(async (error: unknown) => {
     await reject(hosts, target, { swapped: false, remove: true })
+    const { cause } = Failure.from(error)
+    if (cause instanceof Cancelled) await cause.obey()
     throw error
   })
   return warnOfMissing(pipeline, target, 'verify', logs)
