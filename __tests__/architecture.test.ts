@@ -274,8 +274,8 @@ test('the environment is read in few places', () => {
   const readers = sources.filter(({ code }) => /\bprocess\.env\b/.test(code)).map(({ path }) => path)
   const allowed = (path: string) =>
     ['agent', 'worker', 'report'].some((room) => inFolder(room)(path)) ||
-    // The user's install and build commands run in the job's environment.
-    ['build', 'server-actions'].some((name) => path === `next/${name}.ts`) ||
+    // The user's install, build and test commands run in the job's environment.
+    ['build', 'server-actions', 'step-environment'].some((name) => path === `next/${name}.ts`) ||
     // Where the runner has room, as os.tmpdir() reads it too.
     path === 'transfer/packer.ts' ||
     path === 'main.ts' ||

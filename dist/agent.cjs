@@ -362,6 +362,8 @@ const releaseSummary = object({
     activatedAt: nullable(string),
     /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
+    /** It waits to be promoted: it was verified, has never served, and is newer than the current release. */
+    staged: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -541,7 +543,17 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
-/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+/** How a candidate became healthy. */
+const verified = object({
+    bootMs: count,
+    status: count,
+    attempts: count,
+    /** Other ports that the app opens and that were taken: it got free ones instead. */
+    movedPorts: list(count),
+    notFound: string,
+    cache: nullable(cacheSharing),
+});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames; `verify` also answers with some. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
     releases: { params: nothing, result: object({ releases: list(releaseSummary) }) },
@@ -654,18 +666,23 @@ const operations = {
     /**
      * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
      * the lines about missing files in any case.
+     *
+     * With `testMs` the release stays up after that for as long as a body comes, and for so long at the most: an event says
+     * that it is healthy, and data frames both ways are a tunnel to its port (tunnel.ts). What was written into its caches
+     * is put back afterwards.
      */
     verify: {
-        params: object({ id: releaseId, said }),
-        result: object({
-            bootMs: count,
-            status: count,
-            attempts: count,
-            /** Other ports that the app opens and that were taken: it got free ones instead. */
-            movedPorts: list(count),
-            notFound: string,
-            cache: nullable(cacheSharing),
-        }),
+        params: object({ id: releaseId, said, testMs: nullable(count) }),
+        result: verified,
+    },
+    /**
+     * Marks a verified release as staged: a later `promote` may activate it. Fails where a newer release, or one of a later
+     * run, has gone live meanwhile.
+     */
+    markStaged: {
+        params: object({ id: releaseId, run }),
+        /** The release that serves. */
+        result: object({ serving: nullable(releaseId) }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -1251,6 +1268,9 @@ function releaseFiles(directory) {
         manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
         verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
         reported: (0,external_node_path_namespaceObject.join)(own, 'reported.json'),
+        staged: (0,external_node_path_namespaceObject.join)(own, 'staged.json'),
+        /** While the release is tested: see caches.ts. */
+        caches: (0,external_node_path_namespaceObject.join)(own, 'caches'),
         launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
@@ -1334,6 +1354,10 @@ const server_texts = {
         message: 'Release "{release}" is damaged: "{path}" {problem}.',
         remedy: DEPLOY_ANOTHER,
         cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
+    },
+    'release-damaged: staged': {
+        message: 'The staged release "{release}" is damaged: files were modified or removed on the server ({paths}).',
+        remedy: 'Stage its commit again.',
     },
     'release-damaged: launcher': {
         message: '"{path}" was modified on the server.',
@@ -1696,6 +1720,10 @@ const activation_texts = {
         remedy: SHARE_ADDRESS,
         cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
     },
+    'candidate-died: tested': {
+        message: 'The new release {ending} while `test-command` ran.',
+        remedy: `${READ_LOG}: a request of the test may have ended it.`,
+    },
     'candidate-silent': {
         message: 'The new release did not listen on its port within {limit}.',
         remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
@@ -1712,6 +1740,15 @@ const activation_texts = {
     'candidate-unhealthy: address in use': {
         message: 'The new release was not healthy within {limit}, and could not listen on "{address}", which is in use: {answer}.',
         remedy: SHARE_ADDRESS,
+    },
+    'test-failed': {
+        message: '`test-command` {ending}.',
+        remedy: 'Read its last lines in the evidence, and the rest of its output in the log.',
+        cause: 'The command runs under `/bin/sh -e` on the runner, in `working-directory`. It reaches the new release at `BASE_URL`.',
+    },
+    'test-failed: late': {
+        message: '`test-command` did not end within {limit}, and was ended.',
+        remedy: 'Read its last lines in the evidence. If the command only needs longer, raise `test-timeout`.',
     },
     'worker-died': {
         message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',
@@ -2478,9 +2515,20 @@ async function verificationOf(layout, id) {
 async function activatedAt(layout, id) {
     return (await verificationOf(layout, id))?.activatedAt ?? null;
 }
-/** Removes the record that a release served, because it was rejected afterwards. */
+/** Removes the records that a release served or is staged, because it was rejected afterwards. */
 async function markRejected(layout, id) {
-    await (0,promises_namespaceObject.rm)(releaseFiles(releaseDirectory(layout, id)).verified, { force: true });
+    const { verified, staged } = releaseFiles(releaseDirectory(layout, id));
+    for (const file of [staged, verified])
+        await (0,promises_namespaceObject.rm)(file, { force: true });
+}
+/** Records that a release was verified and waits to be promoted. */
+async function markStaged(layout, id) {
+    const { staged } = releaseFiles(releaseDirectory(layout, id));
+    await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644);
+}
+/** Once a newer release is live, the mark counts no more. */
+async function isStaged(layout, id, live) {
+    return (live === null || id > live) && exists(releaseFiles(releaseDirectory(layout, id)).staged);
 }
 async function listReleases(layout) {
     const live = await liveRelease(layout);
@@ -2492,6 +2540,7 @@ async function listReleases(layout) {
             live: id === live,
             activatedAt: verified?.activatedAt ?? null,
             left: (verified?.leftBy ?? null) !== null,
+            staged: verified === null && (await isStaged(layout, id, live)),
             info: await readInfo(layout, id).catch(() => null),
             bytes: await contentBytes(layout, id),
         };
@@ -4944,9 +4993,11 @@ function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
 /** Returns the state of a release in a word, for people. */
-function history_stateOf({ id, live, left, activatedAt }, releases) {
+function history_stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
+    if (staged)
+        return 'staged';
     if (activatedAt === null)
         return 'never verified';
     if (left)
@@ -5867,6 +5918,82 @@ function worldOf(job) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/run.js
+/** What a run as a whole can fail with. */
+
+const run_texts = {
+    'hosts-differ': {
+        message: 'The hosts serve different releases: {seen}.',
+        remedy: 'Deploy once to all hosts.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on {hosts}.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'unknown-release: none': {
+        message: 'There is no release "{release}" on {hosts}, nor any other.',
+        remedy: 'Deploy first.',
+    },
+    'no-release-to-go-back-to': {
+        message: 'No other release served before the current one.',
+        remedy: 'Set `release` to one of these: {known}.',
+        cause: 'It was the first deploy, or the older releases were removed: raise `keep-releases` to keep more.',
+    },
+    'no-release-to-go-back-to: none': {
+        message: 'Nothing has been deployed yet.',
+        remedy: 'Deploy first.',
+    },
+    'nothing-staged': {
+        message: 'No release is staged on {hosts}.',
+        remedy: 'Stage a release with `command: stage`, then promote it.',
+        cause: 'The last staged release was promoted, or a newer release went live: a staged release that is older than the current one no longer counts.',
+    },
+    'not-staged': {
+        message: 'Release "{release}" is not staged on {hosts}.',
+        remedy: 'Set `release` to a staged release: {known}. To go back to a release that served, use `command: rollback`.',
+    },
+    'not-staged: live': {
+        message: 'Release "{release}" is already the current one.',
+        remedy: 'Nothing needs to be done. To promote another release, set `release` to a staged one: {known}.',
+    },
+    'staged-outdated': {
+        message: 'Release "{release}" is older than the current release "{current}".',
+        remedy: 'Stage its commit again. To go back to a release that served, use `command: rollback`.',
+        cause: 'A newer release went live after this one was staged.',
+    },
+    'staged-outdated: while staging': {
+        message: 'The newer release "{current}" went live while "{release}" was being staged.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'staged-partly': {
+        message: 'Release "{release}" is staged on {staged}, but not on {missing}.',
+        remedy: 'Stage again on all hosts, or set `release` to a release that is staged on every host.',
+        cause: 'A host was added to `host` after the release was staged.',
+    },
+    'public-url-unhealthy': {
+        message: '"{url}" was not healthy within {limit}: {seen}.',
+        remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',
+        cause: 'The release is healthy on the server itself.',
+    },
+    'run-cut-off': {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: between hosts': {
+        message: 'The run was interrupted between two hosts.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: unknown': {
+        message: 'The run was interrupted while "{release}" was going live, and the server could not be reached to learn the result: {problem}.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+    },
+    'outputs-unwritten': {
+        message: 'The runner could not write the outputs {names}: {problem}.',
+        remedy: 'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
+    },
+};
+const run_failure = failures(run_texts);
+
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
 /**
  * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
@@ -6126,7 +6253,7 @@ const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/;
 /**
  * Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16).
  */
-const WRITTEN_BY_NEXT = /^(cache|server\/(app|pages|route-cache))\//;
+const WRITTEN_BY_NEXT = ['cache', 'server/app', 'server/pages', 'server/route-cache'];
 const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/;
 /** @param distDir of Next.js, relative to the release */
 function isCode(path, distDir) {
@@ -6135,7 +6262,7 @@ function isCode(path, distDir) {
     if (!path.startsWith(`${distDir}/`))
         return isEntry(path, distDir);
     const inDist = path.slice(distDir.length + 1);
-    return !WRITTEN_BY_NEXT.test(inDist) || COMPILED.test(inDist);
+    return !WRITTEN_BY_NEXT.some((folder) => inDist.startsWith(`${folder}/`)) || COMPILED.test(inDist);
 }
 /** The app's server.js is beside or above `distDir`. */
 function isEntry(path, distDir) {
@@ -6145,6 +6272,10 @@ function isEntry(path, distDir) {
 /** Whether Next.js itself writes the file at run time: pages and data that it can render and fetch again. */
 function isCacheOfNext(path, distDir) {
     return path.startsWith(`${distDir}/`) && !isCode(path, distDir);
+}
+/** The folders of which `isCacheOfNext` is true, relative to the release. */
+function cacheFolders(distDir) {
+    return WRITTEN_BY_NEXT.map((folder) => `${distDir}/${folder}`);
 }
 /** Each release has its own launcher: a damaged one is replaced by another release's. */
 function mayBeShared(path, distDir) {
@@ -6571,7 +6702,7 @@ const candidate_MARGIN = 60_000;
 /**
  * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
  */
-async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
+async function verifyCandidate(layout, id, runtime, start, alive = () => undefined, trial = null) {
     const directory = releaseDirectory(layout, id);
     const { launcher } = releaseFiles(directory);
     const { node, cwd, env, limits } = start;
@@ -6593,8 +6724,15 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
     void exit.then((how) => (ended = how));
     let forget;
     try {
-        forget = await candidate_begin(layout, child, runtime.health.timeoutMs + candidate_MARGIN);
-        return await watch();
+        forget = await candidate_begin(layout, child, runtime.health.timeoutMs + candidate_MARGIN + (trial?.limitMs ?? 0));
+        const { port, found } = await watch();
+        if (trial === null)
+            return found;
+        const death = exit.then((ending) => {
+            throw activation_failure('candidate-died: tested', { ending }, { evidence: seenInLog().evidence });
+        });
+        await Promise.race([death, trial.use(port, found)]);
+        return { ...found, notFound: notFoundIn(candidate_endOf(log)) };
     }
     finally {
         await stop(child, exit);
@@ -6617,7 +6755,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
                 last = `${health.path} answered ${answer.detail}`;
                 if (answer.healthy) {
                     const bootMs = Math.round(performance.now() - begun);
-                    return {
+                    const found = {
                         bootMs,
                         status: answer.status,
                         attempts,
@@ -6625,6 +6763,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
                         notFound: notFoundIn(candidate_endOf(log)),
                         cache: worker.cache,
                     };
+                    return { port: worker.doorPort, found };
                 }
             }
             else if (worker !== null && worker.detail !== '') {
@@ -6924,6 +7063,352 @@ async function isOlder(path, age) {
 async function keepIf(items, test) {
     const results = await Promise.all(items.map(test));
     return items.filter((_, index) => results[index]);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/tunnel.js
+
+const tunnel_kind = { open: 1, data: 2, end: 3, credit: 4, reset: 5 };
+const HEADER = 5;
+/** What one side may send of a stream before the other side has passed it on, in bytes. */
+const WINDOW = 256 * 1024;
+/** The last piece of a window may go beyond it: Node reads at most so much of a socket at once, in bytes. */
+const LARGEST_PIECE = 64 * 1024;
+/** A window is given back in parts, in bytes. */
+const PART = WINDOW / 4;
+/** Streams at once: a connection beyond is reset. */
+const MOST_STREAMS = 1000;
+function createTunnel({ send, connect }) {
+    const streams = new Map();
+    let lastId = 0;
+    let closed = false;
+    async function tell(id, what, payload = NOTHING) {
+        if (closed)
+            return;
+        const header = Buffer.allocUnsafe(HEADER);
+        header.writeUInt32BE(id, 0);
+        header.writeUInt8(what, 4);
+        await send(Buffer.concat([header, payload]));
+    }
+    /** @param socket one that allows half of it to be open */
+    function attach(id, socket) {
+        /** What the other side takes for now, in bytes. */
+        let credit = WINDOW;
+        let sending = false;
+        /** What this side has not passed on, and what of the rest it has not given back yet, in bytes. */
+        let kept = 0;
+        let passed = 0;
+        const ended = { here: false, there: false };
+        const goOn = () => {
+            if (!sending && credit > 0)
+                socket.resume();
+        };
+        const give = (bytes) => {
+            kept -= bytes;
+            passed += bytes;
+            if (passed < PART || !streams.has(id))
+                return;
+            const amount = Buffer.allocUnsafe(4);
+            amount.writeUInt32BE(passed);
+            passed = 0;
+            void tell(id, tunnel_kind.credit, amount);
+        };
+        const handle = (what, payload) => {
+            switch (what) {
+                case tunnel_kind.data:
+                    kept += payload.length;
+                    if (kept > WINDOW + LARGEST_PIECE)
+                        throw malformed('a stream has sent more than its window');
+                    socket.write(payload, () => give(payload.length));
+                    return;
+                case tunnel_kind.end:
+                    ended.there = true;
+                    socket.end();
+                    return;
+                case tunnel_kind.credit:
+                    if (payload.length !== 4)
+                        throw malformed('a credit has no size');
+                    credit += payload.readUInt32BE(0);
+                    goOn();
+                    return;
+                case tunnel_kind.reset:
+                    streams.delete(id);
+                    tunnel_reset(socket);
+                    return;
+                default:
+                    throw malformed(`a stream has a frame of kind ${what}`);
+            }
+        };
+        streams.set(id, { handle, reset: () => tunnel_reset(socket) });
+        // An error is followed by a close.
+        socket.on('error', () => undefined);
+        socket.on('data', (chunk) => {
+            socket.pause();
+            credit -= chunk.length;
+            sending = true;
+            void tell(id, tunnel_kind.data, chunk).then(() => {
+                sending = false;
+                goOn();
+            });
+        });
+        socket.on('end', () => {
+            ended.here = true;
+            void tell(id, tunnel_kind.end);
+        });
+        socket.on('close', () => {
+            const isKnown = streams.delete(id);
+            if (isKnown && !(ended.here && ended.there))
+                void tell(id, tunnel_kind.reset);
+        });
+        socket.resume();
+    }
+    return {
+        carry(socket) {
+            if (closed || streams.size >= MOST_STREAMS)
+                return tunnel_reset(socket);
+            lastId += 1;
+            void tell(lastId, tunnel_kind.open);
+            attach(lastId, socket);
+        },
+        receive(frame) {
+            if (closed)
+                return;
+            if (frame.length < HEADER)
+                throw malformed(`a stream’s frame has ${frame.length} bytes`);
+            const id = frame.readUInt32BE(0);
+            const what = frame.readUInt8(4);
+            if (what !== tunnel_kind.open) {
+                // Frames may be under way to a stream that has just been reset.
+                streams.get(id)?.handle(what, frame.subarray(HEADER));
+                return;
+            }
+            if (connect === undefined || streams.has(id))
+                throw malformed(`stream ${id} cannot be opened`);
+            if (streams.size < MOST_STREAMS)
+                attach(id, connect());
+            else
+                void tell(id, tunnel_kind.reset);
+        },
+        close() {
+            closed = true;
+            for (const stream of streams.values())
+                stream.reset();
+            streams.clear();
+        },
+    };
+}
+const NOTHING = Buffer.alloc(0);
+/** So that nobody takes what has arrived for all. Node has it from 18.3 on. */
+function tunnel_reset(socket) {
+    const { resetAndDestroy } = socket;
+    if (resetAndDestroy === undefined)
+        socket.destroy();
+    else
+        resetAndDestroy.call(socket);
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/tunnel-for.js
+/** Lets the runner's test reach a candidate through the call that started it. */
+
+
+/** Signs of life while the test says nothing, in ms. */
+const BEAT = 1000;
+function tunnelFor({ body, event, send, alive }, limitMs) {
+    return {
+        limitMs,
+        async use(port, found) {
+            const tunnel = createTunnel({
+                send,
+                connect: () => (0,external_node_net_namespaceObject.connect)({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true }),
+            });
+            const beat = setInterval(alive, BEAT);
+            try {
+                event(found);
+                // It ends with the test, and fails with the connection.
+                for await (const frame of body)
+                    tunnel.receive(frame);
+            }
+            finally {
+                clearInterval(beat);
+                tunnel.close();
+            }
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/parallel.js
+/**
+ * Calls `act` on all items, up to `limit` at once. Rejects with the first failure, once the running calls have
+ * ended.
+ */
+async function inParallel(items, limit, act) {
+    const rest = each(items);
+    let failed = false;
+    const work = async () => {
+        for (;;) {
+            const { done, value } = await rest.next();
+            if (done === true || failed)
+                return;
+            try {
+                await act(value);
+            }
+            catch (error) {
+                failed = true;
+                throw error;
+            }
+        }
+    };
+    const results = await Promise.allSettled(Array.from({ length: limit }, work));
+    await rest.return();
+    for (const result of results)
+        if (result.status === 'rejected')
+            throw result.reason;
+}
+async function* each(items) {
+    yield* items;
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/sync-file-system.js
+/** Flushes a whole file system: for very many files this costs far less than flushing each. */
+
+
+
+/** The names that `statfs` gives ext2 to 4, XFS and btrfs. */
+const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
+/** In ms. On a disk with many other writers it would take longer. */
+const LIMIT = 20_000;
+/** The server's `sync` does not change. */
+function fileSystemSync() {
+    let isGnu;
+    return async (folder) => {
+        if (!kernelTells((0,external_node_os_namespaceObject.release)()) || !KNOWN.has((await (0,promises_namespaceObject.statfs)(folder)).type))
+            return false;
+        isGnu ??= output(['--version']).then((version) => version?.includes('GNU coreutils') === true);
+        return (await isGnu) && (await output(['-f', folder])) !== null;
+    };
+}
+function kernelTells(version) {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    return major > 5 || (major === 5 && minor >= 8);
+}
+/** Returns what `sync` prints; null when it fails. */
+function output(args) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(resolve, LIMIT, null);
+        const done = (text) => {
+            clearTimeout(timer);
+            resolve(text);
+        };
+        try {
+            (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
+        }
+        catch {
+            // Throws where the process could not be started at all.
+            done(null);
+        }
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/flush.js
+/** Flushes what has arrived while more arrives. */
+
+
+
+
+function startFlushing(directory) {
+    const syncAll = fileSystemSync();
+    let last = Promise.resolve();
+    let before = last;
+    return {
+        async add(files) {
+            await before;
+            before = last;
+            last = before.then(() => flush(directory, files, syncAll));
+            last.catch(() => undefined);
+        },
+        done: () => last,
+    };
+}
+/** From this many files on, the whole file system is flushed at once. */
+const MANY_FILES = 200;
+/**
+ * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four
+ * threads for files: one stays free for decompression.
+ */
+const FLUSHED_AT_ONCE = 3;
+async function flush(directory, files, syncAll) {
+    if (files.length >= MANY_FILES && (await syncAll(directory)))
+        return;
+    await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/caches.js
+/**
+ * The caches of a release while somebody tests it. Pages that were rendered for a test must not be served to visitors, so
+ * the files are put back as they were uploaded.
+ */
+
+
+
+
+
+
+
+
+
+/**
+ * Copies the files that Next.js may write at run time. Shared paths are left alone: they are the live release's too.
+ * @returns what puts the copies back, and removes what was written beside them; call it once nothing runs there any more
+ */
+async function keepCaches(layout, id, alive = () => undefined) {
+    const directory = releaseDirectory(layout, id);
+    const { manifest, caches } = releaseFiles(directory);
+    const distDir = distDirOf(await readInfo(layout, id));
+    const isShared = await inShared(layout, id);
+    await (0,promises_namespaceObject.rm)(caches, { recursive: true, force: true });
+    const kept = new Map();
+    for await (const entry of readManifest(manifest)) {
+        if (entry.kind !== 'file' || !isCacheOfNext(entry.path, distDir) || isShared(entry.path))
+            continue;
+        const source = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+        const copy = (0,external_node_path_namespaceObject.join)(caches, entry.path);
+        await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(copy), { recursive: true, mode: 0o700 });
+        await copyKeepingTime(source, copy, entry.mode, await (0,promises_namespaceObject.lstat)(source));
+        kept.set(entry.path, entry);
+        alive();
+    }
+    /** Never follows a link. */
+    async function removeWritten(folder) {
+        const entries = await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.join)(directory, folder), { withFileTypes: true }).catch(() => []);
+        for (const entry of entries) {
+            const path = external_node_path_namespaceObject.posix.join(folder, entry.name);
+            if (isShared(path))
+                continue;
+            if (entry.isDirectory())
+                await removeWritten(path);
+            else if (isCacheOfNext(path, distDir) && !kept.has(path))
+                await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, path), { force: true });
+        }
+    }
+    return async () => {
+        // As the upload did: a power cut must not leave half of a page.
+        const flushing = startFlushing(caches);
+        await flushing.add([...kept.values()]);
+        await flushing.done();
+        for (const folder of cacheFolders(distDir)) {
+            if (!isShared(folder) && (await isFolder((0,external_node_path_namespaceObject.join)(directory, folder))))
+                await removeWritten(folder);
+        }
+        for (const path of kept.keys()) {
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(directory, path)), { recursive: true, mode: 0o755 });
+            await (0,promises_namespaceObject.rename)((0,external_node_path_namespaceObject.join)(caches, path), (0,external_node_path_namespaceObject.join)(directory, path));
+            alive();
+        }
+        await (0,promises_namespaceObject.rm)(caches, { recursive: true, force: true });
+    };
+}
+async function isFolder(path) {
+    const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+    return stat?.isDirectory() === true;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/encryption-key.js
@@ -7517,38 +8002,6 @@ class Bitmap {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/parallel.js
-/**
- * Calls `act` on all items, up to `limit` at once. Rejects with the first failure, once the running calls have
- * ended.
- */
-async function inParallel(items, limit, act) {
-    const rest = each(items);
-    let failed = false;
-    const work = async () => {
-        for (;;) {
-            const { done, value } = await rest.next();
-            if (done === true || failed)
-                return;
-            try {
-                await act(value);
-            }
-            catch (error) {
-                failed = true;
-                throw error;
-            }
-        }
-    };
-    const results = await Promise.allSettled(Array.from({ length: limit }, work));
-    await rest.return();
-    for (const result of results)
-        if (result.status === 'rejected')
-            throw result.reason;
-}
-async function* each(items) {
-    yield* items;
-}
-
 ;// CONCATENATED MODULE: ./build/agent/upload/reuse.js
 /** Reuses files that other releases on the server have, and verifies each. */
 
@@ -7979,80 +8432,6 @@ function* inSendingOrder(files) {
         if (order.isNext(file))
             yield file;
     yield* order.rest();
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/sync-file-system.js
-/** Flushes a whole file system: for very many files this costs far less than flushing each. */
-
-
-
-/** The names that `statfs` gives ext2 to 4, XFS and btrfs. */
-const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
-/** In ms. On a disk with many other writers it would take longer. */
-const LIMIT = 20_000;
-/** The server's `sync` does not change. */
-function fileSystemSync() {
-    let isGnu;
-    return async (folder) => {
-        if (!kernelTells((0,external_node_os_namespaceObject.release)()) || !KNOWN.has((await (0,promises_namespaceObject.statfs)(folder)).type))
-            return false;
-        isGnu ??= output(['--version']).then((version) => version?.includes('GNU coreutils') === true);
-        return (await isGnu) && (await output(['-f', folder])) !== null;
-    };
-}
-function kernelTells(version) {
-    const [major = 0, minor = 0] = version.split('.').map(Number);
-    return major > 5 || (major === 5 && minor >= 8);
-}
-/** Returns what `sync` prints; null when it fails. */
-function output(args) {
-    return new Promise((resolve) => {
-        const timer = setTimeout(resolve, LIMIT, null);
-        const done = (text) => {
-            clearTimeout(timer);
-            resolve(text);
-        };
-        try {
-            (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
-        }
-        catch {
-            // Throws where the process could not be started at all.
-            done(null);
-        }
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/flush.js
-/** Flushes what has arrived while more arrives. */
-
-
-
-
-function startFlushing(directory) {
-    const syncAll = fileSystemSync();
-    let last = Promise.resolve();
-    let before = last;
-    return {
-        async add(files) {
-            await before;
-            before = last;
-            last = before.then(() => flush(directory, files, syncAll));
-            last.catch(() => undefined);
-        },
-        done: () => last,
-    };
-}
-/** From this many files on, the whole file system is flushed at once. */
-const MANY_FILES = 200;
-/**
- * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four
- * threads for files: one stays free for decompression.
- */
-const FLUSHED_AT_ONCE = 3;
-async function flush(directory, files, syncAll) {
-    if (files.length >= MANY_FILES && (await syncAll(directory)))
-        return;
-    await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/links.js
@@ -8537,6 +8916,10 @@ async function takeId(layout, id) {
 
 
 
+
+
+
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -8619,7 +9002,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 await existing(id);
                 return readableByOthers(() => checkIntegrity(layout, id, repair, alive));
             },
-            verify: async ({ id, said }, { alive }) => {
+            verify: async ({ id, said, testMs }, call) => {
                 await existing(id);
                 makeFolders(layout);
                 await endOrphanedCandidates(layout);
@@ -8629,7 +9012,24 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 await assertClaims({ layout, appName, address: runtime, said }, now);
                 const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)));
                 const start = await workerStart(base, home, kept?.definition ?? null);
-                return verifyCandidate(layout, id, runtime, start, alive);
+                if (testMs === null)
+                    return verifyCandidate(layout, id, runtime, start, call.alive);
+                const putBack = await keepCaches(layout, id, call.alive);
+                try {
+                    return await verifyCandidate(layout, id, runtime, start, call.alive, tunnelFor(call, testMs));
+                }
+                finally {
+                    await putBack();
+                }
+            },
+            markStaged: async ({ id, run }) => {
+                await existing(id);
+                const live = await liveRelease(layout);
+                if (live !== null && live > id)
+                    throw run_failure('staged-outdated: while staging', { release: id, current: live });
+                await assertNotOvertaken(layout, run, live);
+                await markStaged(layout, id);
+                return { serving: await servingRelease(layout) };
             },
             discard: async ({ id, remove }) => {
                 const live = await liveRelease(layout);
@@ -8668,14 +9068,14 @@ function createOperations({ base, appName, binPath, agentFile }) {
 
 
 const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
-const HEADER = 5;
+const frames_HEADER = 5;
 /** Large enough for any message, and small enough that a broken or hostile peer cannot fill the memory. */
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 function encodeFrame(kind, payload) {
     if (payload.length > MAX_PAYLOAD) {
         throw protocol_failure('message-too-large', { size: formatBytes(payload.length), limit: formatBytes(MAX_PAYLOAD) });
     }
-    const header = Buffer.allocUnsafe(HEADER);
+    const header = Buffer.allocUnsafe(frames_HEADER);
     header.writeUInt32BE(payload.length, 0);
     header.writeUInt8(kind, 4);
     return Buffer.concat([header, payload]);
@@ -8687,7 +9087,7 @@ function encodeMessage(message) {
 async function* decodeFrames(source) {
     let pending = [];
     let available = 0;
-    let wanted = HEADER;
+    let wanted = frames_HEADER;
     for await (const chunk of source) {
         pending.push(chunk);
         available += chunk.length;
@@ -8698,16 +9098,16 @@ async function* decodeFrames(source) {
             if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
                 throw malformed(`a frame of kind ${kind} has ${length} bytes`);
             }
-            wanted = HEADER + length;
+            wanted = frames_HEADER + length;
             if (available < wanted) {
                 pending = [buffer];
                 break;
             }
-            yield { kind, payload: buffer.subarray(HEADER, wanted) };
+            yield { kind, payload: buffer.subarray(frames_HEADER, wanted) };
             const rest = buffer.subarray(wanted);
             pending = rest.length > 0 ? [rest] : [];
             available = rest.length;
-            wanted = HEADER;
+            wanted = frames_HEADER;
         }
     }
     if (available > 0)
@@ -8724,7 +9124,9 @@ function isFrameKind(kind) {
 
 
 
-async function serveSession(input, write, { handlers, end }) {
+async function serveSession(input, 
+/** May return a promise that resolves when there is room for more. */
+write, { handlers, end }) {
     const frames = decodeFrames(input);
     const reply = (message) => write(encodeMessage(message));
     try {
@@ -8746,6 +9148,9 @@ async function serveSession(input, write, { handlers, end }) {
             const call = {
                 body: data,
                 event: (value) => reply({ id, kind: 'event', value }),
+                send: async (chunk) => {
+                    await write(encodeFrame(frameKind.data, chunk));
+                },
                 alive: atMostEvery(ALIVE, () => reply({ id, kind: 'alive', value: null })),
             };
             reply({ id, kind: 'result', value: await handle(operation, params, call) });
@@ -8828,7 +9233,8 @@ function agent_serve(options, input) {
     // The runner may be gone while an answer is under way: running work ends in order all the same.
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
-    serveSession(readAhead(input), (bytes) => void write(bytes), createOperations(options)).then(() => process.exit(0), (error) => {
+    const written = (bytes) => new Promise((resolve) => write(bytes, () => resolve()));
+    serveSession(readAhead(input), written, createOperations(options)).then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);
     });

@@ -55854,7 +55854,11 @@ const inputs_texts = {
         remedy: CORRECT,
     },
     'invalid-input: release': {
-        message: 'Input `release` needs `command: rollback`, but the command is {command}.',
+        message: 'Input `release` needs `command: rollback` or `command: promote`, but the command is {command}.',
+        remedy: CORRECT,
+    },
+    'invalid-input: candidate check': {
+        message: 'Input `candidate-check` must be true for {needs}, which needs a candidate.',
         remedy: CORRECT,
     },
     'invalid-input: no jump host': {
@@ -56493,8 +56497,8 @@ const linesOrColons = /[\n:]/;
  * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
  */
 const table = {
-    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status')),
-    /** The release to roll back to. */
+    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote')),
+    /** The release to roll back to, or to promote. */
     release: optional(releaseId),
     'dry-run': withDefault('false', values_boolean),
     host: list(linesOrCommas, hostEntry),
@@ -56543,6 +56547,8 @@ const table = {
     'health-check-url': optional(httpUrl),
     'health-check-host': optional(requestOrigin),
     'candidate-check': withDefault('true', values_boolean),
+    'test-command': row_text,
+    'test-timeout': withDefault('10m', duration({ atLeast: 1, atMost: 6 * hour })),
     observe: withDefault('5s', duration({ atMost: 10 * minute })),
     'drain-timeout': withDefault('30s', duration({ atMost: hour })),
     'pre-activate': row_text,
@@ -56718,9 +56724,14 @@ const proxyInputs = [
     'proxy-fingerprint',
 ];
 /** @param isGiven whether the workflow gives an input, usable or not */
-function checkTogether({ command, host }, isGiven, agentSocket, problems) {
-    if (isGiven('release') && command !== 'rollback') {
+function checkTogether({ command, host, 'candidate-check': candidateCheck, 'test-command': testCommand }, isGiven, agentSocket, problems) {
+    if (isGiven('release') && command !== 'rollback' && command !== 'promote') {
         problems.add(inputs_failure('invalid-input: release', { command }));
+    }
+    const tests = command === 'deploy' && testCommand !== null;
+    if (!candidateCheck && (command === 'stage' || tests)) {
+        const needs = tests ? '`test-command`' : '`command: stage`';
+        problems.add(inputs_failure('invalid-input: candidate check', { needs }));
     }
     if (!isGiven('host')) {
         problems.add(inputs_failure('missing-input'));
@@ -58054,6 +58065,33 @@ const run_texts = {
         message: 'Nothing has been deployed yet.',
         remedy: 'Deploy first.',
     },
+    'nothing-staged': {
+        message: 'No release is staged on {hosts}.',
+        remedy: 'Stage a release with `command: stage`, then promote it.',
+        cause: 'The last staged release was promoted, or a newer release went live: a staged release that is older than the current one no longer counts.',
+    },
+    'not-staged': {
+        message: 'Release "{release}" is not staged on {hosts}.',
+        remedy: 'Set `release` to a staged release: {known}. To go back to a release that served, use `command: rollback`.',
+    },
+    'not-staged: live': {
+        message: 'Release "{release}" is already the current one.',
+        remedy: 'Nothing needs to be done. To promote another release, set `release` to a staged one: {known}.',
+    },
+    'staged-outdated': {
+        message: 'Release "{release}" is older than the current release "{current}".',
+        remedy: 'Stage its commit again. To go back to a release that served, use `command: rollback`.',
+        cause: 'A newer release went live after this one was staged.',
+    },
+    'staged-outdated: while staging': {
+        message: 'The newer release "{current}" went live while "{release}" was being staged.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'staged-partly': {
+        message: 'Release "{release}" is staged on {staged}, but not on {missing}.',
+        remedy: 'Stage again on all hosts, or set `release` to a release that is staged on every host.',
+        cause: 'A host was added to `host` after the release was staged.',
+    },
     'public-url-unhealthy': {
         message: '"{url}" was not healthy within {limit}: {seen}.',
         remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',
@@ -58286,6 +58324,8 @@ const releaseSummary = object({
     activatedAt: nullable(string),
     /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
+    /** It waits to be promoted: it was verified, has never served, and is newer than the current release. */
+    staged: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -58465,7 +58505,17 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
-/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+/** How a candidate became healthy. */
+const verified = object({
+    bootMs: count,
+    status: count,
+    attempts: count,
+    /** Other ports that the app opens and that were taken: it got free ones instead. */
+    movedPorts: guards_list(count),
+    notFound: string,
+    cache: nullable(cacheSharing),
+});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames; `verify` also answers with some. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
     releases: { params: nothing, result: object({ releases: guards_list(releaseSummary) }) },
@@ -58578,18 +58628,23 @@ const operations = {
     /**
      * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
      * the lines about missing files in any case.
+     *
+     * With `testMs` the release stays up after that for as long as a body comes, and for so long at the most: an event says
+     * that it is healthy, and data frames both ways are a tunnel to its port (tunnel.ts). What was written into its caches
+     * is put back afterwards.
      */
     verify: {
-        params: object({ id: messages_releaseId, said }),
-        result: object({
-            bootMs: count,
-            status: count,
-            attempts: count,
-            /** Other ports that the app opens and that were taken: it got free ones instead. */
-            movedPorts: guards_list(count),
-            notFound: string,
-            cache: nullable(cacheSharing),
-        }),
+        params: object({ id: messages_releaseId, said, testMs: nullable(count) }),
+        result: verified,
+    },
+    /**
+     * Marks a verified release as staged: a later `promote` may activate it. Fails where a newer release, or one of a later
+     * run, has gone live meanwhile.
+     */
+    markStaged: {
+        params: object({ id: messages_releaseId, run }),
+        /** The release that serves. */
+        result: object({ serving: nullable(messages_releaseId) }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -59415,8 +59470,14 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     dispatch().then(() => lose(undefined), lose);
     async function dispatch() {
         for await (const { kind, payload } of decodeFrames(rest)) {
-            if (kind !== frameKind.message)
-                throw malformed('the server sent data that was not requested');
+            if (kind !== frameKind.message) {
+                const [next] = pending.values();
+                if (kind !== frameKind.data || next?.onData === undefined)
+                    throw malformed('the server sent data that was not requested');
+                next.onData(payload);
+                heard();
+                continue;
+            }
             const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
             if (call !== undefined)
@@ -59449,14 +59510,14 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     };
     let lastId = 0;
     return {
-        async call(operation, params, { body, onEvent = () => undefined } = {}) {
+        async call(operation, params, { body, onEvent = () => undefined, onData } = {}) {
             lastId += 1;
             const id = lastId;
             const answer = new Promise((resolve, reject) => {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { operation, resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent, onData });
                 if (pending.size === 1)
                     heard();
             });
@@ -60860,9 +60921,11 @@ function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
 /** Returns the state of a release in a word, for people. */
-function stateOf({ id, live, left, activatedAt }, releases) {
+function stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
+    if (staged)
+        return 'staged';
     if (activatedAt === null)
         return 'never verified';
     if (left)
@@ -61017,6 +61080,10 @@ const activation_texts = {
         remedy: SHARE_ADDRESS,
         cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
     },
+    'candidate-died: tested': {
+        message: 'The new release {ending} while `test-command` ran.',
+        remedy: `${READ_LOG}: a request of the test may have ended it.`,
+    },
     'candidate-silent': {
         message: 'The new release did not listen on its port within {limit}.',
         remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
@@ -61033,6 +61100,15 @@ const activation_texts = {
     'candidate-unhealthy: address in use': {
         message: 'The new release was not healthy within {limit}, and could not listen on "{address}", which is in use: {answer}.',
         remedy: SHARE_ADDRESS,
+    },
+    'test-failed': {
+        message: '`test-command` {ending}.',
+        remedy: 'Read its last lines in the evidence, and the rest of its output in the log.',
+        cause: 'The command runs under `/bin/sh -e` on the runner, in `working-directory`. It reaches the new release at `BASE_URL`.',
+    },
+    'test-failed: late': {
+        message: '`test-command` did not end within {limit}, and was ended.',
+        remedy: 'Read its last lines in the evidence. If the command only needs longer, raise `test-timeout`.',
     },
     'worker-died': {
         message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',
@@ -62911,6 +62987,15 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
 ;// CONCATENATED MODULE: ./build/phases/cleanup.js
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
 
+
+
+/** Never throws. */
+async function cleanUpAll(plan, hosts, pipeline) {
+    await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
+        const { message } = Failure.from(error);
+        pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`);
+    });
+}
 async function cleanUp({ inputs, activation }, host, log) {
     const params = { keep: inputs['keep-releases'], activation };
     const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params);
@@ -62929,15 +63014,6 @@ function remedy({ release }) {
     return ('The live release does not have these files, and a later cleanup deletes them with their release. ' +
         'Name the folders in `shared-dirs`, or the files in `shared-files`, and copy what you need from ' +
         `releases/${release} to shared.`);
-}
-
-;// CONCATENATED MODULE: ./build/phases/discard.js
-/** Never throws: the next cleanup removes what is left. @param remove its files too */
-async function discard(hosts, id, remove) {
-    await Promise.all(hosts.map((host) => host
-        .agent()
-        .call('discard', { id, remove })
-        .catch(() => undefined)));
 }
 
 // EXTERNAL MODULE: external "node:http"
@@ -63041,20 +63117,849 @@ async function public_check_request(url, check) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/phases/discard.js
+/** Never throws: the next cleanup removes what is left. @param remove its files too */
+async function discard(hosts, id, remove) {
+    await Promise.all(hosts.map((host) => host
+        .agent()
+        .call('discard', { id, remove })
+        .catch(() => undefined)));
+}
+
+;// CONCATENATED MODULE: ./build/phases/target.js
+
+/**
+ * Warns of files that only some pages read: a release can be healthy without them.
+ * @param logs of all hosts: they run the same release
+ * @param said the warning of an earlier phase
+ */
+async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
+    const warning = explain?.(logs.join('\n'));
+    if (warning === undefined || warning === said)
+        return warning;
+    pipeline.log.warning(warning);
+    return pipeline.run(phase, async () => ({ value: warning, detail: warning }));
+}
+/**
+ * A new release that failed must not be a rollback's target. A staged one stays as long as nothing was swapped: what
+ * failed may have been the database.
+ * @param remove its files too
+ */
+async function reject(hosts, { kind, release }, { swapped, remove }) {
+    if (kind === 'deploy' || (kind === 'promote' && swapped))
+        await discard(hosts, release, remove);
+}
+
+;// CONCATENATED MODULE: ./build/pipeline.js
+/** Runs the phases: times each, keeps a row of it, and stops at the first that fails. */
+
+
+const phaseNames = [
+    'connect',
+    'recover',
+    'build',
+    'assemble',
+    'upload',
+    'dry-run',
+    'verify',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+    'cleanup',
+    'status',
+];
+const rowStates = ['ok', 'failed', 'skipped'];
+function createPipeline(log) {
+    const rows = [];
+    // One row per phase and host: a later part of a phase, such as the public URL, is added to the row.
+    const keep = (row) => {
+        const index = rows.findIndex(({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok');
+        const before = rows[index];
+        if (before === undefined) {
+            rows.push(row);
+            return;
+        }
+        const durationMs = before.durationMs + row.durationMs;
+        const detail = `${before.detail}; ${row.detail}`;
+        rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail };
+    };
+    // Groups of a job's log cannot overlap: phases that run side by side share one.
+    let running = 0;
+    const on = (host) => {
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const warning = (line) => log.warning(named(line));
+        const debug = (line) => log.debug(() => named(line()));
+        const begin = (phase) => {
+            const startedAt = Date.now();
+            const begun = performance.now();
+            if (running === 0)
+                log.group(phase);
+            running += 1;
+            const end = (state, line, detail, evidence) => {
+                const durationMs = Math.round(performance.now() - begun);
+                keep({ phase, host, state, startedAt, durationMs, detail, evidence });
+                info(`${line} (${phase}: ${format_formatDuration(durationMs)})`);
+                running -= 1;
+                if (running === 0)
+                    log.endGroup();
+            };
+            return {
+                done: (detail) => end('ok', detail, detail),
+                failed: ({ message, evidence }) => end('failed', `failed: ${message}`, message, evidence),
+            };
+        };
+        return {
+            rows,
+            log: { ...log, info, warning, debug },
+            on,
+            begin,
+            async run(phase, act) {
+                const begun = begin(phase);
+                try {
+                    const { value, detail } = await act();
+                    begun.done(detail);
+                    return value;
+                }
+                catch (error) {
+                    const failure = Failure.from(error);
+                    begun.failed(failure);
+                    throw failure;
+                }
+            },
+            skip(phase, reason) {
+                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
+            },
+        };
+    };
+    return on(null);
+}
+
+;// CONCATENATED MODULE: ./build/plan.js
+/** What will be done, from the inputs and the project. */
+
+
+
+
+
+
+/** @param packageName `name` in the app's package.json, if there is one */
+function createPlan(inputs, packageName) {
+    const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
+    return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
+}
+/** Whether the command builds the checkout and uploads it. */
+function buildsCheckout({ command }) {
+    return command === 'deploy' || command === 'stage';
+}
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+function packageName({ workspace, ...inputs }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
+}
+/** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
+function ownWords(inputs) {
+    const { command, release, targets, proxy, runtime, run } = inputs;
+    const texts = [
+        ...activationStatuses,
+        'staged',
+        ...phaseNames,
+        ...rowStates,
+        ...activationSteps,
+        ...entryStates,
+        ...findingEffects,
+        command,
+        release,
+        ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, port, username }) => [
+            host,
+            `${host}:${port}`,
+            username,
+        ]),
+        inputs['health-check-url'],
+        runtime.health.origin?.host,
+        inputs['app-name'] ?? packageNameIfAny(inputs),
+        inputs.repository,
+        run.commit,
+        run.ref,
+        run.actor,
+        run.runUrl,
+        run.workflow,
+    ];
+    return texts.flatMap((text) => text || []);
+}
+/** What is wrong with package.json is said later. */
+function packageNameIfAny(inputs) {
+    try {
+        return packageName(inputs);
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ runtime }, basePath, environment = {}) {
+    const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
+    return { ...runtime, env: { ...environment, ...runtime.env }, health };
+}
+/** The path of a request, with the base path unless it has that already. */
+function plan_below(basePath, path) {
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
+    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    return within || basePath === '' ? path : under + path.slice(pathname.length);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/tunnel.js
+
+const tunnel_kind = { open: 1, data: 2, end: 3, credit: 4, reset: 5 };
+const tunnel_HEADER = 5;
+/** What one side may send of a stream before the other side has passed it on, in bytes. */
+const tunnel_WINDOW = 256 * 1024;
+/** The last piece of a window may go beyond it: Node reads at most so much of a socket at once, in bytes. */
+const LARGEST_PIECE = 64 * 1024;
+/** A window is given back in parts, in bytes. */
+const PART = tunnel_WINDOW / 4;
+/** Streams at once: a connection beyond is reset. */
+const MOST_STREAMS = 1000;
+function createTunnel({ send, connect }) {
+    const streams = new Map();
+    let lastId = 0;
+    let closed = false;
+    async function tell(id, what, payload = NOTHING) {
+        if (closed)
+            return;
+        const header = Buffer.allocUnsafe(tunnel_HEADER);
+        header.writeUInt32BE(id, 0);
+        header.writeUInt8(what, 4);
+        await send(Buffer.concat([header, payload]));
+    }
+    /** @param socket one that allows half of it to be open */
+    function attach(id, socket) {
+        /** What the other side takes for now, in bytes. */
+        let credit = tunnel_WINDOW;
+        let sending = false;
+        /** What this side has not passed on, and what of the rest it has not given back yet, in bytes. */
+        let kept = 0;
+        let passed = 0;
+        const ended = { here: false, there: false };
+        const goOn = () => {
+            if (!sending && credit > 0)
+                socket.resume();
+        };
+        const give = (bytes) => {
+            kept -= bytes;
+            passed += bytes;
+            if (passed < PART || !streams.has(id))
+                return;
+            const amount = Buffer.allocUnsafe(4);
+            amount.writeUInt32BE(passed);
+            passed = 0;
+            void tell(id, tunnel_kind.credit, amount);
+        };
+        const handle = (what, payload) => {
+            switch (what) {
+                case tunnel_kind.data:
+                    kept += payload.length;
+                    if (kept > tunnel_WINDOW + LARGEST_PIECE)
+                        throw malformed('a stream has sent more than its window');
+                    socket.write(payload, () => give(payload.length));
+                    return;
+                case tunnel_kind.end:
+                    ended.there = true;
+                    socket.end();
+                    return;
+                case tunnel_kind.credit:
+                    if (payload.length !== 4)
+                        throw malformed('a credit has no size');
+                    credit += payload.readUInt32BE(0);
+                    goOn();
+                    return;
+                case tunnel_kind.reset:
+                    streams.delete(id);
+                    tunnel_reset(socket);
+                    return;
+                default:
+                    throw malformed(`a stream has a frame of kind ${what}`);
+            }
+        };
+        streams.set(id, { handle, reset: () => tunnel_reset(socket) });
+        // An error is followed by a close.
+        socket.on('error', () => undefined);
+        socket.on('data', (chunk) => {
+            socket.pause();
+            credit -= chunk.length;
+            sending = true;
+            void tell(id, tunnel_kind.data, chunk).then(() => {
+                sending = false;
+                goOn();
+            });
+        });
+        socket.on('end', () => {
+            ended.here = true;
+            void tell(id, tunnel_kind.end);
+        });
+        socket.on('close', () => {
+            const isKnown = streams.delete(id);
+            if (isKnown && !(ended.here && ended.there))
+                void tell(id, tunnel_kind.reset);
+        });
+        socket.resume();
+    }
+    return {
+        carry(socket) {
+            if (closed || streams.size >= MOST_STREAMS)
+                return tunnel_reset(socket);
+            lastId += 1;
+            void tell(lastId, tunnel_kind.open);
+            attach(lastId, socket);
+        },
+        receive(frame) {
+            if (closed)
+                return;
+            if (frame.length < tunnel_HEADER)
+                throw malformed(`a stream’s frame has ${frame.length} bytes`);
+            const id = frame.readUInt32BE(0);
+            const what = frame.readUInt8(4);
+            if (what !== tunnel_kind.open) {
+                // Frames may be under way to a stream that has just been reset.
+                streams.get(id)?.handle(what, frame.subarray(tunnel_HEADER));
+                return;
+            }
+            if (connect === undefined || streams.has(id))
+                throw malformed(`stream ${id} cannot be opened`);
+            if (streams.size < MOST_STREAMS)
+                attach(id, connect());
+            else
+                void tell(id, tunnel_kind.reset);
+        },
+        close() {
+            closed = true;
+            for (const stream of streams.values())
+                stream.reset();
+            streams.clear();
+        },
+    };
+}
+const NOTHING = Buffer.alloc(0);
+/** So that nobody takes what has arrived for all. Node has it from 18.3 on. */
+function tunnel_reset(socket) {
+    const { resetAndDestroy } = socket;
+    if (resetAndDestroy === undefined)
+        socket.destroy();
+    else
+        resetAndDestroy.call(socket);
+}
+
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+;// CONCATENATED MODULE: ./build/phases/local-port.js
+/**
+ * The port of this machine that leads to a candidate. Loopback alone is not enough on a runner that several users share:
+ * each of them sees all ports in /proc/net/tcp. The same table says whose each connection is.
+ */
+
+
+
+/** @param carry gets each connection of this user's, or of root's, not read from yet */
+async function openLocalPort(carry, log) {
+    const server = (0,external_node_net_.createServer)({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+    server.listen(0, '127.0.0.1');
+    await (0,external_node_events_.once)(server, 'listening');
+    const { port } = server.address();
+    const { connections, canTell } = await watchOwners(port);
+    let warned = false;
+    async function take(socket) {
+        socket.on('error', () => undefined);
+        if (canTell && !isOurs(await connections(), socket.remotePort ?? 0)) {
+            socket.destroy();
+            if (!warned)
+                log.warning(REFUSED);
+            warned = true;
+        }
+        else if (!socket.destroyed)
+            carry(socket);
+    }
+    server.on('connection', (socket) => void take(socket));
+    return { number: port, close: () => void server.close() };
+}
+const REFUSED = 'A connection to `BASE_URL` came from another user of this machine, and was closed. Run `test-command` and its browsers as the user of the runner.';
+function isOurs(connections, local) {
+    const found = connections.filter((socket) => socket.local === local);
+    const uid = process.geteuid?.();
+    // A socket whose process has closed it has no inode, and nobody's name.
+    return found.length > 0 && found.every((socket) => socket.inode !== 0 && [0, uid].includes(socket.uid));
+}
+/**
+ * One look at the tables serves all connections that wait for it: a look takes a while where there are many.
+ * @returns `connections`: those to this port, as of a look that begins after the call
+ */
+async function watchOwners(port) {
+    const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+    const look = async () => {
+        const tables = await Promise.all(TABLES.map((file) => (0,external_node_fs_promises_namespaceObject.readFile)(file, 'latin1').catch(() => '')));
+        return tables
+            .flatMap((table) => table.split('\n'))
+            .filter((line) => line.includes(hex))
+            .map(local_port_parse);
+    };
+    let running = look();
+    let waiting = null;
+    // Not on macOS and Windows, and not in every sandbox.
+    const canTell = (await running).some(({ local }) => local === port);
+    return {
+        canTell,
+        connections() {
+            waiting ??= running.then(() => {
+                waiting = null;
+                running = look().then((found) => found.filter(({ remote }) => remote === port));
+                return running;
+            });
+            return waiting;
+        },
+    };
+}
+/** A program may connect to an IPv4 address by an IPv6 socket. */
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+/** `  0: 0100007F:B413 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 5416091 …` */
+function local_port_parse(line) {
+    const [, local = '', remote = '', , , , , uid, , inode] = line.trim().split(/\s+/);
+    const portOf = (address) => Number.parseInt(address.split(':')[1] ?? '', 16);
+    return { local: portOf(local), remote: portOf(remote), uid: Number(uid), inode: Number(inode) };
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: external "node:string_decoder"
+const external_node_string_decoder_namespaceObject = require("node:string_decoder");
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./build/common/terminal.js
+/** Text that programs wrote for a terminal. */
+
+/** Where a terminal's sequence begins. `ESC \` ends one. */
+// oxlint-disable-next-line no-control-regex -- they are what it looks for
+const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/;
+/**
+ * Removes colours and other sequences. One by one: for each of many that do not end, Node's own function searches the
+ * rest of the text (seen in Node 24.21).
+ */
+function withoutSequences(text) {
+    return text.split(SEQUENCE).map(external_node_util_.stripVTControlCharacters).join('');
+}
+
+;// CONCATENATED MODULE: ./build/next/leftovers.js
+/**
+ * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
+ * job.
+ */
+
+
+
+const VARIABLE = 'GAPLESS_COMMAND';
+/** How long a process may take to exit after SIGTERM, in ms. */
+const GRACE = 2_000;
+const POLL = 20;
+function leftovers() {
+    const id = (0,external_node_crypto_.randomUUID)();
+    const entry = `${VARIABLE}=${id}\0`;
+    return {
+        variables: { [VARIABLE]: id },
+        async end() {
+            const deadline = performance.now() + GRACE;
+            for (const pid of processesWith(entry))
+                signal(pid, 'SIGTERM');
+            while (performance.now() < deadline) {
+                if (processesWith(entry).length === 0)
+                    return;
+                await (0,promises_namespaceObject.setTimeout)(POLL);
+            }
+            for (const pid of processesWith(entry))
+                signal(pid, 'SIGKILL');
+        },
+    };
+}
+function processesWith(entry) {
+    return leftovers_list('/proc')
+        .map(Number)
+        .filter((pid) => Number.isInteger(pid) && environmentOf(pid).includes(entry));
+}
+function leftovers_list(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        return [];
+    }
+}
+/** Returns '' for a process that has exited, or belongs to another user. */
+function environmentOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'latin1');
+    }
+    catch {
+        return '';
+    }
+}
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It has exited.
+    }
+}
+
+;// CONCATENATED MODULE: ./build/next/step-environment.js
+/** What the user's own commands see of this process's environment. */
+/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
+const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
+/** Files in which the action reports its result, and files that change later steps. */
+const WITHHELD_FILES = new Set([
+    'GITHUB_OUTPUT',
+    'GITHUB_STATE',
+    'GITHUB_STEP_SUMMARY',
+    'GITHUB_ENV',
+    'GITHUB_PATH',
+]);
+/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. Default: this process's. */
+function stepEnvironment(environment = process.env) {
+    const allowed = Object.entries(environment).filter(([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)));
+    // corepack would ask before it downloads, and nobody could answer.
+    return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
+}
+
+;// CONCATENATED MODULE: ./build/phases/run-test.js
+/** Runs `test-command` in a process group of its own, shows its output, and keeps the last lines. */
+
+
+
+
+
+
+
+
+
+/** How long the group may take to exit after SIGTERM, in ms. A runner kills a cancelled step 7.5 s after its SIGINT. */
+const run_test_GRACE = 5000;
+const GRACE_OF_CANCEL = 2000;
+const run_test_POLL = 20;
+/** How long output may still arrive after the exit, in ms: a process that has left the group may hold the streams. */
+const CLOSE_TIMEOUT = 3000;
+const run_test_SCRIPT = 'GAPLESS_SCRIPT';
+/**
+ * Standard input of the shell is a pipe that closes with this process: then the group kills itself. Neither that nor the
+ * script is seen by the command, whose own input is empty.
+ */
+const SHELL = [
+    '( (read -r _ <&3 || kill -KILL 0) >/dev/null 2>&1 & ) 3<&0',
+    `script="$${run_test_SCRIPT}"; unset ${run_test_SCRIPT}; exec </dev/null; eval "$script"`,
+].join('\n');
+const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/**
+ * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends
+ * the test alone.
+ */
+async function runTest({ command, directory, variables, limitMs, signal }, log) {
+    const begun = performance.now();
+    const left = leftovers();
+    const stopped = { how: 'by itself', by: null };
+    const stop = new AbortController();
+    const stopFor = (reason) => {
+        if (stopped.how === 'by itself')
+            stopped.how = reason;
+        stop.abort();
+    };
+    const onSignal = (name) => {
+        stopped.by ??= name;
+        stopFor('cancelled');
+    };
+    const onAbort = () => stopFor('aborted');
+    for (const name of CANCELS)
+        process.on(name, onSignal);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted)
+        onAbort();
+    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', '-c', SHELL], {
+        cwd: directory,
+        env: { ...stepEnvironment(), ...variables, ...left.variables, [run_test_SCRIPT]: command },
+        stdio: 'pipe',
+        detached: true,
+    });
+    child.stdin.on('error', () => undefined);
+    const lines = showLines(log);
+    for (const stream of [child.stdout, child.stderr])
+        lines.add(stream);
+    const ending = endingOf(child);
+    const timer = setTimeout(() => stopFor('late'), limitMs);
+    await Promise.race([ending, aborted(stop.signal)]);
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    if (stop.signal.aborted)
+        await endGroup(child, stopped.by !== null ? GRACE_OF_CANCEL : run_test_GRACE);
+    signalGroup(child, 'SIGKILL');
+    child.stdin.destroy();
+    const words = await ending;
+    await left.end();
+    await lines.closed();
+    for (const name of CANCELS)
+        process.off(name, onSignal);
+    return {
+        passed: stopped.how === 'by itself' && words === PASSED,
+        how: stopped.how,
+        cancelledBy: stopped.by,
+        ending: words,
+        lastLines: lines.last(),
+        durationMs: Math.round(performance.now() - begun),
+    };
+}
+const PASSED = 'exited with code 0';
+function endingOf(child) {
+    return new Promise((resolve) => {
+        child.once('error', ({ message }) => resolve(`could not be started: ${message}`));
+        child.once('exit', (code, signal) => {
+            if (signal !== null)
+                return resolve(`was killed by ${signal}`);
+            // A shell passes on the signal that has killed its command in this way.
+            const name = Object.entries(external_node_os_namespaceObject.constants.signals).find(([, number]) => code === 128 + number)?.[0];
+            resolve(`exited with code ${code}${name === undefined ? '' : ` (${name})`}`);
+        });
+    });
+}
+function aborted(signal) {
+    return signal.aborted ? Promise.resolve() : (0,external_node_events_.once)(signal, 'abort');
+}
+/** SIGTERM lets a test close its browsers. */
+async function endGroup(child, graceMs) {
+    const deadline = performance.now() + graceMs;
+    let lives = signalGroup(child, 'SIGTERM');
+    while (lives && performance.now() < deadline) {
+        await (0,promises_namespaceObject.setTimeout)(run_test_POLL);
+        lives = signalGroup(child, 0);
+    }
+}
+/** @returns whether there is such a group */
+function signalGroup({ pid }, name) {
+    if (pid === undefined)
+        return false;
+    try {
+        process.kill(-pid, name);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+const MOST_LINES = 200;
+/** Of the last lines together, in characters. */
+const LONGEST_END = 64 * 1024;
+/** In characters. A part of a longer line could end in half a secret. */
+const LONGEST_LINE = 32 * 1024;
+/** The log shows so much, in characters: GitHub drops what is longer, and nobody reads it. */
+const LONGEST_OUTPUT = 10 * 1024 * 1024;
+const TOO_LONG = `(A line of more than ${formatBytes(LONGEST_LINE)} is not shown.)`;
+/** Shows whole lines: a secret in half a line would not be masked. */
+function showLines(log) {
+    const last = [];
+    const streams = [];
+    let shown = 0;
+    let closed = false;
+    function show(line) {
+        if (closed)
+            return;
+        const text = line.length > LONGEST_LINE ? TOO_LONG : line;
+        last.push(text);
+        if (last.length > 2 * MOST_LINES)
+            last.splice(0, MOST_LINES);
+        if (shown > LONGEST_OUTPUT)
+            return;
+        shown += text.length + 1;
+        log.info(text);
+        if (shown > LONGEST_OUTPUT)
+            log.info(`More than ${formatBytes(LONGEST_OUTPUT)} of output are not shown.`);
+    }
+    return {
+        add(stream) {
+            const decoder = new external_node_string_decoder_namespaceObject.StringDecoder('utf8');
+            let rest = '';
+            stream.on('data', (chunk) => {
+                const parts = decoder.write(chunk).split('\n');
+                for (const [index, part] of parts.entries()) {
+                    const line = index === 0 ? rest + part : part;
+                    if (index < parts.length - 1)
+                        show(line);
+                    // More of it than is shown is not kept.
+                    else
+                        rest = line.slice(0, LONGEST_LINE + 1);
+                }
+            });
+            const ended = (0,external_node_events_.once)(stream, 'close').then(() => {
+                if (rest !== '')
+                    show(rest);
+            });
+            streams.push(ended);
+        },
+        /** Waits for the ends of the streams, not for long. */
+        async closed() {
+            await Promise.race([Promise.all(streams), (0,promises_namespaceObject.setTimeout)(CLOSE_TIMEOUT, undefined, { ref: false })]);
+            closed = true;
+        },
+        last() {
+            let room = LONGEST_END;
+            const end = last.slice(-MOST_LINES);
+            const first = end.findLastIndex((line) => (room -= line.length + 1) < 0) + 1;
+            return withoutSequences(end.slice(first).join('\n')).trimEnd();
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/phases/test-candidate.js
+/** verify with `test-command`: the runner's own test meets the candidate through the session with its server. */
+
+
+
+
+
+
+
+
+
+
+/** The run was cancelled while the test ran. */
+class Cancelled extends Error {
+    #signal;
+    constructor(signal) {
+        super(`The run was cancelled (${signal}).`);
+        this.#signal = signal;
+    }
+    /** Ends this process as the signal would have. The post step reports the run. */
+    async obey() {
+        process.kill(process.pid, this.#signal);
+        // It arrives in a moment.
+        await (0,promises_namespaceObject.setTimeout)(OBEYED);
+    }
+}
+/** In ms. */
+const OBEYED = 1000;
+/** The server keeps the candidate for longer, so that the runner can end its test in order, in ms. */
+const MARGIN = 60_000;
+/** Frames on their way to the connection. */
+const MOST_WAITING = 16;
+/**
+ * Boots the candidate, checks its health, and runs the test while it is up.
+ * @throws Failure `test-failed`; `run-cut-off`, whose cause has to be obeyed; those of `verify`, among them `candidate-died` while the test ran
+ */
+async function verifyWithTest(host, { id, said, command, directory, limitMs }, log) {
+    const outgoing = new external_node_stream_.PassThrough({ objectMode: true, highWaterMark: MOST_WAITING });
+    outgoing.on('error', () => undefined);
+    const tunnel = createTunnel({
+        send: (frame) => new Promise((resolve) => {
+            if (outgoing.writable)
+                outgoing.write(frame, () => resolve());
+            else
+                resolve();
+        }),
+    });
+    let isHealthy;
+    const healthy = new Promise((resolve) => (isHealthy = resolve));
+    const over = new AbortController();
+    const call = host.agent().call('verify', { id, said, testMs: limitMs + MARGIN }, {
+        body: outgoing,
+        onEvent: (value) => isHealthy(verified(value, 'verify')),
+        onData: (frame) => tunnel.receive(frame),
+    });
+    // The candidate has gone: nothing is left to test.
+    call.catch(() => over.abort());
+    const test = async () => {
+        await Promise.race([healthy, call]);
+        const port = await openLocalPort((socket) => tunnel.carry(socket), log);
+        const url = `http://127.0.0.1:${port.number}`;
+        log.info(`test-command started, BASE_URL is ${url}`);
+        const variables = { BASE_URL: url, PLAYWRIGHT_TEST_BASE_URL: url };
+        return runTest({ command, directory, variables, limitMs, signal: over.signal }, log).finally(port.close);
+    };
+    const end = await test().finally(() => {
+        tunnel.close();
+        outgoing.end();
+    });
+    if (end.cancelledBy !== null) {
+        await call.catch(() => undefined);
+        throw run_failure('run-cut-off', {}, { cause: new Cancelled(end.cancelledBy) });
+    }
+    const found = await call.catch((error) => {
+        throw withLines(Failure.from(error), end.lastLines);
+    });
+    if (!end.passed)
+        throw failureOf(end, limitMs);
+    return { found, testMs: end.durationMs };
+}
+function failureOf({ how, ending, lastLines }, limitMs) {
+    const details = { evidence: lastLines };
+    if (how === 'late')
+        return activation_failure('test-failed: late', { limit: formatLimit(limitMs) }, details);
+    return activation_failure('test-failed', { ending }, details);
+}
+/** What the test saw of the death of a candidate. */
+function withLines(failed, lines) {
+    if (lines === '')
+        return failed;
+    const own = failed.evidence === undefined ? '' : `${failed.evidence}\n\n`;
+    return failed.reworded(failed.message, { evidence: `${own}The last lines of \`test-command\`:\n${lines}` });
+}
+
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
 
 
+
+
+
+
+
+
+/**
+ * Verifies the release on all hosts.
+ * @returns the warning about missing files, if there was one
+ * @throws Failure of the first host, after which a new release is rejected
+ */
+async function verifyAll(plan, hosts, pipeline, target) {
+    const { command, 'max-parallel': atOnce, 'test-command': test } = plan.inputs;
+    // What is promoted was tested when it was staged, and what a rollback goes to has served.
+    const tested = test !== null && buildsCheckout({ command }) ? hosts[0] : undefined;
+    const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(plan, host, target.release, host === tested ? test : null, log.log)));
+    const logs = await verified.catch(async (error) => {
+        await reject(hosts, target, { swapped: false, remove: true });
+        const { cause } = Failure.from(error);
+        if (cause instanceof Cancelled)
+            await cause.obey();
+        throw error;
+    });
+    return warnOfMissing(pipeline, target, 'verify', logs);
+}
 /**
  * @returns the lines of its log about missing files
- * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
+ * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`, `test-failed`
  */
-async function verify(host, id, said) {
-    const { bootMs, status, movedPorts, notFound, cache } = await host.agent().call('verify', { id, said });
+async function verify({ inputs }, host, id, test, log) {
+    const { said } = inputs;
+    if (test === null) {
+        const found = await host.agent().call('verify', { id, said, testMs: null });
+        return { value: found.notFound, detail: verify_detailOf(found) };
+    }
+    const directory = (0,external_node_path_namespaceObject.resolve)(inputs.workspace, inputs['working-directory']);
+    const asked = { id, said, command: test, directory, limitMs: inputs['test-timeout'] };
+    const { found, testMs } = await verifyWithTest(host, asked, log);
+    const passed = `\`test-command\` passed after ${format_formatDuration(testMs)}`;
+    return { value: found.notFound, detail: `${verify_detailOf(found)}; ${passed}` };
+}
+function verify_detailOf({ bootMs, status, movedPorts, cache }) {
     const healthy = `healthy on a spare port after ${format_formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
-    const alone = notSharing([{ cache }]);
-    return { value: notFound, detail: [healthy, ...moved, ...alone].join('; ') };
+    return [healthy, ...moved, ...notSharing([{ cache }])].join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollout.js
@@ -63072,25 +63977,14 @@ async function verify(host, id, said) {
 
 
 
-
 /** @throws Failure while nothing live has been touched */
 async function rollOut(plan, hosts, pipeline, goal) {
-    const { inputs } = plan;
-    const { release } = goal;
-    const atOnce = inputs['max-parallel'];
     let warned;
-    if (inputs['candidate-check']) {
-        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.said)));
-        const logs = await verified.catch(async (error) => {
-            await reject(hosts, goal, true);
-            throw error;
-        });
-        warned = await warnOfMissing(pipeline, goal, 'verify', logs);
-    }
-    else {
+    if (plan.inputs['candidate-check'])
+        warned = await verifyAll(plan, hosts, pipeline, goal);
+    else
         pipeline.skip('verify', '`candidate-check` is off');
-    }
-    pipeline.log.remember(release);
+    pipeline.log.remember(goal.release);
     const ended = await rollOutToEach(plan, hosts, pipeline, goal);
     const outcome = together(goal, ended);
     const logged = ended.map(({ verdict }) => verdict.notFound);
@@ -63099,24 +63993,9 @@ async function rollOut(plan, hosts, pipeline, goal) {
     // A host that cannot be reached may serve it. Then the next run must find the release on every host.
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
-        await reject(hosts, goal, !unknown);
-    await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
-        const { message } = Failure.from(error);
-        pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`);
-    });
+        await reject(hosts, goal, { swapped: outcome.status !== 'kept', remove: !unknown });
+    await cleanUpAll(plan, hosts, pipeline);
     return outcome;
-}
-/**
- * Warns of files that only some pages read: a release can be healthy without them.
- * @param logs of all hosts: they run the same release
- * @param said the warning of an earlier phase
- */
-async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
-    const warning = explain?.(logs.join('\n'));
-    if (warning === undefined || warning === said)
-        return warning;
-    pipeline.log.warning(warning);
-    return pipeline.run(phase, async () => ({ value: warning, detail: warning }));
 }
 /** @returns how it ended on each host, in their order */
 async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces }) {
@@ -63124,7 +64003,7 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
     const request = {
         activation,
         release,
-        kind,
+        kind: kind === 'promote' ? 'deploy' : kind,
         replaces,
         run: inputs.run,
         lockTimeoutMs: inputs['lock-timeout'],
@@ -63170,30 +64049,281 @@ function batches(hosts, size) {
 function notReached({ name, facts: { serving } }) {
     return { name, verdict: keptVerdict(serving, null), failure: null };
 }
-/** A new release that failed must not be a rollback's target. @param remove its files too */
-async function reject(hosts, { kind, release }, remove) {
-    if (kind === 'deploy')
-        await discard(hosts, release, remove);
+
+;// CONCATENATED MODULE: ./build/phases/stage.js
+/** stage: verifies the release on every host, and marks it as staged. Nothing is swapped. */
+
+
+
+
+
+/** @throws Failure after which no host has the release staged */
+async function stage(plan, hosts, pipeline, target) {
+    const { run, 'max-parallel': atOnce } = plan.inputs;
+    const { release } = target;
+    await verifyAll(plan, hosts, pipeline, target);
+    const mark = async ({ name, agent }) => {
+        const { serving } = await agent().call('markStaged', { id: release, run });
+        return { value: { name, status: 'staged', live: serving, ...NOTHING_MORE }, detail: 'staged' };
+    };
+    const staged = await onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => mark(host))).catch(async (error) => {
+        await reject(hosts, target, { swapped: false, remove: true });
+        throw error;
+    });
+    await cleanUpAll(plan, hosts, pipeline);
+    const live = agreed(staged.map((host) => host.live));
+    return { ...untouched({ ...target, live }), status: 'staged', succeeded: true, hosts: staged };
 }
+const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null };
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: external "node:string_decoder"
-const external_node_string_decoder_namespaceObject = require("node:string_decoder");
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./build/common/terminal.js
-/** Text that programs wrote for a terminal. */
+;// CONCATENATED MODULE: ./build/common/errors/server.js
+/** The server: its disk, its users, PM2, ports, and the releases on it. */
 
-/** Where a terminal's sequence begins. `ESC \` ends one. */
-// oxlint-disable-next-line no-control-regex -- they are what it looks for
-const SEQUENCE = /(?=\u001B(?!\\)|\u009B)/;
+const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.';
+const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.';
+const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.';
+const server_texts = {
+    'disk-full': {
+        message: 'The server’s disk is full: {problem}.',
+        remedy: FREE,
+        cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
+    },
+    'disk-full: no room': {
+        message: 'The release needs {needed} on the server’s disk, and {free} are free.',
+        remedy: FREE,
+    },
+    'path-not-writable': {
+        message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
+        remedy: 'Run on the server: `{command}`.',
+    },
+    'path-not-writable: no folder': {
+        message: 'User "{user}" may not write in "{path}": it is not a folder.',
+        remedy: 'Move the file away, or set `path` to another folder.',
+    },
+    'path-not-writable: read-only': {
+        message: '"{path}" is on a file system that is mounted read-only.',
+        remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+    },
+    'path-not-writable: unknown path': {
+        message: 'The server refused access: {problem}.',
+        remedy: 'Give the path in the message to the user that logs in.',
+    },
+    'path-unsafe': {
+        message: '"{path}" is not safe from other users of the server: {reason}.',
+        remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+    },
+    'agent-not-kept': {
+        message: 'The agent could not be saved in "{folder}".',
+        remedy: 'Make the folder writable for the user that logs in, and free disk space.',
+    },
+    locked: {
+        message: 'Another deploy of this app is still running: {holder}.',
+        remedy: 'Wait for that deploy to finish, or raise `lock-timeout`.',
+        cause: 'Give all workflows that deploy the app [one `concurrency` group](recipes.md#one-deploy-at-a-time). A lock whose process is gone is void and needs no removal.',
+    },
+    'locked: port': {
+        message: 'Another app is being deployed to port {port}.',
+        remedy: 'Give each app an `app-port` of its own.',
+    },
+    withdrawn: {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'current-not-a-link': {
+        message: '"{path}" is not a symbolic link.',
+        remedy: 'Move it away, or set `path` to another folder.',
+        cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on the server.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'unknown-release: not ours': {
+        message: '"{path}" is not a release of Gapless.',
+        remedy: 'Leave the folder to the tool that made it, or remove it by hand.',
+    },
+    'release-damaged': {
+        message: 'Release "{release}" is damaged: "{path}" {problem}.',
+        remedy: DEPLOY_ANOTHER,
+        cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
+    },
+    'release-damaged: staged': {
+        message: 'The staged release "{release}" is damaged: files were modified or removed on the server ({paths}).',
+        remedy: 'Stage its commit again.',
+    },
+    'release-damaged: launcher': {
+        message: '"{path}" was modified on the server.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'release-damaged: every launcher': {
+        message: '"{path}" was modified on the server, and no other release has an intact copy.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'encryption-key-damaged': {
+        message: '"{file}" does not hold a key of 32 bytes in base64.',
+        remedy: 'Restore the file, or delete it: the next deploy makes a new key.',
+        cause: 'With a new key, pages that are open in browsers cannot call their server actions ([Failed to find Server Action](#failed-to-find-server-action)).',
+    },
+    'shared-path-unusable': {
+        message: '`{input}` names "{path}", which is no {kind} in {place}.',
+        remedy: 'Name folders in `shared-dirs` and files in `shared-files`.',
+    },
+    'shared-path-unusable: link': {
+        message: 'The shared path "{path}" leads out of the release through a link.',
+        remedy: 'Remove the link from the build, or share another path.',
+    },
+    'symlink-escapes': {
+        message: 'The link "{path}" to "{target}" leads out of {folder}.',
+        remedy: 'Replace the link with the file or folder that it points at, and deploy again.',
+    },
+    'pm2-foreign': {
+        message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
+        remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+        cause: 'PM2 was once started with `sudo`.',
+    },
+    'pm2-failed': {
+        message: 'PM2 refused "{request}": {problem}.',
+        remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+        cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
+    },
+    'pm2-failed: refused': {
+        message: 'PM2 did not start the workers: {problem}.',
+        remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+    },
+    'pm2-failed: no answer': { message: 'The PM2 daemon did not answer.', remedy: ASK_PM2 },
+    'pm2-failed: no list': {
+        message: 'PM2 answered with something other than a list of its processes.',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: nothing to save': { message: 'PM2 has no process to save.', remedy: ASK_PM2 },
+    'pm2-failed: no daemon': { message: 'No running PM2 daemon was found in "{home}".', remedy: ASK_PM2 },
+    'pm2-failed: died': { message: 'The PM2 daemon exited in the middle of a request.', remedy: ASK_PM2 },
+    'pm2-failed: starting': {
+        message: 'Another deploy is still starting the PM2 daemon in "{home}".',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: second daemon': {
+        message: 'Another PM2 daemon (process {daemon}) started at the same time.',
+        remedy: 'Deploy again.',
+    },
+    'pm2-stranded': {
+        message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+        remedy: 'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+        cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
+    },
+    'pm2-stranded: shared': {
+        message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
+        remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
+    },
+    'pm2-failed: daemon died': {
+        message: 'PM2’s daemon died while the new workers started.',
+        remedy: 'Deploy again. If it dies again, read `~/.pm2/pm2.log` on the server.',
+        cause: 'The server ran out of memory, or somebody ran `pm2 kill` or `pm2 update`.',
+    },
+    'pm2-failed: stuck': {
+        message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
+        remedy: 'Check whether `pm2 list` answers on the server. If it does not, run `kill -9 {daemon}`, which stops all apps of this user, then `pm2 resurrect`, and deploy again.',
+    },
+    'app-name-taken': {
+        message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
+        remedy: 'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+        cause: 'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
+    },
+    'path-taken': {
+        message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
+        remedy: 'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+    },
+    'path-taken: not ours': {
+        message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
+        remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+    },
+    'port-forbidden': {
+        message: 'The user that logs in may not listen on port {port}.',
+        remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+    },
+    'port-taken': {
+        message: '{holder} already listens on "{address}".',
+        remedy: 'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+        cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
+    },
+    'port-taken: daemon': {
+        message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
+        remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+    },
+    'port-taken: app': {
+        message: 'The app "{name}" in "{folder}" already listens on "{address}".',
+        remedy: 'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+    },
+    'port-taken: no address': {
+        message: '"{host}" is not an address of the server.',
+        remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+    },
+    'port-taken: other host': {
+        message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
+        remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+    },
+    'address-differs': {
+        message: 'The app listens on {now}, and the release would listen on "{next}".',
+        remedy: 'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+        cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
+    },
+};
+const server_failure = failures(server_texts);
+
+;// CONCATENATED MODULE: ./build/phases/staged-target.js
+/** The release that is promoted: `release`, or the newest that is staged. It must be staged on every host. */
+
+
+
+
+
+
 /**
- * Removes colours and other sequences. One by one: for each of many that do not end, Node's own function searches the
- * rest of the text (seen in Node 24.21).
+ * Chooses the release, and verifies every file of it on every host. A staged release has never served: what differs from
+ * the upload was damaged.
+ * @throws Failure `nothing-staged`, `not-staged`, `staged-outdated`, `staged-partly`, `release-damaged`
  */
-function withoutSequences(text) {
-    return text.split(SEQUENCE).map(external_node_util_.stripVTControlCharacters).join('');
+async function chooseStaged(plan, hosts, pipeline) {
+    const { release: named, 'max-parallel': atOnce } = plan.inputs;
+    const histories = await historiesOf(plan, hosts, pipeline);
+    const where = hosts.length === 1 ? 'the server' : 'every host';
+    const all = [...new Set(histories.flatMap((history) => history.filter(isStaged).map(({ id }) => id)))];
+    const known = all.sort().join(', ');
+    const id = named ?? all.at(-1);
+    if (id === undefined)
+        throw run_failure('nothing-staged', { hosts: where });
+    assertNewer(id, histories, known || 'none');
+    const isHere = (history) => history.some((release) => release.id === id && isStaged(release));
+    const missing = hosts.filter((_, index) => !isHere(histories[index]));
+    if (missing.length === hosts.length)
+        throw known === ''
+            ? run_failure('nothing-staged', { hosts: where })
+            : run_failure('not-staged', { release: id, hosts: where, known });
+    if (missing.length > 0) {
+        const names = (some) => listed(some.map(({ name }) => name ?? ''));
+        const staged = hosts.filter((host) => !missing.includes(host));
+        throw run_failure('staged-partly', { release: id, staged: names(staged), missing: names(missing) });
+    }
+    await onEach(hosts, atOnce, pipeline, async (host, { log }) => {
+        const { repaired, changed } = await host.agent().call('integrity', { id, repair: false });
+        if (repaired.length > 0)
+            throw server_failure('release-damaged: staged', { release: id, paths: listed(repaired) });
+        if (changed.length > 0)
+            log.warning(`Files of release ${id} are not as they were uploaded: ${listed(changed)}. The app writes them, or \`test-command\` did.`);
+    });
+    return { release: id, replaces: agreed(histories.map(currentIn)) };
+}
+function isStaged({ staged }) {
+    return staged;
+}
+/** Ids are times: an older one may have been removed already. */
+function assertNewer(id, histories, known) {
+    for (const current of histories.map(currentIn)) {
+        if (current === id)
+            throw run_failure('not-staged: live', { release: id, known });
+        if (current !== null && id < current)
+            throw run_failure('staged-outdated', { release: id, current });
+    }
 }
 
 // EXTERNAL MODULE: external "string_decoder"
@@ -64332,68 +65462,6 @@ function getExecOutput(commandLine, args, options) {
     });
 }
 //# sourceMappingURL=exec.js.map
-;// CONCATENATED MODULE: ./build/next/leftovers.js
-/**
- * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
- * job.
- */
-
-
-
-const VARIABLE = 'GAPLESS_COMMAND';
-/** How long a process may take to exit after SIGTERM, in ms. */
-const GRACE = 2_000;
-const POLL = 20;
-function leftovers() {
-    const id = (0,external_node_crypto_.randomUUID)();
-    const entry = `${VARIABLE}=${id}\0`;
-    return {
-        variables: { [VARIABLE]: id },
-        async end() {
-            const deadline = performance.now() + GRACE;
-            for (const pid of processesWith(entry))
-                signal(pid, 'SIGTERM');
-            while (performance.now() < deadline) {
-                if (processesWith(entry).length === 0)
-                    return;
-                await (0,promises_namespaceObject.setTimeout)(POLL);
-            }
-            for (const pid of processesWith(entry))
-                signal(pid, 'SIGKILL');
-        },
-    };
-}
-function processesWith(entry) {
-    return leftovers_list('/proc')
-        .map(Number)
-        .filter((pid) => Number.isInteger(pid) && environmentOf(pid).includes(entry));
-}
-function leftovers_list(folder) {
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
-    }
-    catch {
-        return [];
-    }
-}
-/** Returns '' for a process that has exited, or belongs to another user. */
-function environmentOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'latin1');
-    }
-    catch {
-        return '';
-    }
-}
-function signal(pid, name) {
-    try {
-        process.kill(pid, name);
-    }
-    catch {
-        // It has exited.
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/next/command.js
 
 
@@ -65015,6 +66083,7 @@ function nodeLinker(folder) {
 
 
 
+
 /**
  * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
  * the app's folder.
@@ -65068,22 +66137,6 @@ function doubtsAboutVariables({ command, directory, runTimeVariables = [], envir
 /** Returns the version of the Node.js that builds; undefined when there is none, or nothing is built. */
 async function buildersNode({ command, directory, environment = process.env, }) {
     return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment));
-}
-/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
-const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
-/** Files in which the action reports its result, and files that change later steps. */
-const WITHHELD_FILES = new Set([
-    'GITHUB_OUTPUT',
-    'GITHUB_STATE',
-    'GITHUB_STEP_SUMMARY',
-    'GITHUB_ENV',
-    'GITHUB_PATH',
-]);
-/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
-function stepEnvironment(environment) {
-    const allowed = Object.entries(environment).filter(([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)));
-    // corepack would ask before it downloads, and nobody could answer.
-    return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
 function userCommand({ command, directory }) {
     if (!command?.trim())
@@ -65580,165 +66633,6 @@ async function encryptionKey({ inputs }, directory, agent, log) {
     return key;
 }
 
-;// CONCATENATED MODULE: ./build/pipeline.js
-/** Runs the phases: times each, keeps a row of it, and stops at the first that fails. */
-
-
-const phaseNames = [
-    'connect',
-    'recover',
-    'build',
-    'assemble',
-    'upload',
-    'dry-run',
-    'verify',
-    'swap',
-    'reload',
-    'health-check',
-    'rollback',
-    'cleanup',
-    'status',
-];
-const rowStates = ['ok', 'failed', 'skipped'];
-function createPipeline(log) {
-    const rows = [];
-    // One row per phase and host: a later part of a phase, such as the public URL, is added to the row.
-    const keep = (row) => {
-        const index = rows.findIndex(({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok');
-        const before = rows[index];
-        if (before === undefined) {
-            rows.push(row);
-            return;
-        }
-        const durationMs = before.durationMs + row.durationMs;
-        const detail = `${before.detail}; ${row.detail}`;
-        rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail };
-    };
-    // Groups of a job's log cannot overlap: phases that run side by side share one.
-    let running = 0;
-    const on = (host) => {
-        const named = (line) => (host === null ? line : `${host}: ${line}`);
-        const info = (line) => log.info(named(line));
-        const warning = (line) => log.warning(named(line));
-        const debug = (line) => log.debug(() => named(line()));
-        const begin = (phase) => {
-            const startedAt = Date.now();
-            const begun = performance.now();
-            if (running === 0)
-                log.group(phase);
-            running += 1;
-            const end = (state, line, detail, evidence) => {
-                const durationMs = Math.round(performance.now() - begun);
-                keep({ phase, host, state, startedAt, durationMs, detail, evidence });
-                info(`${line} (${phase}: ${format_formatDuration(durationMs)})`);
-                running -= 1;
-                if (running === 0)
-                    log.endGroup();
-            };
-            return {
-                done: (detail) => end('ok', detail, detail),
-                failed: ({ message, evidence }) => end('failed', `failed: ${message}`, message, evidence),
-            };
-        };
-        return {
-            rows,
-            log: { ...log, info, warning, debug },
-            on,
-            begin,
-            async run(phase, act) {
-                const begun = begin(phase);
-                try {
-                    const { value, detail } = await act();
-                    begun.done(detail);
-                    return value;
-                }
-                catch (error) {
-                    const failure = Failure.from(error);
-                    begun.failed(failure);
-                    throw failure;
-                }
-            },
-            skip(phase, reason) {
-                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
-            },
-        };
-    };
-    return on(null);
-}
-
-;// CONCATENATED MODULE: ./build/plan.js
-/** What will be done, from the inputs and the project. */
-
-
-
-
-
-
-/** @param packageName `name` in the app's package.json, if there is one */
-function createPlan(inputs, packageName) {
-    const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
-    return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
-}
-/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ workspace, ...inputs }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
-}
-/** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
-function ownWords(inputs) {
-    const { command, release, targets, proxy, runtime, run } = inputs;
-    const texts = [
-        ...activationStatuses,
-        ...phaseNames,
-        ...rowStates,
-        ...activationSteps,
-        ...entryStates,
-        ...findingEffects,
-        command,
-        release,
-        ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, port, username }) => [
-            host,
-            `${host}:${port}`,
-            username,
-        ]),
-        inputs['health-check-url'],
-        runtime.health.origin?.host,
-        inputs['app-name'] ?? packageNameIfAny(inputs),
-        inputs.repository,
-        run.commit,
-        run.ref,
-        run.actor,
-        run.runUrl,
-        run.workflow,
-    ];
-    return texts.flatMap((text) => text || []);
-}
-/** What is wrong with package.json is said later. */
-function packageNameIfAny(inputs) {
-    try {
-        return packageName(inputs);
-    }
-    catch {
-        return undefined;
-    }
-}
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
-function runtimeOf({ runtime }, basePath, environment = {}) {
-    const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
-    return { ...runtime, env: { ...environment, ...runtime.env }, health };
-}
-/** The path of a request, with the base path unless it has that already. */
-function plan_below(basePath, path) {
-    const [pathname = '/'] = path.split('?', 1);
-    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
-    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const under = pathname === '/' ? basePath : basePath + pathname;
-    return within || basePath === '' ? path : under + path.slice(pathname.length);
-}
-
 ;// CONCATENATED MODULE: ./build/common/errors/upload.js
 /** Sending a release and receiving it. */
 
@@ -65878,7 +66772,7 @@ function provenSoFar(log) {
 
 
 /** Files listed in the log. The summary lists fewer. */
-const MOST_LINES = 2000;
+const dry_run_MOST_LINES = 2000;
 /** A deploy, up to what would be sent. */
 async function dryRunDeploy(plan, hosts, output, { manifest, packer }, known, pipeline) {
     return dryRun(hosts, plan, known, pipeline, async (host, log) => {
@@ -65886,10 +66780,12 @@ async function dryRunDeploy(plan, hosts, output, { manifest, packer }, known, pi
         for (const line of dry_run_listOf(sending))
             log.info(line);
         const met = await dry_run_ask(plan, host, null);
-        return { sending, ...met, findings: [...met.findings, ...lack] };
+        // Nothing is removed before something newer is live.
+        const pruned = plan.inputs.command === 'stage' ? [] : met.pruned;
+        return { sending, pruned, findings: [...met.findings, ...lack] };
     }).finally(() => packer.close());
 }
-/** @param known with the release to go back to */
+/** A rollback, or a promote. @param known with the release to activate */
 function dryRunRollback(plan, hosts, known, pipeline) {
     return dryRun(hosts, plan, known, pipeline, async (host) => ({
         sending: null,
@@ -65902,12 +66798,12 @@ async function dryRun(hosts, { inputs }, known, pipeline, act) {
         for (const finding of dryRun.findings)
             dry_run_tell(finding, log.log);
         const { name, facts } = host;
-        const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE };
+        const value = { name, live: facts.serving, dryRun, status: 'kept', ...dry_run_NOTHING_MORE };
         return { value, detail: dry_run_detailOf(dryRun) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
+const dry_run_NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
 async function dry_run_ask({ inputs }, { agent }, release) {
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = release === null ? { host: runtime.host, port: runtime.port } : null;
@@ -65922,9 +66818,9 @@ async function compare(host, output, manifest, packer) {
 }
 function dry_run_listOf({ files }) {
     const lines = files
-        .slice(0, MOST_LINES)
+        .slice(0, dry_run_MOST_LINES)
         .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
-    return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
+    return files.length > dry_run_MOST_LINES ? [...lines, `…and ${files.length - dry_run_MOST_LINES} more`] : lines;
 }
 function dry_run_tell({ effect, message, remedy }, log) {
     const line = [withoutFullStop(message), ...(remedy === null ? [] : [remedy])].join('. ');
@@ -66145,6 +67041,7 @@ function* remarks({ losses, arrivedBytes }, leftOut) {
 
 
 
+
 async function withHosts(plan, programs, pipeline, act) {
     const { command, 'dry-run': dryRun } = plan.inputs;
     const known = { ...nothingKnown };
@@ -66152,7 +67049,7 @@ async function withHosts(plan, programs, pipeline, act) {
     let infos = [];
     try {
         const persist = command !== 'status' && !dryRun;
-        const forUpload = command === 'deploy';
+        const forUpload = buildsCheckout(plan.inputs);
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
         known.live = agreed(hosts.map(({ facts }) => facts.serving));
         if (command !== 'status')
@@ -66202,6 +67099,9 @@ async function infosOn(host) {
 
 
 
+
+
+/** Also `stage`, which ends where a deploy would swap. */
 function deploy(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
         const { 'dry-run': dryRun } = plan.inputs;
@@ -66218,13 +67118,10 @@ function deploy(project) {
         const count = (bytes) => (known.uploadedBytes += bytes);
         const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
         Object.assign(known, { release: id, sent });
-        return explainMissing(output, () => rollOut(plan, hosts, pipeline, {
-            ...known,
-            release: id,
-            replaces: null,
-            kind: 'deploy',
-            explain: (log) => explanationOf(output, log),
-        }));
+        const explain = (log) => explanationOf(output, log);
+        const target = { ...known, release: id, replaces: null, kind: 'deploy', explain };
+        const finish = plan.inputs.command === 'stage' ? stage : rollOut;
+        return explainMissing(output, () => finish(plan, hosts, pipeline, target));
     });
 }
 const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
@@ -66236,6 +67133,16 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
     if (dryRun)
         return dryRunRollback(plan, hosts, known, pipeline);
     return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
+});
+const promote = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
+    const { 'dry-run': dryRun } = plan.inputs;
+    if (!dryRun)
+        known.live = await recover(plan, hosts, pipeline);
+    const { release, replaces } = await chooseStaged(plan, hosts, pipeline);
+    known.release = release;
+    if (dryRun)
+        return dryRunRollback(plan, hosts, known, pipeline);
+    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'promote' });
 });
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
@@ -66485,6 +67392,10 @@ function sentence(outcome, command) {
             return liveRelease === null
                 ? `${run} stopped before anything went live.`
                 : `${run} stopped before anything live was changed. ${liveRelease} is still live.`;
+        case 'staged': {
+            const still = liveRelease === null ? 'Nothing was swapped.' : `${liveRelease} is still live.`;
+            return `${release} is verified and staged${everywhere}. ${still}`;
+        }
         case 'restored': {
             const failed = `${release ?? 'The new release'} failed after the swap.`;
             return hosts.length > 1 && liveRelease === null
@@ -66631,6 +67542,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -66714,7 +67626,7 @@ function renderFacts(report) {
         ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
         ['Live', liveRelease === release ? '' : named(liveRelease)],
         // A release has its commit beside it.
-        ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
+        ['Commit', release !== null || !isBuilt(command) ? '' : renderSource(origin, origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', prose(checks(rows).join('; '))],
@@ -66722,16 +67634,23 @@ function renderFacts(report) {
         ['Took', format_formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
         [
+            'To promote',
+            status === 'staged' ? `run with \`command: promote\` and \`release: ${markdown_escape(release ?? '')}\`` : '',
+        ],
+        [
             'To roll back',
             canRollBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(rollsBackTo)}\`` : '',
         ],
     ]);
 }
+function isBuilt(command) {
+    return command !== undefined && buildsCheckout({ command });
+}
 /** Renders a release with its commit and its actor, as far as they are known. */
 function renderRelease(id, { command, outcome, origin }) {
     if (id === null)
         return '';
-    const isNew = command === 'deploy' && id === outcome.release;
+    const isNew = isBuilt(command) && id === outcome.release;
     const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin);
     return source === '' ? markdown_code(id) : `${markdown_code(id)} (${source})`;
 }
@@ -68583,7 +69502,7 @@ function startGroup(name) {
 /**
  * End an output group.
  */
-function endGroup() {
+function core_endGroup() {
     command_issue('endgroup');
 }
 /**
@@ -68602,7 +69521,7 @@ function group(name, fn) {
             result = yield fn();
         }
         finally {
-            endGroup();
+            core_endGroup();
         }
         return result;
     });
@@ -68855,7 +69774,7 @@ function createJobLog() {
                 core_debug(shown(line()).slice(0, LONGEST_DEBUG));
         },
         group: (title) => startGroup(shown(title)),
-        endGroup: endGroup,
+        endGroup: core_endGroup,
         error({ code, message, remedy, evidence = '' }) {
             if (evidence.trim() !== '') {
                 // The app's own words: nothing in them may act as a workflow command.
@@ -68964,7 +69883,7 @@ async function main() {
         for (const warning of inputs.warnings)
             log.warning(warning);
         const { workspace, 'working-directory': folder } = inputs;
-        const project = inputs.command === 'deploy' ? readProject(workspace, folder) : undefined;
+        const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
         rememberActivation(plan.activation, log);
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);
@@ -68988,6 +69907,8 @@ const NOT_MASKED = 'Values of `env` that are not masked, because they are short,
 function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
         return deploy(project);
+    if (command === 'promote')
+        return promote;
     return command === 'rollback' ? rollback : commands_status;
 }
 /**

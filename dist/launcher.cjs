@@ -1220,6 +1220,8 @@ const releaseSummary = object({
     activatedAt: nullable(string),
     /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
+    /** It waits to be promoted: it was verified, has never served, and is newer than the current release. */
+    staged: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -1399,7 +1401,17 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
-/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+/** How a candidate became healthy. */
+const verified = object({
+    bootMs: count,
+    status: count,
+    attempts: count,
+    /** Other ports that the app opens and that were taken: it got free ones instead. */
+    movedPorts: guards_list(count),
+    notFound: string,
+    cache: nullable(cacheSharing),
+});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames; `verify` also answers with some. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
     releases: { params: nothing, result: object({ releases: guards_list(releaseSummary) }) },
@@ -1512,18 +1524,23 @@ const operations = {
     /**
      * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
      * the lines about missing files in any case.
+     *
+     * With `testMs` the release stays up after that for as long as a body comes, and for so long at the most: an event says
+     * that it is healthy, and data frames both ways are a tunnel to its port (tunnel.ts). What was written into its caches
+     * is put back afterwards.
      */
     verify: {
-        params: object({ id: releaseId, said }),
-        result: object({
-            bootMs: count,
-            status: count,
-            attempts: count,
-            /** Other ports that the app opens and that were taken: it got free ones instead. */
-            movedPorts: guards_list(count),
-            notFound: string,
-            cache: nullable(cacheSharing),
-        }),
+        params: object({ id: releaseId, said, testMs: nullable(count) }),
+        result: verified,
+    },
+    /**
+     * Marks a verified release as staged: a later `promote` may activate it. Fails where a newer release, or one of a later
+     * run, has gone live meanwhile.
+     */
+    markStaged: {
+        params: object({ id: releaseId, run }),
+        /** The release that serves. */
+        result: object({ serving: nullable(releaseId) }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -3510,7 +3527,7 @@ async function launch(launcherFile, candidate) {
             await otherReleaseSettled(release, record);
         draining = true;
         record.update({ phase: 'draining' });
-        // Nobody but the agent ever came through a candidate's door.
+        // Nobody but the agent and a test ever came through a candidate's door.
         const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
         const deadline = performance.now() + drainTimeout;
         if (!candidate)

@@ -7,9 +7,9 @@ import { stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { afterCancel } from './commands/after-cancel.ts'
-import { deploy, rollback, status, type Story } from './commands/index.ts'
+import { deploy, promote, rollback, status, type Story } from './commands/index.ts'
 import { createPipeline } from './pipeline.ts'
-import { createPlan, ownWords, packageName, type Plan } from './plan.ts'
+import { buildsCheckout, createPlan, ownWords, packageName, type Plan } from './plan.ts'
 import { programs } from './agent-client/programs.ts'
 import { Failure } from './common/failure.ts'
 import { reportOf } from './report/summary.ts'
@@ -38,7 +38,7 @@ export async function main(): Promise<void> {
     if (unmasked.length > 0) log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`)
     for (const warning of inputs.warnings) log.warning(warning)
     const { workspace, 'working-directory': folder } = inputs
-    const project = inputs.command === 'deploy' ? readProject(workspace, folder) : undefined
+    const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
     rememberActivation(plan.activation, log)
     outcome = await storyOf(plan, project)(plan, programs(), pipeline)
@@ -64,6 +64,7 @@ const NOT_MASKED =
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
   if (project !== undefined) return deploy(project)
+  if (command === 'promote') return promote
   return command === 'rollback' ? rollback : status
 }
 

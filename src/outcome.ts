@@ -11,8 +11,11 @@ import type {
 } from './protocol/messages.ts'
 import type { Failure } from './common/failure.ts'
 
+/** `staged`: the release is verified, and waits to be promoted. */
+export type Status = ActivationStatus | 'staged'
+
 export interface Outcome {
-  readonly status: ActivationStatus
+  readonly status: Status
   /** Whether the run did what it was asked to do. The step succeeds only then. */
   readonly succeeded: boolean
   /** The release to deploy or to roll back to. */
@@ -44,7 +47,7 @@ export interface Sent {
 export interface HostOutcome {
   /** Null for the only host of a run. */
   readonly name: string | null
-  readonly status: ActivationStatus
+  readonly status: Status
   /** The release that serves. Null if it is unknown. */
   readonly live: string | null
   /** Why the release is not live here, or the failure of another host. Filled after an activation. */
@@ -167,8 +170,8 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
   }
 }
 
-export function overall(statuses: readonly ActivationStatus[]): ActivationStatus {
-  const all = (...wanted: readonly ActivationStatus[]) => statuses.every((status) => wanted.includes(status))
+export function overall(statuses: readonly Status[]): ActivationStatus {
+  const all = (...wanted: readonly Status[]) => statuses.every((status) => wanted.includes(status))
   if (all('live')) return 'live'
   if (all('kept')) return 'kept'
   return all('kept', 'restored') ? 'restored' : 'down'

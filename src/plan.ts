@@ -27,6 +27,11 @@ export function createPlan(inputs: Inputs, packageName: string | undefined): Pla
   return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: randomUUID() }
 }
 
+/** Whether the command builds the checkout and uploads it. */
+export function buildsCheckout({ command }: Pick<Inputs, 'command'>): boolean {
+  return command === 'deploy' || command === 'stage'
+}
+
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 export function packageName({ workspace, ...inputs }: Inputs): string | undefined {
   return readPackageJson(join(workspace, inputs['working-directory']))?.name
@@ -37,6 +42,7 @@ export function ownWords(inputs: Inputs): readonly string[] {
   const { command, release, targets, proxy, runtime, run } = inputs
   const texts = [
     ...activationStatuses,
+    'staged',
     ...phaseNames,
     ...rowStates,
     ...activationSteps,

@@ -94,6 +94,8 @@ describe('with only what is required', () => {
       'health-check-interval': 1000,
       'share-cache': true,
       'candidate-check': true,
+      'test-command': null,
+      'test-timeout': 600_000,
       observe: 5000,
       'drain-timeout': 30_000,
       'lock-timeout': 600_000,
@@ -212,7 +214,7 @@ describe('what is invalid', () => {
   test('a long value is not shown', () => {
     const long = 'x'.repeat(101)
     expect(messageOf({ command: long })).toBe(
-      'Input `command` must be deploy, rollback or status; the value is not shown, because it has 101 characters.',
+      'Input `command` must be deploy, rollback, status, stage or promote; the value is not shown, because it has 101 characters.',
     )
   })
 
@@ -225,17 +227,27 @@ describe('what is invalid', () => {
 })
 
 describe('command, release and dry-run', () => {
-  test.each(['deploy', 'rollback', 'status'])('%s is a command', (command) => {
+  test.each(['deploy', 'rollback', 'status', 'stage', 'promote'])('%s is a command', (command) => {
     expect(read({ command }).command).toBe(command)
   })
 
   test('another command is refused', () => {
     expect(messageOf({ command: 'destroy' })).toBe(
-      'Input `command` must be deploy, rollback or status, but is "destroy".',
+      'Input `command` must be deploy, rollback, status, stage or promote, but is "destroy".',
     )
   })
 
-  test('release is an id, and belongs to rollback', () => {
+  test('a stage, and a test, need the candidate', () => {
+    const without = { 'candidate-check': 'false', 'test-command': 'npm test' }
+    expect(messageOf({ ...without, command: 'stage', 'test-command': '' })).toBe(
+      'Input `candidate-check` must be true for `command: stage`, which needs a candidate.',
+    )
+    expect(messageOf(without)).toContain('for `test-command`')
+    expect(read({ ...without, command: 'promote' })).toMatchObject({ 'test-timeout': 600_000 })
+  })
+
+  test('release is an id, and belongs to rollback and promote', () => {
+    expect(read({ command: 'promote', release: '20261120155203' }).release).toBe('20261120155203')
     expect(read({ command: 'rollback', release: '20261120155203' }).release).toBe('20261120155203')
     expect(messageOf({ command: 'rollback', release: '../x' })).toContain('but is "../x"')
     expect(messageOf({ release: '20261120155203' })).toContain('needs `command: rollback`')

@@ -58,7 +58,16 @@ export function releaseInfo(changes: Partial<ReleaseInfo> = {}): ReleaseInfo {
 }
 
 export function releaseSummary(changes: Partial<ReleaseSummary> = {}): ReleaseSummary {
-  return { id: now, live: false, activatedAt: null, left: false, info: null, bytes: 0, ...changes }
+  return {
+    id: now,
+    live: false,
+    activatedAt: null,
+    left: false,
+    staged: false,
+    info: null,
+    bytes: 0,
+    ...changes,
+  }
 }
 
 export function workerState(changes: Partial<WorkerState> = {}): WorkerState {

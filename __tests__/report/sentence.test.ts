@@ -34,6 +34,12 @@ describe('the one sentence says what is live and whether what was asked for happ
       'Dry run: nothing was changed. No release is live.',
     ],
     [
+      'a staged release',
+      outcomeOf({ status: 'staged', succeeded: true, release: now, liveRelease: before }),
+      `${now} is verified and staged. ${before} is still live.`,
+      'stage',
+    ],
+    [
       'a failure after the swap',
       outcomeOf({ ...failed, status: 'restored', liveRelease: before }),
       `${now} failed after the swap. ${before} was restored and is live and verified.`,

@@ -8,9 +8,12 @@ const root = join(import.meta.dirname, '..', '..', 'src')
 /** What runs on the server: it imports nothing else. */
 const FOLDERS = ['common', 'protocol', 'worker', 'agent']
 
-/** @param out a new temporary folder unless given @returns the folder, with `<folder>/<name>.js` for each source file, as CommonJS like the bundles */
-export function compile(out = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-compiled-')))): string {
-  for (const path of FOLDERS.flatMap(sources)) {
+/** @param out a new temporary folder unless given @param folders of src/, with what they import @returns the folder, with `<folder>/<name>.js` for each source file, as CommonJS like the bundles */
+export function compile(
+  out = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-compiled-'))),
+  folders: readonly string[] = FOLDERS,
+): string {
+  for (const path of folders.flatMap(sources)) {
     const { code } = transformSync(readFileSync(join(root, path), 'utf8'), {
       filename: path,
       swcrc: false,

@@ -24,6 +24,8 @@ export interface CallOptions {
   /** The body that follows the request, in pieces. */
   readonly body?: AsyncIterable<Buffer>
   readonly onEvent?: (value: unknown) => void
+  /** Told of each data frame of the answer, and never waits. */
+  readonly onData?: (chunk: Buffer) => void
 }
 
 export interface AgentSession {
@@ -41,6 +43,7 @@ interface Pending {
   readonly resolve: (value: unknown) => void
   readonly reject: (failure: Failure) => void
   readonly onEvent: (value: unknown) => void
+  readonly onData: ((chunk: Buffer) => void) | undefined
 }
 
 /** Anything that runs a command on the server and gives its standard streams. */
@@ -111,7 +114,14 @@ export async function openAgent(
 
   async function dispatch(): Promise<void> {
     for await (const { kind, payload } of decodeFrames(rest)) {
-      if (kind !== frameKind.message) throw malformed('the server sent data that was not requested')
+      if (kind !== frameKind.message) {
+        const [next] = pending.values()
+        if (kind !== frameKind.data || next?.onData === undefined)
+          throw malformed('the server sent data that was not requested')
+        next.onData(payload)
+        heard()
+        continue
+      }
       const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply')
       const call = pending.get(id)
       if (call !== undefined)
@@ -140,12 +150,12 @@ export async function openAgent(
 
   let lastId = 0
   return {
-    async call(operation, params, { body, onEvent = () => undefined } = {}) {
+    async call(operation, params, { body, onEvent = () => undefined, onData } = {}) {
       lastId += 1
       const id = lastId
       const answer = new Promise<unknown>((resolve, reject) => {
         if (lost) reject(lost)
-        else pending.set(id, { operation, resolve, reject, onEvent })
+        else pending.set(id, { operation, resolve, reject, onEvent, onData })
         if (pending.size === 1) heard()
       })
       // The agent may answer with an error while the body is still being sent.

@@ -21,7 +21,8 @@ export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void
   // The runner may be gone while an answer is under way: running work ends in order all the same.
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
-  serveSession(readAhead(input), (bytes) => void write(bytes), createOperations(options)).then(
+  const written = (bytes: Buffer) => new Promise<void>((resolve) => write(bytes, () => resolve()))
+  serveSession(readAhead(input), written, createOperations(options)).then(
     () => process.exit(0),
     (error: unknown) => {
       console.error(error)

@@ -1,14 +1,16 @@
 /** One SSH session: reads requests from standard input, one at a time, and answers on standard output. */
 import { failure } from '../common/errors/upload.ts'
-import { decodeFrames, encodeMessage, type Frame, frameKind } from '../protocol/frames.ts'
+import { decodeFrames, encodeFrame, encodeMessage, type Frame, frameKind } from '../protocol/frames.ts'
 import { malformed, parse } from '../protocol/guards.ts'
 import { type Operation, operations, type Reply, type Request, request } from '../protocol/messages.ts'
-import type { Call, Operations } from './operations/index.ts'
+import type { Call } from './operations/call.ts'
+import type { Operations } from './operations/index.ts'
 import { toFailure } from './system/system-error.ts'
 
 export async function serveSession(
   input: AsyncIterable<Buffer>,
-  write: (bytes: Buffer) => void,
+  /** May return a promise that resolves when there is room for more. */
+  write: (bytes: Buffer) => unknown,
   { handlers, end }: Operations,
 ): Promise<void> {
   const frames = decodeFrames(input)
@@ -30,6 +32,9 @@ export async function serveSession(
       const call: Call = {
         body: data,
         event: (value) => reply({ id, kind: 'event', value }),
+        send: async (chunk) => {
+          await write(encodeFrame(frameKind.data, chunk))
+        },
         alive: atMostEvery(ALIVE, () => reply({ id, kind: 'alive', value: null })),
       }
       reply({ id, kind: 'result', value: await handle(operation, params, call) })

@@ -28,11 +28,13 @@ export async function dryRunDeploy(
     const { sending, lack } = await compare(host, output, manifest, packer)
     for (const line of listOf(sending)) log.info(line)
     const met = await ask(plan, host, null)
-    return { sending, ...met, findings: [...met.findings, ...lack] }
+    // Nothing is removed before something newer is live.
+    const pruned = plan.inputs.command === 'stage' ? [] : met.pruned
+    return { sending, pruned, findings: [...met.findings, ...lack] }
   }).finally(() => packer.close())
 }
 
-/** @param known with the release to go back to */
+/** A rollback, or a promote. @param known with the release to activate */
 export function dryRunRollback(
   plan: Plan,
   hosts: readonly Host[],

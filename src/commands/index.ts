@@ -1,4 +1,4 @@
-/** The three commands as stories: every line is a phase, in order. */
+/** The commands as stories: every line is a phase, in order. */
 import type { Project } from '../next/project.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -6,6 +6,9 @@ import type { Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
 import { assemble } from '../phases/assemble.ts'
 import { rollOut } from '../phases/rollout.ts'
+import { stage } from '../phases/stage.ts'
+import { chooseStaged } from '../phases/staged-target.ts'
+import type { Target } from '../phases/target.ts'
 import { build } from '../phases/build.ts'
 import { encryptionKey } from '../phases/encryption-key.ts'
 import { recover } from '../phases/recover.ts'
@@ -19,6 +22,7 @@ import { withHosts } from './with-hosts.ts'
 /** A command, from the first connection to the outcome. */
 export type Story = (plan: Plan, programs: Programs, pipeline: Pipeline) => Promise<Outcome>
 
+/** Also `stage`, which ends where a deploy would swap. */
 export function deploy(project: Project): Story {
   return (plan, programs, pipeline) =>
     withHosts(plan, programs, pipeline, async (hosts, known) => {
@@ -36,15 +40,10 @@ export function deploy(project: Project): Story {
       const count = (bytes: number) => (known.uploadedBytes += bytes)
       const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count)
       Object.assign(known, { release: id, sent })
-      return explainMissing(output, () =>
-        rollOut(plan, hosts, pipeline, {
-          ...known,
-          release: id,
-          replaces: null,
-          kind: 'deploy',
-          explain: (log) => explanationOf(output, log),
-        }),
-      )
+      const explain = (log: string) => explanationOf(output, log)
+      const target: Target = { ...known, release: id, replaces: null, kind: 'deploy', explain }
+      const finish = plan.inputs.command === 'stage' ? stage : rollOut
+      return explainMissing(output, () => finish(plan, hosts, pipeline, target))
     })
 }
 
@@ -56,6 +55,16 @@ export const rollback: Story = (plan, programs, pipeline) =>
     known.release = release
     if (dryRun) return dryRunRollback(plan, hosts, known, pipeline)
     return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' })
+  })
+
+export const promote: Story = (plan, programs, pipeline) =>
+  withHosts(plan, programs, pipeline, async (hosts, known) => {
+    const { 'dry-run': dryRun } = plan.inputs
+    if (!dryRun) known.live = await recover(plan, hosts, pipeline)
+    const { release, replaces } = await chooseStaged(plan, hosts, pipeline)
+    known.release = release
+    if (dryRun) return dryRunRollback(plan, hosts, known, pipeline)
+    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'promote' })
   })
 
 export const status: Story = (plan, programs, pipeline) =>

@@ -1,7 +1,7 @@
 /** The frame of every command: it connects first, and every failure after that becomes an outcome. */
 import { agreed, type Known, nothingKnown, type Outcome, untouched } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { Plan } from '../plan.ts'
+import { buildsCheckout, type Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
 import { Failure } from '../common/failure.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
@@ -24,7 +24,7 @@ export async function withHosts(
   let infos: readonly ReleaseInfo[] = []
   try {
     const persist = command !== 'status' && !dryRun
-    const forUpload = command === 'deploy'
+    const forUpload = buildsCheckout(plan.inputs)
     hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
     known.live = agreed(hosts.map(({ facts }) => facts.serving))
     if (command !== 'status') void infosOn(hosts[0]!).then((found) => (infos = found))

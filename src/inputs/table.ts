@@ -36,8 +36,8 @@ const linesOrColons = /[\n:]/
  * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
  */
 export const table = {
-  command: withDefault('deploy', oneOf('deploy', 'rollback', 'status')),
-  /** The release to roll back to. */
+  command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote')),
+  /** The release to roll back to, or to promote. */
   release: optional(releaseId),
   'dry-run': withDefault('false', boolean),
 
@@ -90,6 +90,8 @@ export const table = {
   'health-check-url': optional(httpUrl),
   'health-check-host': optional(requestOrigin),
   'candidate-check': withDefault('true', boolean),
+  'test-command': text,
+  'test-timeout': withDefault('10m', duration({ atLeast: 1, atMost: 6 * hour })),
   observe: withDefault('5s', duration({ atMost: 10 * minute })),
   'drain-timeout': withDefault('30s', duration({ atMost: hour })),
   'pre-activate': text,

@@ -14,13 +14,18 @@ const proxyInputs = [
 
 /** @param isGiven whether the workflow gives an input, usable or not */
 export function checkTogether(
-  { command, host }: Values,
+  { command, host, 'candidate-check': candidateCheck, 'test-command': testCommand }: Values,
   isGiven: (name: InputName) => boolean,
   agentSocket: string | null,
   problems: Problems,
 ): void {
-  if (isGiven('release') && command !== 'rollback') {
+  if (isGiven('release') && command !== 'rollback' && command !== 'promote') {
     problems.add(failure('invalid-input: release', { command }))
+  }
+  const tests = command === 'deploy' && testCommand !== null
+  if (!candidateCheck && (command === 'stage' || tests)) {
+    const needs = tests ? '`test-command`' : '`command: stage`'
+    problems.add(failure('invalid-input: candidate check', { needs }))
   }
   if (!isGiven('host')) {
     problems.add(failure('missing-input'))

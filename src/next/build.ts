@@ -5,6 +5,7 @@ import { throughCorepack } from './corepack.ts'
 import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'
 import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
 import { refusePlugNPlay } from './plug-n-play.ts'
+import { stepEnvironment } from './step-environment.ts'
 
 export interface StepOptions {
   /** The app's folder, absolute. */
@@ -85,27 +86,6 @@ export async function buildersNode({
   environment = process.env,
 }: StepOptions): Promise<string | undefined> {
   return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment))
-}
-
-/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
-const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_']
-
-/** Files in which the action reports its result, and files that change later steps. */
-const WITHHELD_FILES = new Set([
-  'GITHUB_OUTPUT',
-  'GITHUB_STATE',
-  'GITHUB_STEP_SUMMARY',
-  'GITHUB_ENV',
-  'GITHUB_PATH',
-])
-
-/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
-function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const allowed = Object.entries(environment).filter(
-    ([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)),
-  )
-  // corepack would ask before it downloads, and nobody could answer.
-  return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) }
 }
 
 function userCommand({ command, directory }: StepOptions): Command | undefined {

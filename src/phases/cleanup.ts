@@ -1,11 +1,22 @@
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
 import { listed, plural } from '../common/format.ts'
-import type { Done, Log } from '../pipeline.ts'
+import { Failure } from '../common/failure.ts'
+import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { WrittenInRelease } from '../protocol/messages.ts'
-import type { Host } from '../hosts/host.ts'
+import { type Host, onEach } from '../hosts/host.ts'
 
-export async function cleanUp(
+/** Never throws. */
+export async function cleanUpAll(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<void> {
+  await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) =>
+    log.run('cleanup', () => cleanUp(plan, host, log.log)),
+  ).catch((error: unknown) => {
+    const { message } = Failure.from(error)
+    pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`)
+  })
+}
+
+async function cleanUp(
   { inputs, activation }: Plan,
   host: Host,
   log: Pick<Log, 'warning'>,

@@ -9,7 +9,7 @@ import { servedBefore, stateOf } from '../protocol/history.ts'
 import type { ReleaseSummary, Result } from '../protocol/messages.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 
-type History = readonly ReleaseSummary[]
+export type History = readonly ReleaseSummary[]
 
 export interface Choice {
   readonly release: string
@@ -79,7 +79,11 @@ export async function commonReleases(
   return { everywhere: inAll(histories), good: goodEverywhere(histories) }
 }
 
-function historiesOf(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<readonly History[]> {
+export function historiesOf(
+  plan: Plan,
+  hosts: readonly Host[],
+  pipeline: Pipeline,
+): Promise<readonly History[]> {
   return onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host) => {
     const { releases } = await host.agent().call('releases', {})
     return releases
@@ -108,7 +112,7 @@ function previousEverywhere(histories: readonly History[], known: string): strin
   return previous
 }
 
-function currentIn(history: History): string | null {
+export function currentIn(history: History): string | null {
   return history.find(({ live }) => live)?.id ?? null
 }
 

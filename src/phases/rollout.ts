@@ -4,27 +4,18 @@
  * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
  * host that has swapped restores its previous release.
  */
-import { type Ended, type Known, type Outcome, together } from '../outcome.ts'
+import { type Ended, type Outcome, together } from '../outcome.ts'
 import type { BatchSize } from '../inputs/index.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../common/failure.ts'
 import { type ActivationRequest, keptVerdict } from '../protocol/messages.ts'
-import { cleanUp } from './cleanup.ts'
-import { discard } from './discard.ts'
+import { cleanUpAll } from './cleanup.ts'
 import { checkPublicUrl } from './public-check.ts'
-import { type Host, onEach } from '../hosts/host.ts'
+import type { Host } from '../hosts/host.ts'
 import { restoreHost, rollOutHost } from './roll-out-host.ts'
-import { verify } from './verify.ts'
-
-export interface Target extends Known {
-  readonly kind: 'deploy' | 'rollback'
-  readonly release: string
-  /** The release that it must replace; null: whichever is current. */
-  readonly replaces: string | null
-  /** What lines about missing files mean for this app: one sentence to warn with. */
-  readonly explain?: (log: string) => string | undefined
-}
+import { reject, type Target, warnOfMissing } from './target.ts'
+import { verifyAll } from './verify.ts'
 
 /** @throws Failure while nothing live has been touched */
 export async function rollOut(
@@ -33,57 +24,20 @@ export async function rollOut(
   pipeline: Pipeline,
   goal: Target,
 ): Promise<Outcome> {
-  const { inputs } = plan
-  const { release } = goal
-  const atOnce = inputs['max-parallel']
-
   let warned: string | undefined
-  if (inputs['candidate-check']) {
-    const verified = onEach(hosts, atOnce, pipeline, (host, log) =>
-      log.run('verify', () => verify(host, release, inputs.said)),
-    )
-    const logs = await verified.catch(async (error: unknown) => {
-      await reject(hosts, goal, true)
-      throw error
-    })
-    warned = await warnOfMissing(pipeline, goal, 'verify', logs)
-  } else {
-    pipeline.skip('verify', '`candidate-check` is off')
-  }
+  if (plan.inputs['candidate-check']) warned = await verifyAll(plan, hosts, pipeline, goal)
+  else pipeline.skip('verify', '`candidate-check` is off')
 
-  pipeline.log.remember(release)
+  pipeline.log.remember(goal.release)
   const ended = await rollOutToEach(plan, hosts, pipeline, goal)
   const outcome = together(goal, ended)
   const logged = ended.map(({ verdict }) => verdict.notFound)
   if (outcome.succeeded) await warnOfMissing(pipeline, goal, 'health-check', logged, warned)
   // A host that cannot be reached may serve it. Then the next run must find the release on every host.
   const unknown = outcome.hosts.some(({ live }) => live === null)
-  if (!outcome.succeeded) await reject(hosts, goal, !unknown)
-  await onEach(hosts, atOnce, pipeline, (host, log) =>
-    log.run('cleanup', () => cleanUp(plan, host, log.log)),
-  ).catch((error: unknown) => {
-    const { message } = Failure.from(error)
-    pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`)
-  })
+  if (!outcome.succeeded) await reject(hosts, goal, { swapped: outcome.status !== 'kept', remove: !unknown })
+  await cleanUpAll(plan, hosts, pipeline)
   return outcome
-}
-
-/**
- * Warns of files that only some pages read: a release can be healthy without them.
- * @param logs of all hosts: they run the same release
- * @param said the warning of an earlier phase
- */
-async function warnOfMissing(
-  pipeline: Pipeline,
-  { explain }: Target,
-  phase: 'verify' | 'health-check',
-  logs: readonly string[],
-  said?: string,
-): Promise<string | undefined> {
-  const warning = explain?.(logs.join('\n'))
-  if (warning === undefined || warning === said) return warning
-  pipeline.log.warning(warning)
-  return pipeline.run(phase, async () => ({ value: warning, detail: warning }))
 }
 
 /** @returns how it ended on each host, in their order */
@@ -97,7 +51,7 @@ async function rollOutToEach(
   const request: ActivationRequest = {
     activation,
     release,
-    kind,
+    kind: kind === 'promote' ? 'deploy' : kind,
     replaces,
     run: inputs.run,
     lockTimeoutMs: inputs['lock-timeout'],
@@ -144,9 +98,4 @@ export function batches<T>(hosts: readonly T[], size: BatchSize): readonly (read
 /** Another host failed first: nothing on this host was touched. */
 function notReached({ name, facts: { serving } }: Host): Ended {
   return { name, verdict: keptVerdict(serving, null), failure: null }
-}
-
-/** A new release that failed must not be a rollback's target. @param remove its files too */
-async function reject(hosts: readonly Host[], { kind, release }: Target, remove: boolean): Promise<void> {
-  if (kind === 'deploy') await discard(hosts, release, remove)
 }

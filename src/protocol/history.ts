@@ -24,10 +24,11 @@ export function previousOf(releases: readonly Served[], current: string | null):
 
 /** Returns the state of a release in a word, for people. */
 export function stateOf(
-  { id, live, left, activatedAt }: ReleaseSummary,
+  { id, live, left, staged, activatedAt }: ReleaseSummary,
   releases: readonly ReleaseSummary[],
 ): string {
   if (live) return 'live'
+  if (staged) return 'staged'
   if (activatedAt === null) return 'never verified'
   if (left) return 'rolled back'
   const current = releases.find((release) => release.live)?.id ?? null

@@ -26,6 +26,10 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
       return liveRelease === null
         ? `${run} stopped before anything went live.`
         : `${run} stopped before anything live was changed. ${liveRelease} is still live.`
+    case 'staged': {
+      const still = liveRelease === null ? 'Nothing was swapped.' : `${liveRelease} is still live.`
+      return `${release} is verified and staged${everywhere}. ${still}`
+    }
     case 'restored': {
       const failed = `${release ?? 'The new release'} failed after the swap.`
       return hosts.length > 1 && liveRelease === null

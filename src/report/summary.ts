@@ -4,7 +4,7 @@
  */
 import { formatAge, formatBytes, formatDuration, plural, withoutFullStop } from '../common/format.ts'
 import { type HostOutcome, notSharing, type Outcome, wouldFail } from '../outcome.ts'
-import type { Plan } from '../plan.ts'
+import { buildsCheckout, type Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { stateOf } from '../protocol/history.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
@@ -123,7 +123,7 @@ function renderFacts(report: Report): string {
     ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
     ['Live', liveRelease === release ? '' : named(liveRelease)],
     // A release has its commit beside it.
-    ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
+    ['Commit', release !== null || !isBuilt(command) ? '' : renderSource(origin, origin)],
     ['Run', origin === null ? '' : renderRun(origin)],
     ['Sent', renderSent(outcome)],
     ['Checked', prose(checks(rows).join('; '))],
@@ -131,16 +131,24 @@ function renderFacts(report: Report): string {
     ['Took', formatDuration(durationMs)],
     ['Slowest host', escape(slowestHost(rows))],
     [
+      'To promote',
+      status === 'staged' ? `run with \`command: promote\` and \`release: ${escape(release ?? '')}\`` : '',
+    ],
+    [
       'To roll back',
       canRollBack ? `run with \`command: rollback\` and \`release: ${escape(rollsBackTo)}\`` : '',
     ],
   ])
 }
 
+function isBuilt(command: Command | undefined): boolean {
+  return command !== undefined && buildsCheckout({ command })
+}
+
 /** Renders a release with its commit and its actor, as far as they are known. */
 function renderRelease(id: string | null, { command, outcome, origin }: Report): string {
   if (id === null) return ''
-  const isNew = command === 'deploy' && id === outcome.release
+  const isNew = isBuilt(command) && id === outcome.release
   const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin)
   return source === '' ? code(id) : `${code(id)} (${source})`
 }

@@ -69,7 +69,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     if (door && !candidate) await otherReleaseSettled(release, record)
     draining = true
     record.update({ phase: 'draining' })
-    // Nobody but the agent ever came through a candidate's door.
+    // Nobody but the agent and a test ever came through a candidate's door.
     const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs
     const deadline = performance.now() + drainTimeout
     if (!candidate) await door?.drain(drainTimeout)

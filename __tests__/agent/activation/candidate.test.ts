@@ -76,7 +76,12 @@ describe('a candidate that outlives its agent', () => {
   const discard = ({ app, id }: FakeRelease) =>
     createOperations({ base: app, appName: 'site', binPath: [], agentFile: '' }).handlers.discard(
       { id, remove: true },
-      { body: (async function* () {})(), event: () => undefined, alive: () => undefined },
+      {
+        body: (async function* () {})(),
+        event: () => undefined,
+        send: async () => undefined,
+        alive: () => undefined,
+      },
     )
 
   test.each([

@@ -9,7 +9,7 @@ import { activationFiles } from '../../../src/agent/activation/job.ts'
 import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../../src/agent/store/layout.ts'
 import { lockHolder } from '../../../src/agent/system/lock.ts'
 import { writeOwner } from '../../../src/agent/system/owner.ts'
-import { pointCurrentAt } from '../../../src/agent/store/releases.ts'
+import { markStaged, pointCurrentAt } from '../../../src/agent/store/releases.ts'
 import { bootId } from '../../../src/agent/system/processes.ts'
 import { uploadOwner } from '../../../src/agent/store/sources.ts'
 import { startTimeOf } from '../../../src/common/process-identity.ts'
@@ -61,6 +61,18 @@ describe('cleanup keeps', () => {
     const result = await cleanUp(layout, 3)
     expect(result).toMatchObject({ removed: [1, 2, 3].map(id), inUse: [], kept: [4, 5, 6].map(id) })
     expect(readdirSync(layout.releases).sort()).toEqual([4, 5, 6].map(id))
+  })
+
+  test('staged releases beside those, until a newer one is live', async () => {
+    const layout = await deployed(4)
+    for (const number of [5, 6, 8]) {
+      writeRelease(layout, id(number))
+      await markStaged(layout, id(number))
+    }
+    expect((await cleanUp(layout, 2)).kept).toEqual([3, 4, 5, 6, 8].map(id))
+    writeRelease(layout, id(7), at(7))
+    await pointCurrentAt(layout, id(7))
+    expect(await cleanUp(layout, 2)).toMatchObject({ removed: [3, 5, 6].map(id), kept: [4, 7, 8].map(id) })
   })
 
   test('the live one and the previous one, were only one to be kept', async () => {

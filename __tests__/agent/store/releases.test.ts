@@ -17,6 +17,8 @@ import {
   foreignCurrent,
   liveRelease,
   listReleases,
+  markRejected,
+  markStaged,
   newestId,
   pointCurrentAt,
   pointCurrentBack,
@@ -98,9 +100,25 @@ describe('the releases', () => {
 
     expect(await listReleases(layout)).toEqual([
       expect.objectContaining({ id: first, live: true, activatedAt: at, bytes: 14 }),
-      { id: second, live: false, activatedAt: null, left: false, info: null, bytes: 0 },
+      { id: second, live: false, activatedAt: null, left: false, staged: false, info: null, bytes: 0 },
     ])
   })
+})
+
+test('a release is staged as long as it has not served and nothing newer is current', async () => {
+  const layout = newLayout(folder())
+  const ids = ['20260101000001', '20260101000002', '20260101000003']
+  for (const id of ids) writeRelease(layout, id)
+  const staged = async () =>
+    (await listReleases(layout)).flatMap((release) => (release.staged ? [release.id] : []))
+  for (const id of [ids[0]!, ids[2]!]) await markStaged(layout, id)
+  expect(await staged()).toEqual([ids[0], ids[2]])
+  await pointCurrentAt(layout, ids[1]!)
+  expect(await staged()).toEqual([ids[2]])
+  writeRelease(layout, ids[2]!, '2026-01-01T00:00:03.000Z')
+  expect(await staged()).toEqual([])
+  await markRejected(layout, ids[2]!)
+  expect(await staged()).toEqual([])
 })
 
 test('the newest id is that of any release or upload, whoever made it', async () => {

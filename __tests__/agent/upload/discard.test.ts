@@ -17,7 +17,11 @@ function discarding() {
   const { discard } = createOperations(options).handlers
   return {
     layout,
-    discard: () => discard({ id, remove: true }, { body: (async function* () {})(), event() {}, alive() {} }),
+    discard: () =>
+      discard(
+        { id, remove: true },
+        { body: (async function* () {})(), event() {}, send: async () => undefined, alive() {} },
+      ),
   }
 }
 

@@ -22,6 +22,14 @@ const STOP_TIMEOUT = 3000
 /** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
 const MARGIN = 60_000
 
+/** What uses a candidate that is healthy, before it ends. */
+export interface Trial {
+  /** How long it may take, in ms. */
+  readonly limitMs: number
+  /** @param port of the candidate, on 127.0.0.1 */
+  use(port: number, found: Result<'verify'>): Promise<void>
+}
+
 /**
  * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
  */
@@ -31,6 +39,7 @@ export async function verifyCandidate(
   runtime: Runtime,
   start: WorkerStart,
   alive: () => void = () => undefined,
+  trial: Trial | null = null,
 ): Promise<Result<'verify'>> {
   const directory = releaseDirectory(layout, id)
   const { launcher } = releaseFiles(directory)
@@ -58,15 +67,21 @@ export async function verifyCandidate(
   let forget: (() => Promise<void>) | undefined
 
   try {
-    forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN)
-    return await watch()
+    forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN + (trial?.limitMs ?? 0))
+    const { port, found } = await watch()
+    if (trial === null) return found
+    const death = exit.then((ending) => {
+      throw failure('candidate-died: tested', { ending }, { evidence: seenInLog().evidence })
+    })
+    await Promise.race([death, trial.use(port, found)])
+    return { ...found, notFound: notFoundIn(endOf(log)) }
   } finally {
     await stop(child, exit)
     await forget?.()
     closeSync(log)
   }
 
-  async function watch(): Promise<Result<'verify'>> {
+  async function watch() {
     const { health } = runtime
     const begun = performance.now()
     let last = 'it has not listened yet'
@@ -81,7 +96,7 @@ export async function verifyCandidate(
         last = `${health.path} answered ${answer.detail}`
         if (answer.healthy) {
           const bootMs = Math.round(performance.now() - begun)
-          return {
+          const found: Result<'verify'> = {
             bootMs,
             status: answer.status,
             attempts,
@@ -89,6 +104,7 @@ export async function verifyCandidate(
             notFound: notFoundIn(endOf(log)),
             cache: worker.cache,
           }
+          return { port: worker.doorPort, found }
         }
       } else if (worker !== null && worker.detail !== '') {
         last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`

@@ -1,16 +1,21 @@
 /** The operations of the protocol, each in terms of the modules that carry it out. */
 import { failure } from '../../common/errors/server.ts'
+import { failure as runFailure } from '../../common/errors/run.ts'
 import type { Operation, Params, Result } from '../../protocol/messages.ts'
 import { pm2Missing } from '../../protocol/server-programs.ts'
 import { servedRelease, type Worker } from '../activation/decide.ts'
 import { isOurs, lookAtWorkers, programOf, toStates } from '../activation/workers.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
+import { assertNotOvertaken } from '../activation/overtaken.ts'
 import { type ActivationContext, startActivation, watchActivation } from '../activation/start.ts'
 import { checkIntegrity } from '../store/integrity.ts'
 import { verifyCandidate } from '../activation/candidate.ts'
 import { endOrphanedCandidates } from '../activation/candidates.ts'
 import { assertClaims, type Running } from '../pm2/claims.ts'
+import type { Call } from './call.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
+import { tunnelFor } from './tunnel-for.ts'
+import { keepCaches } from '../store/caches.ts'
 import { encryptionKey } from '../store/encryption-key.ts'
 import { findPm2, type InstalledPm2 } from '../pm2/find.ts'
 import { readJournal } from '../activation/journal.ts'
@@ -25,6 +30,7 @@ import {
   liveRelease,
   listReleases,
   markRejected,
+  markStaged,
   readRuntime,
   releaseIds,
   removeRelease,
@@ -46,16 +52,6 @@ export interface AgentOptions {
   readonly binPath: readonly string[]
   /** The agent's own file on this server; empty when it runs from memory and may change nothing. */
   readonly agentFile: string
-}
-
-export interface Call {
-  readonly body: AsyncIterable<Buffer>
-  event(value: unknown): void
-  /**
-   * Says that the work goes on. Call it only after a step, or for work with a limit of its own: the runner
-   * gives up a silent agent.
-   */
-  alive(): void
 }
 
 export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Call) => Promise<Result<O>> }
@@ -148,7 +144,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await existing(id)
         return readableByOthers(() => checkIntegrity(layout, id, repair, alive))
       },
-      verify: async ({ id, said }, { alive }) => {
+      verify: async ({ id, said, testMs }, call) => {
         await existing(id)
         makeFolders(layout)
         await endOrphanedCandidates(layout)
@@ -158,7 +154,22 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await assertClaims({ layout, appName, address: runtime, said }, now)
         const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
         const start = await workerStart(base, home, kept?.definition ?? null)
-        return verifyCandidate(layout, id, runtime, start, alive)
+        if (testMs === null) return verifyCandidate(layout, id, runtime, start, call.alive)
+        const putBack = await keepCaches(layout, id, call.alive)
+        try {
+          return await verifyCandidate(layout, id, runtime, start, call.alive, tunnelFor(call, testMs))
+        } finally {
+          await putBack()
+        }
+      },
+      markStaged: async ({ id, run }) => {
+        await existing(id)
+        const live = await liveRelease(layout)
+        if (live !== null && live > id)
+          throw runFailure('staged-outdated: while staging', { release: id, current: live })
+        await assertNotOvertaken(layout, run, live)
+        await markStaged(layout, id)
+        return { serving: await servingRelease(layout) }
       },
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)

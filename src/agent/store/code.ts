@@ -11,7 +11,7 @@ const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/
 /**
  * Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16).
  */
-const WRITTEN_BY_NEXT = /^(cache|server\/(app|pages|route-cache))\//
+const WRITTEN_BY_NEXT = ['cache', 'server/app', 'server/pages', 'server/route-cache']
 const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/
 
 /** @param distDir of Next.js, relative to the release */
@@ -19,7 +19,7 @@ export function isCode(path: string, distDir: string): boolean {
   if (path === LAUNCHER || PACKAGES.test(path)) return true
   if (!path.startsWith(`${distDir}/`)) return isEntry(path, distDir)
   const inDist = path.slice(distDir.length + 1)
-  return !WRITTEN_BY_NEXT.test(inDist) || COMPILED.test(inDist)
+  return !WRITTEN_BY_NEXT.some((folder) => inDist.startsWith(`${folder}/`)) || COMPILED.test(inDist)
 }
 
 /** The app's server.js is beside or above `distDir`. */
@@ -31,6 +31,11 @@ function isEntry(path: string, distDir: string): boolean {
 /** Whether Next.js itself writes the file at run time: pages and data that it can render and fetch again. */
 export function isCacheOfNext(path: string, distDir: string): boolean {
   return path.startsWith(`${distDir}/`) && !isCode(path, distDir)
+}
+
+/** The folders of which `isCacheOfNext` is true, relative to the release. */
+export function cacheFolders(distDir: string): readonly string[] {
+  return WRITTEN_BY_NEXT.map((folder) => `${distDir}/${folder}`)
 }
 
 /** Each release has its own launcher: a damaged one is replaced by another release's. */

@@ -54,6 +54,9 @@ export function releaseFiles(directory: string) {
     manifest: join(own, 'manifest.jsonl'),
     verified: join(own, 'verified.json'),
     reported: join(own, 'reported.json'),
+    staged: join(own, 'staged.json'),
+    /** While the release is tested: see caches.ts. */
+    caches: join(own, 'caches'),
     launcher: join(directory, LAUNCHER),
   }
 }

@@ -13,7 +13,7 @@ import {
   verification,
 } from '../../protocol/messages.ts'
 import { RELEASE_ID, releaseTime } from '../../protocol/release-id.ts'
-import { exists, linkTarget, readIfThere, syncFolder } from '../system/files.ts'
+import { exists, linkTarget, readIfThere, syncFolder, writeFileAtomic } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 
@@ -135,9 +135,21 @@ export async function activatedAt(layout: Layout, id: string): Promise<string | 
   return (await verificationOf(layout, id))?.activatedAt ?? null
 }
 
-/** Removes the record that a release served, because it was rejected afterwards. */
+/** Removes the records that a release served or is staged, because it was rejected afterwards. */
 export async function markRejected(layout: Layout, id: string): Promise<void> {
-  await rm(releaseFiles(releaseDirectory(layout, id)).verified, { force: true })
+  const { verified, staged } = releaseFiles(releaseDirectory(layout, id))
+  for (const file of [staged, verified]) await rm(file, { force: true })
+}
+
+/** Records that a release was verified and waits to be promoted. */
+export async function markStaged(layout: Layout, id: string): Promise<void> {
+  const { staged } = releaseFiles(releaseDirectory(layout, id))
+  await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644)
+}
+
+/** Once a newer release is live, the mark counts no more. */
+async function isStaged(layout: Layout, id: string, live: string | null): Promise<boolean> {
+  return (live === null || id > live) && exists(releaseFiles(releaseDirectory(layout, id)).staged)
 }
 
 export async function listReleases(layout: Layout): Promise<readonly ReleaseSummary[]> {
@@ -151,6 +163,7 @@ export async function listReleases(layout: Layout): Promise<readonly ReleaseSumm
         live: id === live,
         activatedAt: verified?.activatedAt ?? null,
         left: (verified?.leftBy ?? null) !== null,
+        staged: verified === null && (await isStaged(layout, id, live)),
         info: await readInfo(layout, id).catch(() => null),
         bytes: await contentBytes(layout, id),
       }

@@ -19,6 +19,10 @@ export const texts = {
     remedy: SHARE_ADDRESS,
     cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
   },
+  'candidate-died: tested': {
+    message: 'The new release {ending} while `test-command` ran.',
+    remedy: `${READ_LOG}: a request of the test may have ended it.`,
+  },
   'candidate-silent': {
     message: 'The new release did not listen on its port within {limit}.',
     remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
@@ -37,6 +41,16 @@ export const texts = {
     message:
       'The new release was not healthy within {limit}, and could not listen on "{address}", which is in use: {answer}.',
     remedy: SHARE_ADDRESS,
+  },
+  'test-failed': {
+    message: '`test-command` {ending}.',
+    remedy: 'Read its last lines in the evidence, and the rest of its output in the log.',
+    cause:
+      'The command runs under `/bin/sh -e` on the runner, in `working-directory`. It reaches the new release at `BASE_URL`.',
+  },
+  'test-failed: late': {
+    message: '`test-command` did not end within {limit}, and was ended.',
+    remedy: 'Read its last lines in the evidence. If the command only needs longer, raise `test-timeout`.',
   },
   'worker-died': {
     message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',

@@ -59,7 +59,11 @@ export const texts = {
     remedy: CORRECT,
   },
   'invalid-input: release': {
-    message: 'Input `release` needs `command: rollback`, but the command is {command}.',
+    message: 'Input `release` needs `command: rollback` or `command: promote`, but the command is {command}.',
+    remedy: CORRECT,
+  },
+  'invalid-input: candidate check': {
+    message: 'Input `candidate-check` must be true for {needs}, which needs a candidate.',
     remedy: CORRECT,
   },
   'invalid-input: no jump host': {

@@ -24,6 +24,35 @@ export const texts = {
     message: 'Nothing has been deployed yet.',
     remedy: 'Deploy first.',
   },
+  'nothing-staged': {
+    message: 'No release is staged on {hosts}.',
+    remedy: 'Stage a release with `command: stage`, then promote it.',
+    cause:
+      'The last staged release was promoted, or a newer release went live: a staged release that is older than the current one no longer counts.',
+  },
+  'not-staged': {
+    message: 'Release "{release}" is not staged on {hosts}.',
+    remedy:
+      'Set `release` to a staged release: {known}. To go back to a release that served, use `command: rollback`.',
+  },
+  'not-staged: live': {
+    message: 'Release "{release}" is already the current one.',
+    remedy: 'Nothing needs to be done. To promote another release, set `release` to a staged one: {known}.',
+  },
+  'staged-outdated': {
+    message: 'Release "{release}" is older than the current release "{current}".',
+    remedy: 'Stage its commit again. To go back to a release that served, use `command: rollback`.',
+    cause: 'A newer release went live after this one was staged.',
+  },
+  'staged-outdated: while staging': {
+    message: 'The newer release "{current}" went live while "{release}" was being staged.',
+    remedy: 'Run the job again if its release is still wanted.',
+  },
+  'staged-partly': {
+    message: 'Release "{release}" is staged on {staged}, but not on {missing}.',
+    remedy: 'Stage again on all hosts, or set `release` to a release that is staged on every host.',
+    cause: 'A host was added to `host` after the release was staged.',
+  },
   'public-url-unhealthy': {
     message: '"{url}" was not healthy within {limit}: {seen}.',
     remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',

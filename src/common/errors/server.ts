@@ -73,6 +73,11 @@ export const texts = {
     cause:
       'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
   },
+  'release-damaged: staged': {
+    message:
+      'The staged release "{release}" is damaged: files were modified or removed on the server ({paths}).',
+    remedy: 'Stage its commit again.',
+  },
   'release-damaged: launcher': {
     message: '"{path}" was modified on the server.',
     remedy: DEPLOY_ANOTHER,
