@@ -11,8 +11,11 @@ import type {
 } from './protocol/messages.ts'
 import type { Failure } from './common/failure.ts'
 
+/** How a run ended. `removed`: the preview is not on the server any more. */
+export type RunStatus = ActivationStatus | 'removed'
+
 export interface Outcome {
-  readonly status: ActivationStatus
+  readonly status: RunStatus
   /** Whether the run did what it was asked to do. The step succeeds only then. */
   readonly succeeded: boolean
   /** The release to deploy or to roll back to. */
@@ -30,6 +33,18 @@ export interface Outcome {
   readonly infos: readonly ReleaseInfo[]
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
+  /** What a preview command found and did; null for all others. */
+  readonly preview: PreviewNotes | null
+}
+
+/** Of all hosts, each thing once. */
+export interface PreviewNotes {
+  /** It runs as the user that the app belongs to. */
+  readonly sharesUser: boolean
+  /** Why the proxy cannot reach it, and what to run on the server. */
+  readonly unreachable: readonly string[]
+  /** Other previews that were removed, and why. */
+  readonly removed: readonly string[]
 }
 
 /** The content that the servers lacked, before compression, added up over all hosts. */
@@ -122,6 +137,7 @@ export function untouched({ live, release, uploadedBytes, sent }: Known): Outcom
     failure: null,
     infos: [],
     hosts: [],
+    preview: null,
   }
 }
 

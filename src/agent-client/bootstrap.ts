@@ -27,7 +27,7 @@ export interface Bootstrap {
   readonly persist: boolean
   /** The app's folder, absolute or relative to the user's home. */
   readonly path: string
-  readonly options: Pick<AgentOptions, 'appName' | 'binPath'>
+  readonly options: Pick<AgentOptions, 'appName' | 'binPath' | 'preview'>
 }
 
 /** The words that follow the sentinel. */
@@ -108,7 +108,7 @@ interface Settings {
   readonly size: number
   readonly persist: boolean
   readonly path: string
-  readonly options: Pick<AgentOptions, 'appName' | 'binPath'>
+  readonly options: Pick<AgentOptions, 'appName' | 'binPath' | 'preview'>
 }
 
 /**

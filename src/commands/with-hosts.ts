@@ -23,8 +23,9 @@ export async function withHosts(
   let hosts: readonly Host[] = []
   let infos: readonly ReleaseInfo[] = []
   try {
-    const persist = command !== 'status' && !dryRun
-    const forUpload = command === 'deploy'
+    // The agent would make a folder for a preview that is not there.
+    const persist = command !== 'status' && command !== 'preview-remove' && !dryRun
+    const forUpload = command === 'deploy' || command === 'preview'
     hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
     known.live = agreed(hosts.map(({ facts }) => facts.serving))
     if (command !== 'status') void infosOn(hosts[0]!).then((found) => (infos = found))

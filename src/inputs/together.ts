@@ -2,6 +2,7 @@
 import { failure } from '../common/errors/inputs.ts'
 import type { Problems } from './reader.ts'
 import type { InputName, Values } from './table.ts'
+import { inPlaceOfPreview } from './values.ts'
 
 const proxyInputs = [
   'proxy-port',
@@ -14,13 +15,19 @@ const proxyInputs = [
 
 /** @param isGiven whether the workflow gives an input, usable or not */
 export function checkTogether(
-  { command, host }: Values,
+  { command, host, url }: Values,
   isGiven: (name: InputName) => boolean,
   agentSocket: string | null,
   problems: Problems,
 ): void {
   if (isGiven('release') && command !== 'rollback') {
     problems.add(failure('invalid-input: release', { command }))
+  }
+  const isPreview = command === 'preview' || command === 'preview-remove'
+  if (isPreview && !isGiven('preview')) problems.add(failure('missing-input: preview'))
+  if (!isPreview && isGiven('preview')) problems.add(failure('invalid-input: preview', { command }))
+  if (!isPreview && url !== null && inPlaceOfPreview(url, '') !== url) {
+    problems.add(failure('invalid-input: url of previews', { command }))
   }
   if (!isGiven('host')) {
     problems.add(failure('missing-input'))

@@ -26,6 +26,7 @@ import { type Reuse, startReuse } from './reuse.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
 import { isRelease, liveRelease, readInfo } from '../store/releases.ts'
 import { assertDiskSpace } from '../system/disk-space.ts'
+import { neighboursOf, socketOf } from '../store/previews.ts'
 import { linkShared } from '../store/shared.ts'
 import {
   contentKey,
@@ -71,7 +72,8 @@ export interface Uploads {
   abandon(): Promise<void>
 }
 
-export function createUploads(layout: Layout): Uploads {
+/** @param isPreview takes files of the app and its other previews, and listens on a socket */
+export function createUploads(layout: Layout, isPreview = false): Uploads {
   let upload: Upload | undefined
   /** The folder to remove while there is no upload yet, or when the upload failed for good. */
   let doomed: string | undefined
@@ -116,7 +118,7 @@ export function createUploads(layout: Layout): Uploads {
           ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
           : baseChanged()
       }
-      await findSources(layout, wanted, directory)
+      await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : [])
       const sourceOf = sourcesIn(layout, base, wanted)
       const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir)
       await assertDiskSpace(directory, survey.need)
@@ -171,7 +173,10 @@ export function createUploads(layout: Layout): Uploads {
       // A later failure is not a lack of contents.
       current.received = false
       await current.flushing.done()
-      const made = await makeRelease(layout, current, params)
+      const made = await makeRelease(layout, current, {
+        ...params,
+        runtime: { ...params.runtime, socket: isPreview ? socketOf(layout) : null },
+      })
       upload = undefined
       doomed = undefined
       await removeInterrupted(layout)
