@@ -69272,8 +69272,8 @@ function createApi({ url, token, repository, limitMs }) {
             if (patience <= 0)
                 throw new Error(`GitHub did not answer within ${formatLimit(limitMs)}`);
             const late = () => new Error(`GitHub did not answer within ${formatLimit(Math.ceil(patience / 1000) * 1000)}`);
-            const answer = await withTimeout(send(method, `${url}${path}`, content), patience, late).catch((error) => error);
-            if (!(answer instanceof Error) && answer.status >= 200 && answer.status < 300)
+            const answer = await withTimeout(send(method, `${url}${path}`, content), patience, late).catch((error) => ({ status: 0, headers: {}, text: error.message }));
+            if (answer.status >= 200 && answer.status < 300)
                 return parsed(answer.text);
             const pause = pauseAfter(answer, tries);
             if (pause === null || tries === TRIES || pause >= left())
@@ -69287,12 +69287,9 @@ function createApi({ url, token, repository, limitMs }) {
     };
 }
 /** How long to wait before the next try, in ms; null: another try would get the same answer. */
-function pauseAfter(answer, tries) {
+function pauseAfter({ status, headers }, tries) {
     const usual = PAUSE * 2 ** (tries - 1);
-    if (answer instanceof Error)
-        return usual;
-    const { status, headers } = answer;
-    if (status >= 500)
+    if (status === 0 || status >= 500)
         return usual;
     if (status !== 403 && status !== 429)
         return null;
@@ -69305,8 +69302,8 @@ function pauseAfter(answer, tries) {
     return status === 429 ? usual : null;
 }
 function api_problemOf(answer, request) {
-    if (answer instanceof Error)
-        return new Error(`${request}: ${answer.message}`);
+    if (answer.status === 0)
+        return new Error(`${request}: ${answer.text}`);
     const said = parsed(answer.text)?.message;
     const permission = answer.status === 403 || answer.status === 404 ? `; ${permissionFor(request)}` : '';
     return new Error(`${request}: HTTP ${answer.status}${typeof said === 'string' ? ` (${said})` : ''}${permission}`);

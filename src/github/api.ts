@@ -28,6 +28,7 @@ const PAUSE = 500
 const TRIES = 5
 
 interface Answer {
+  /** 0 where there was none. */
   readonly status: number
   readonly headers: Readonly<Record<string, unknown>>
   readonly text: string
@@ -59,10 +60,9 @@ export function createApi({ url, token, repository, limitMs }: ApiOptions): Api 
       const late = () =>
         new Error(`GitHub did not answer within ${formatLimit(Math.ceil(patience / 1000) * 1000)}`)
       const answer = await withTimeout(send(method, `${url}${path}`, content), patience, late).catch(
-        (error: unknown) => error as Error,
+        (error: unknown): Answer => ({ status: 0, headers: {}, text: (error as Error).message }),
       )
-      if (!(answer instanceof Error) && answer.status >= 200 && answer.status < 300)
-        return parsed(answer.text)
+      if (answer.status >= 200 && answer.status < 300) return parsed(answer.text)
       const pause = pauseAfter(answer, tries)
       if (pause === null || tries === TRIES || pause >= left()) throw problemOf(answer, `${method} ${path}`)
       await delay(pause)
@@ -80,11 +80,9 @@ export function createApi({ url, token, repository, limitMs }: ApiOptions): Api 
 }
 
 /** How long to wait before the next try, in ms; null: another try would get the same answer. */
-function pauseAfter(answer: Answer | Error, tries: number): number | null {
+function pauseAfter({ status, headers }: Answer, tries: number): number | null {
   const usual = PAUSE * 2 ** (tries - 1)
-  if (answer instanceof Error) return usual
-  const { status, headers } = answer
-  if (status >= 500) return usual
+  if (status === 0 || status >= 500) return usual
   if (status !== 403 && status !== 429) return null
   const after = Number(headers['retry-after'])
   if (headers['retry-after'] !== undefined && !Number.isNaN(after)) return Math.max(after * 1000, PAUSE)
@@ -94,8 +92,8 @@ function pauseAfter(answer: Answer | Error, tries: number): number | null {
   return status === 429 ? usual : null
 }
 
-function problemOf(answer: Answer | Error, request: string): Error {
-  if (answer instanceof Error) return new Error(`${request}: ${answer.message}`)
+function problemOf(answer: Answer, request: string): Error {
+  if (answer.status === 0) return new Error(`${request}: ${answer.text}`)
   const said = (parsed(answer.text) as { readonly message?: unknown } | null)?.message
   const permission = answer.status === 403 || answer.status === 404 ? `; ${permissionFor(request)}` : ''
   return new Error(
