@@ -5698,6 +5698,11 @@ function assertSocketFits(layout) {
     if (bytes > LONGEST_SOCKET)
         throw preview_failure('preview-unusable', { socket, bytes, most: LONGEST_SOCKET });
 }
+/** Where the base of an upload is: the first upload of a preview may be based on a release of its app. */
+async function layoutOfBase(layout, base, isPreview) {
+    const isOwn = !isPreview || base === null || (await isRelease(layout, base));
+    return isOwn ? layout : appOf(layout);
+}
 /** The app's previews, in the order of their names. */
 async function previewsOf(app) {
     const folder = (0,external_node_path_namespaceObject.join)(app.base, 'previews');
@@ -7421,8 +7426,11 @@ const upload_failure = failures(upload_texts);
 
 
 
-/** Returns the outline of the newest release with a readable manifest. */
-async function outline(layout) {
+/**
+ * Returns the outline of the newest release with a readable manifest.
+ * @param others apps whose releases do as well, where the app itself has none
+ */
+async function outline(layout, ...others) {
     for (const base of [...(await releaseIds(layout))].reverse()) {
         try {
             const hashes = [];
@@ -7440,7 +7448,8 @@ async function outline(layout) {
             // A damaged release is no base.
         }
     }
-    return { base: null, folders: '' };
+    const [other, ...more] = others;
+    return other === undefined ? { base: null, folders: '' } : outline(other, ...more);
 }
 /** @throws Failure `base-changed` when the base lacks what the upload leaves out */
 async function* fillIn(layout, base, difference) {
@@ -7902,7 +7911,8 @@ async function compare(layout, { base, contentHash, distDir }, body, isPreview =
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
     const entries = [];
     const wanted = new Map();
-    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+    const from = await layoutOfBase(layout, base, isPreview);
+    for await (const { entry, named } of fillIn(from, base, decompress(body))) {
         if (named && entry.kind === 'file')
             wanted.set(contentKey(entry), null);
         hash.update(formatEntry(entry));
@@ -7914,7 +7924,7 @@ async function compare(layout, { base, contentHash, distDir }, body, isPreview =
             : baseChanged();
     }
     await findSources(layout, wanted, '', isPreview ? await neighboursOf(layout) : []);
-    const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir);
+    const { missing, need } = await findMissing(withSources(entries, sourcesIn(from, base, wanted)), distDir);
     const lack = await lackOfDiskSpace(nearestExisting(layout.base), need);
     return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
 }
@@ -8738,14 +8748,15 @@ function createUploads(layout, isPreview = false) {
             await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
             await writeOwner(uploadOwner(directory));
             const wanted = new Map();
-            const hash = await writeManifest(layout, base, body, manifest, wanted);
+            const from = await layoutOfBase(layout, base, isPreview);
+            const hash = await writeManifest(from, base, body, manifest, wanted);
             if (hash !== contentHash) {
                 throw base === null
                     ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
                     : baseChanged();
             }
             await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : []);
-            const sourceOf = sourcesIn(layout, base, wanted);
+            const sourceOf = sourcesIn(from, base, wanted);
             const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
             await assertDiskSpace(directory, survey.need);
             const { missing, reusedBytes } = survey;
@@ -9026,7 +9037,7 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                     makeFolders(layout);
                 return { key: await encryptionKey(layout, create) };
             },
-            outline: () => outline(layout),
+            outline: () => outline(layout, ...(preview ? [appOf(layout)] : [])),
             stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),

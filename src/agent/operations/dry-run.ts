@@ -18,7 +18,7 @@ import type { Pm2Process } from '../pm2/client.ts'
 import { decompress } from '../upload/receive.ts'
 import { foreignCurrent, liveRelease, readRuntime } from '../store/releases.ts'
 import { lackOfDiskSpace } from '../system/disk-space.ts'
-import { neighboursOf } from '../store/previews.ts'
+import { layoutOfBase, neighboursOf } from '../store/previews.ts'
 import { contentKey, findSources, sourcesIn, type Wanted } from '../store/sources.ts'
 import { findMissing, withSources } from '../upload/missing.ts'
 
@@ -32,7 +32,8 @@ export async function compare(
   const hash = createHash('sha256')
   const entries: ManifestEntry[] = []
   const wanted: Wanted = new Map()
-  for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+  const from = await layoutOfBase(layout, base, isPreview)
+  for await (const { entry, named } of fillIn(from, base, decompress(body))) {
     if (named && entry.kind === 'file') wanted.set(contentKey(entry), null)
     hash.update(formatEntry(entry))
     entries.push(entry)
@@ -43,7 +44,7 @@ export async function compare(
       : baseChanged()
   }
   await findSources(layout, wanted, '', isPreview ? await neighboursOf(layout) : [])
-  const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir)
+  const { missing, need } = await findMissing(withSources(entries, sourcesIn(from, base, wanted)), distDir)
   const lack = await lackOfDiskSpace(nearestExisting(layout.base), need)
   return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() }
 }

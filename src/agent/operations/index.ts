@@ -156,7 +156,7 @@ export function createOperations({
         if (create) makeFolders(layout)
         return { key: await encryptionKey(layout, create) }
       },
-      outline: () => outline(layout),
+      outline: () => outline(layout, ...(preview ? [appOf(layout)] : [])),
       stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
       fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),

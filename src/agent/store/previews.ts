@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { failure } from '../../common/errors/preview.ts'
 import { PREVIEW_NAME } from '../../protocol/preview-name.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { liveRelease, readInfo, releaseIds, verificationOf } from './releases.ts'
+import { isRelease, liveRelease, readInfo, releaseIds, verificationOf } from './releases.ts'
 
 /** The kernel takes this many bytes for the address of a Unix socket. */
 const LONGEST_SOCKET = 107
@@ -23,6 +23,12 @@ export function assertSocketFits(layout: Layout): void {
   const socket = socketOf(layout)
   const bytes = Buffer.byteLength(socket)
   if (bytes > LONGEST_SOCKET) throw failure('preview-unusable', { socket, bytes, most: LONGEST_SOCKET })
+}
+
+/** Where the base of an upload is: the first upload of a preview may be based on a release of its app. */
+export async function layoutOfBase(layout: Layout, base: string | null, isPreview: boolean): Promise<Layout> {
+  const isOwn = !isPreview || base === null || (await isRelease(layout, base))
+  return isOwn ? layout : appOf(layout)
 }
 
 /** The app's previews, in the order of their names. */

@@ -26,7 +26,7 @@ import { type Reuse, startReuse } from './reuse.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
 import { isRelease, liveRelease, readInfo } from '../store/releases.ts'
 import { assertDiskSpace } from '../system/disk-space.ts'
-import { neighboursOf, socketOf } from '../store/previews.ts'
+import { layoutOfBase, neighboursOf, socketOf } from '../store/previews.ts'
 import { linkShared } from '../store/shared.ts'
 import {
   contentKey,
@@ -112,14 +112,15 @@ export function createUploads(layout: Layout, isPreview = false): Uploads {
       await writeOwner(uploadOwner(directory))
 
       const wanted: Wanted = new Map()
-      const hash = await writeManifest(layout, base, body, manifest, wanted)
+      const from = await layoutOfBase(layout, base, isPreview)
+      const hash = await writeManifest(from, base, body, manifest, wanted)
       if (hash !== contentHash) {
         throw base === null
           ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
           : baseChanged()
       }
       await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : [])
-      const sourceOf = sourcesIn(layout, base, wanted)
+      const sourceOf = sourcesIn(from, base, wanted)
       const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir)
       await assertDiskSpace(directory, survey.need)
       const { missing, reusedBytes } = survey
