@@ -142,7 +142,10 @@ describe('two previews beside the app', () => {
     const one = (await processes()).find(({ name }) => name === 'next-app-one')
     const stat = readFileSync(`/proc/${one!.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
     expect(Number(stat[16])).toBe(10)
-    expect(one!.pm2_env['max_memory_restart']).toBe(512 * 2 ** 20)
+    expect(one!.pm2_env).toMatchObject({
+      max_memory_restart: 512 * 2 ** 20,
+      node_args: ['--max-old-space-size=512'],
+    })
   })
 
   test('are deployed again with changes, without a failed request anywhere', async () => {
@@ -190,6 +193,19 @@ thorough('a preview', () => {
     expectRun(run, 'restored')
     expect(await message('two')).toBe('second')
   }, 120_000)
+
+  test('that runs wild on every core makes no request of the app fail', async () => {
+    const burn = `for (let each = 0; each < 4; each += 1)
+      new (require('node:worker_threads').Worker)('for (;;);', { eval: true })`
+    const wild = sabotage(second.copyBuilt(), burn)
+    try {
+      expectRun(await underLoad([], () => preview('wild', wild, { 'health-check-timeout': '60s' })), 'live')
+      await underLoad(['two'], () => preview('two', second))
+      expectRun(await underLoad(['two'], () => remove('wild')), 'removed')
+    } finally {
+      wild.remove()
+    }
+  }, 180_000)
 
   test('is refused where the memory that it may use is not there, with figures', async () => {
     const run = await preview('large', first, { 'max-memory': '900000G' })
