@@ -8011,13 +8011,22 @@ function gap(foreign) {
 /** Whether a web server that runs as a user of its own can reach a Unix socket. */
 
 
+
 /** The users of nginx and Caddy in the packages of Debian, Red Hat, Alpine, Arch and of their own. */
 const PROXIES = new Set(['www-data', 'nginx', 'caddy', 'http']);
 const SETGID = 0o2000;
-/** Returns null where one of the machine's proxies can connect, or none has a user of its own. Sees no ACLs. */
-function proxyObstacle(socket, read = (file) => (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8')) {
-    const obstacles = accounts(read).map((account) => obstacleFor(account, socket));
+/**
+ * Returns null where one of the machine's proxies can connect, or none runs as a user of its own. Sees no ACLs.
+ * @param running users that have a process
+ */
+function proxyObstacle(socket, read = (file) => (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), running = usersOfProcesses()) {
+    const proxies = accounts(read).filter(({ uid }) => running.has(uid));
+    const obstacles = proxies.map((account) => obstacleFor(account, socket));
     return obstacles.includes(null) ? null : (obstacles[0] ?? null);
+}
+/** By number. */
+function usersOfProcesses() {
+    return new Set(pids().flatMap((pid) => (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? []));
 }
 function accounts(read) {
     try {

@@ -51,12 +51,16 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
+/** Only as root does nginx run as a user of its own. */
+const proxyGroup =
+  process.getuid!() === 0
+    ? /^www-data:[^:]*:(\d+):/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]
+    : undefined
+
 /** As the docs ask for: everybody may enter the folder, and the folder of the sockets is the proxy's group's. */
 function permit(): void {
   chmodSync(folder, 0o711)
-  const [, group] = /^www-data:[^:]*:(\d+):/m.exec(readFileSync('/etc/group', 'utf8')) ?? []
-  // Only as root does nginx run as a user of its own.
-  if (process.getuid!() === 0 && group !== undefined) chownSync(join(folder, 'previews'), 0, Number(group))
+  if (proxyGroup !== undefined) chownSync(join(folder, 'previews'), 0, Number(proxyGroup))
   chmodSync(join(folder, 'previews'), 0o2750)
 }
 
@@ -79,13 +83,16 @@ const fronts: readonly (readonly [string, () => Promise<Front>])[] = [
   [
     'nginx',
     () =>
-      serveNginx((port) => {
-        const block = blockOf('nginx')
-          .replace('listen 443 ssl', `listen 127.0.0.1:${port}`)
-          .replace(/^ *ssl_certificate.*\n/gm, '')
-          .replaceAll('/srv/previews/web', folder)
-        return `server { listen 127.0.0.1:${port} default_server; return 200; }\n${block}`
-      }),
+      serveNginx(
+        (port) => {
+          const block = blockOf('nginx')
+            .replace('listen 443 ssl', `listen 127.0.0.1:${port}`)
+            .replace(/^ *ssl_certificate.*\n/gm, '')
+            .replaceAll('/srv/previews/web', folder)
+          return `server { listen 127.0.0.1:${port} default_server; return 200; }\n${block}`
+        },
+        proxyGroup === undefined ? '' : 'www-data',
+      ),
   ],
   [
     'Caddy',
@@ -192,6 +199,7 @@ describe('the proxy’s way to a socket', () => {
     '/etc/group': '',
   }
   const read = (file: string) => files[file as keyof typeof files]
+  const running = new Set([user])
   let own: string
   beforeEach(() => {
     own = mkdtempSync(join(tmpdir(), 'gapless-way-'))
@@ -202,13 +210,13 @@ describe('the proxy’s way to a socket', () => {
 
   test('is obstructed by a folder that it cannot enter, and by a socket of another group', () => {
     chmodSync(own, 0o700)
-    expect(proxyObstacle(socket(), read)).toEqual({
+    expect(proxyObstacle(socket(), read, running)).toEqual({
       user: 'www-data',
       path: own,
       commands: `sudo chmod o+x '${own}'`,
     })
     chmodSync(own, 0o711)
-    expect(proxyObstacle(socket(), read)).toMatchObject({
+    expect(proxyObstacle(socket(), read, running)).toMatchObject({
       path: socket(),
       commands: expect.stringMatching(/^sudo chgrp www-data '.*previews' && sudo chmod 2750 '.*previews'$/),
     })
@@ -218,10 +226,12 @@ describe('the proxy’s way to a socket', () => {
     chmodSync(own, 0o711)
     const group = process.getgid!()
     const files2 = { ...files, '/etc/group': `deploy:x:${group}:www-data` }
-    expect(proxyObstacle(socket(), (file) => files2[file as keyof typeof files2])).toBe(null)
+    expect(proxyObstacle(socket(), (file) => files2[file as keyof typeof files2], running)).toBe(null)
   })
 
-  test('is nobody’s concern where no proxy has a user', () => {
-    expect(proxyObstacle(socket(), () => 'root:x:0:0::/root:')).toBe(null)
+  test('is nobody’s concern where no proxy has a user, or none runs', () => {
+    chmodSync(own, 0o700)
+    expect(proxyObstacle(socket(), read, new Set([1]))).toBe(null)
+    expect(proxyObstacle(socket(), () => 'root:x:0:0::/root:', new Set([0]))).toBe(null)
   })
 })

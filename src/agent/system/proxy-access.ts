@@ -1,6 +1,7 @@
 /** Whether a web server that runs as a user of its own can reach a Unix socket. */
 import { readFileSync, statSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
+import { pids } from './processes.ts'
 
 export interface Obstacle {
   readonly user: string
@@ -20,13 +21,23 @@ interface Account {
   readonly gids: ReadonlySet<number>
 }
 
-/** Returns null where one of the machine's proxies can connect, or none has a user of its own. Sees no ACLs. */
+/**
+ * Returns null where one of the machine's proxies can connect, or none runs as a user of its own. Sees no ACLs.
+ * @param running users that have a process
+ */
 export function proxyObstacle(
   socket: string,
   read = (file: string) => readFileSync(file, 'utf8'),
+  running = usersOfProcesses(),
 ): Obstacle | null {
-  const obstacles = accounts(read).map((account) => obstacleFor(account, socket))
+  const proxies = accounts(read).filter(({ uid }) => running.has(uid))
+  const obstacles = proxies.map((account) => obstacleFor(account, socket))
   return obstacles.includes(null) ? null : (obstacles[0] ?? null)
+}
+
+/** By number. */
+function usersOfProcesses(): ReadonlySet<number> {
+  return new Set(pids().flatMap((pid) => statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? []))
 }
 
 function accounts(read: (file: string) => string): readonly Account[] {
