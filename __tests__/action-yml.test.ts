@@ -58,6 +58,7 @@ describe('action.yml', () => {
       'previous-release',
       'live-release',
       'uploaded-bytes',
+      'url',
       'duration-ms',
     ])
   })
@@ -136,6 +137,8 @@ describe('readme-tables', () => {
       'App',
       'Health check',
       'Activation',
+      'Previews',
+      'GitHub',
       'Several servers',
     ])
     expect(groups[2]!.match(/^\| `proxy-/gm)).toHaveLength(7)

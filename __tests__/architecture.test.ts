@@ -89,6 +89,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   phases: ['common', 'protocol', 'hosts', 'next', 'transfer'],
   commands: ['common', 'protocol', 'hosts', 'phases', 'transfer'],
   report: ['common', 'protocol'],
+  github: ['common'],
   'agent/system': ['common', 'protocol'],
   'agent/store': ['common', 'protocol', 'agent/system'],
   'agent/pm2': ['common', 'protocol', 'agent/system', 'agent/store', 'worker'],
@@ -106,9 +107,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 }
 /** The files outside any room, which hold what a run is made of, and who may import each. */
 const shared: Readonly<Record<string, readonly string[]>> = {
-  'plan.ts': ['hosts', 'phases', 'commands', 'report'],
-  'pipeline.ts': ['hosts', 'phases', 'commands', 'report'],
-  'outcome.ts': ['phases', 'commands', 'report'],
+  'plan.ts': ['hosts', 'phases', 'commands', 'report', 'github'],
+  'pipeline.ts': ['hosts', 'phases', 'commands', 'report', 'github'],
+  'outcome.ts': ['phases', 'commands', 'report', 'github'],
 }
 /** Imports that are gone when the program runs: types which cross a border. */
 const types: Readonly<Record<string, readonly string[]>> = {
@@ -117,6 +118,7 @@ const types: Readonly<Record<string, readonly string[]>> = {
   phases: ['inputs/index.ts', 'agent-client/agent-session.ts'],
   commands: ['agent-client/programs.ts', 'next/project.ts'],
   report: ['inputs/index.ts'],
+  github: ['inputs/index.ts'],
   'agent-client': ['agent/operations/index.ts'],
 }
 
@@ -198,6 +200,7 @@ describe('a package is known in one room:', () => {
     ['package-manager-detector', inFolder('next')],
     ['semver', inFolder('next')],
     ['@actions/core', inFolder('report')],
+    ['@actions/http-client', inFolder('github')],
     ['@actions/exec', (path) => path === 'next/command.ts'],
     ['@actions/io', (path) => path === 'next/command.ts'],
   ]

@@ -18,9 +18,9 @@ test('docs/security.md names every package that is bundled, and no other number 
     .map(([path]) => path.replace(/^.*node_modules\//, ''))
     .filter((name) => !NOT_BUNDLED.has(name))
   const [, chain = ''] = read('docs/security.md').split('## Supply chain')
-  const [line = ''] = /^- Six packages at run time.*$/m.exec(chain) ?? []
-  expect(Object.keys(dependencies)).toHaveLength(6)
-  expect(bundled).toHaveLength(6 + 8)
+  const [line = ''] = /^- Seven packages at run time.*$/m.exec(chain) ?? []
+  expect(Object.keys(dependencies)).toHaveLength(7)
+  expect(bundled).toHaveLength(7 + 7)
   expect(bundled.filter((name) => !line.includes(`\`${name}\``))).toEqual([])
   const licensed = [...read('dist/licenses.txt').matchAll(/(?<=^|\n\n)(@?[\w./-]+)\n[A-Z][\w.-]*\n/g)]
   const shipped = licensed.map(([, name = '']) => name)

@@ -116,6 +116,7 @@ describe('how a release runs', () => {
       sharedDirs: ['public/uploads'],
       sharedFiles: ['.env.local'],
       shareCache: false,
+      socket: null,
     })
     expect(runtime(JSON.parse(JSON.stringify(found)), 'runtime')).toEqual(found)
   })

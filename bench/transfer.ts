@@ -50,6 +50,8 @@ interface Case {
   readonly version: Version
   readonly peers: readonly Peer[]
   readonly runs: number
+  /** The version is a preview's first, and the one before it the app's. */
+  readonly preview?: boolean
 }
 
 const work = mkdtempSync(join(tmpdir(), 'gapless-transfer-'))
@@ -92,6 +94,14 @@ async function bench(): Promise<void> {
       peers: [rsyncLinkDest, rsync, tarball],
       runs,
     },
+    {
+      title: 'first preview of a one-page change',
+      before: first,
+      version: second,
+      peers: [],
+      runs,
+      preview: true,
+    },
     { title: 'identical content', before: first, version: first, peers: [rsyncChecksum], runs },
   ]
   const cases = values.just ? [] : example
@@ -109,8 +119,11 @@ async function bench(): Promise<void> {
 }
 
 /** They take turns, so that what else the machine does meets all of them. */
-async function measure({ title, before, version, peers, runs }: Case, compiled: string): Promise<void> {
-  const ways = new Map([['Gapless', () => gapless(compiled, before, version)]])
+async function measure(
+  { title, before, version, peers, runs, preview = false }: Case,
+  compiled: string,
+): Promise<void> {
+  const ways = new Map([['Gapless', () => gapless(compiled, before, version, preview)]])
   if (values.only !== 'gapless') {
     for (const peer of peers) ways.set(peer.name, () => byPeer(peer, before, version))
   }
@@ -142,13 +155,18 @@ function newFolder(): string {
   return join(server.home, `run-${folders}`)
 }
 
-async function gapless(compiled: string, before: Version | undefined, version: Version): Promise<Sample> {
+async function gapless(
+  compiled: string,
+  before: Version | undefined,
+  version: Version,
+  preview: boolean,
+): Promise<Sample> {
   const path = newFolder()
   // The agent is there from an earlier deploy, or from none: both as in life.
   if (before !== undefined)
     await uploadWithGapless(server, compiled, server.sshd.port, before.workspace, path)
   const { value: upload, ...sample } = await timed(wire, () =>
-    uploadWithGapless(server, compiled, wire.port, version.workspace, path),
+    uploadWithGapless(server, compiled, wire.port, version.workspace, path, preview),
   )
   const { connectMs, assembleMs, uploadMs } = upload
   // Without the start of the process, which the others do not have to the same extent.

@@ -316,6 +316,8 @@ const runtime = object({
     sharedFiles: list(string),
     /** Releases from before this was known have the default. */
     shareCache: missingAs(true, guards_boolean),
+    /** The Unix socket that a preview listens on instead of its port; null for every other app. */
+    socket: missingAs(null, nullable(string)),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -530,6 +532,14 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const prunedPreview = object({
+    name: string,
+    reason: oneOf('ttl', 'limit'),
+    /** ISO. */
+    deployed: string,
+    /** Why it is still there; null: it was removed. */
+    problem: nullable(string),
+});
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
@@ -683,6 +693,33 @@ const operations = {
         params: object({ id: releaseId, run }),
         /** The release that serves. */
         result: object({ serving: nullable(releaseId) }),
+    },
+    /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
+    preparePreview: {
+        params: object({
+            /** The most memory that the preview may use. */
+            memoryBytes: count,
+        }),
+        result: object({
+            /** Whether it runs as the user that the app belongs to. */
+            sharesUser: guards_boolean,
+            /** Why the proxy's user cannot connect to the socket, and the commands that change it. */
+            unreachable: nullable(object({ user: string, path: string, commands: string })),
+        }),
+    },
+    /** Removes the app's other previews that were not deployed for `ttlMs`, or are more than `limit` with this one. */
+    prunePreviews: {
+        params: object({ ttlMs: count, limit: nullable(count) }),
+        result: object({ removed: list(prunedPreview) }),
+    },
+    /** Removes the preview with all that belongs to it. */
+    removePreview: {
+        params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
+        result: object({
+            /** Null where there was none. */
+            release: nullable(releaseId),
+            found: guards_boolean,
+        }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -1770,6 +1807,10 @@ const activation_texts = {
     'door-closed': {
         message: 'Nothing answers on "{address}": {problem}.',
         remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
+    },
+    'door-closed: socket': {
+        message: 'Nothing answers on the socket "{socket}": {problem}.',
+        remedy: 'Run `curl -i --unix-socket {socket} http://localhost/` on the server.',
     },
     'hook-failed': {
         message: '`{hook}` failed: {ending}.',
@@ -2977,7 +3018,10 @@ function unhealthy({ listed, answers, door }, { release, address }, pids) {
     // the port is open.
     if (door !== null && door.status > 0)
         return null;
-    return activation_failure('door-closed', { address, problem: door?.detail ?? 'no request was sent' });
+    const problem = door?.detail ?? 'no request was sent';
+    return address.startsWith('/')
+        ? activation_failure('door-closed: socket', { socket: address, problem })
+        : activation_failure('door-closed', { address, problem });
 }
 /** A launcher that lives closes its door at once when it is told to leave. After this it is asked, in ms. */
 const decide_PATIENCE = 5000;
@@ -3658,11 +3702,14 @@ async function openDoors(processes) {
         const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
         return Promise.all(workers.map(async ({ release, doorPort }) => {
             const runtime = await readRuntime(layout, release).catch(() => null);
+            // A preview has no port.
+            if (runtime?.socket)
+                return [];
             // An unknown host counts as all addresses: refusing what might work does less harm.
-            return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort };
+            return [{ name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort }];
         }));
     });
-    return (await Promise.all(doors)).flat();
+    return (await Promise.all(doors)).flat(2);
 }
 function isRunningUnder({ status }) {
     return status === 'online' || status === 'launching';
@@ -3705,11 +3752,13 @@ const EVERYWHERE = new Set(['0.0.0.0', '::']);
 function isEverywhere(host) {
     return EVERYWHERE.has(host);
 }
-function formatAddress({ host, port }) {
-    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+function formatAddress({ host, port, socket }) {
+    return socket ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
-/** Returns an address that reaches a server which listens on all addresses. */
-function reachable(host) {
+/** Returns an address that reaches a server which listens on all addresses, or the path of its socket. */
+function reachable({ host, socket }) {
+    if (socket)
+        return socket;
     if (host === '0.0.0.0')
         return '127.0.0.1';
     return host === '::' ? '::1' : host;
@@ -3718,7 +3767,7 @@ function reachable(host) {
 const sockets_ACCEPT = 2000;
 function acceptsConnections({ host, port }) {
     return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable(host), port, timeout: sockets_ACCEPT });
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable({ host }), port, timeout: sockets_ACCEPT });
         const end = (accepted) => {
             socket.destroy();
             resolve(accepted);
@@ -4933,7 +4982,11 @@ async function run_begin(run) {
     if (state.at === 'superseded')
         return state;
     const { runtime } = await world.goal(release);
-    await world.lockPort(runtime.port, resumed ? 0 : lockTimeoutMs).catch((error) => {
+    // A preview has no port that another app could want, and keeps no other app waiting.
+    const locked = runtime.socket
+        ? Promise.resolve()
+        : world.lockPort(runtime.port, resumed ? 0 : lockTimeoutMs);
+    await locked.catch((error) => {
         // After the swap there is no way out but forward or back.
         if (resumed)
             return;
@@ -5542,13 +5595,15 @@ var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/** Sends one request; never rejects. `timeoutMs` is its limit. */
+/**
+ * Sends one request; never rejects. `timeoutMs` is its limit.
+ * @param host an address, or the path of a Unix socket
+ */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
         const request = external_node_http_default().get({
-            host,
-            port,
+            ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
             path: check.path,
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
@@ -5594,6 +5649,34 @@ function judge(check, status, body) {
     return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/preview.js
+/** Previews of an app. */
+
+const preview_texts = {
+    'preview-unusable': {
+        message: 'The path of the preview’s socket, "{socket}", has {bytes} bytes, and a Unix socket takes {most}.',
+        remedy: 'Shorten `preview` or `path`.',
+    },
+    'preview-unusable: socket': {
+        message: '"{socket}" is not a socket, so the preview cannot listen there.',
+        remedy: 'Move the file away, or choose another name for `preview`.',
+    },
+    'preview-unusable: folder': {
+        message: '"{folder}" is not a folder, so it cannot hold the preview.',
+        remedy: 'Remove the file or link, or choose another name for `preview`.',
+    },
+    'preview-unusable: name': {
+        message: 'PM2 runs an app named "{name}" that Gapless did not start, and the preview would replace it.',
+        remedy: 'Choose another name for `preview`.',
+    },
+    'memory-low': {
+        message: 'The preview may use {needed} of memory, and the server has {available} available.',
+        remedy: 'Remove a preview that nobody needs, or lower `max-memory`.',
+        cause: '`max-memory` is 512M for previews unless it is set. Lower `preview-limit` or `preview-ttl` to keep fewer.',
+    },
+};
+const preview_failure = failures(preview_texts);
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/app-name.js
 /** Whether the app's name in PM2 and the app's folder belong to this app alone. */
 
@@ -5638,6 +5721,76 @@ function runsThrough(link, { script, cwd }) {
     return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
 }
 
+;// CONCATENATED MODULE: ./build/protocol/preview-name.js
+/** A preview's name is also a folder, a part of PM2's name and a label of a host name. */
+const PREVIEW_NAME = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
+
+;// CONCATENATED MODULE: ./build/agent/store/previews.js
+/** Where an app's previews are: each has the layout of an app of its own, below the app's folder. */
+
+
+
+
+
+
+/** The kernel takes this many bytes for the address of a Unix socket. */
+const LONGEST_SOCKET = 107;
+/** The app whose preview this is. */
+function appOf({ base }) {
+    return layoutOf((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(base)));
+}
+function socketOf({ base }) {
+    return `${base}.sock`;
+}
+/** @throws Failure `preview-unusable` */
+function assertSocketFits(layout) {
+    const socket = socketOf(layout);
+    const bytes = Buffer.byteLength(socket);
+    if (bytes > LONGEST_SOCKET)
+        throw preview_failure('preview-unusable', { socket, bytes, most: LONGEST_SOCKET });
+}
+/** Where the base of an upload is: the first upload of a preview may be based on a release of its app. */
+async function layoutOfBase(layout, base, isPreview) {
+    const isOwn = !isPreview || base === null || (await isRelease(layout, base));
+    return isOwn ? layout : appOf(layout);
+}
+/** The app's previews, in the order of their names. */
+async function previewsOf(app) {
+    const folder = (0,external_node_path_namespaceObject.join)(app.base, 'previews');
+    const entries = await (0,promises_namespaceObject.readdir)(folder, { withFileTypes: true }).catch(() => []);
+    return entries
+        .filter((entry) => entry.isDirectory() && PREVIEW_NAME.test(entry.name))
+        .map(({ name }) => layoutOf((0,external_node_path_namespaceObject.join)(folder, name)))
+        .sort((a, b) => (a.base < b.base ? -1 : 1));
+}
+/** The app of a preview and its other previews: where it may take files from, the best last. */
+async function neighboursOf(layout) {
+    const app = appOf(layout);
+    const previews = await previewsOf(app);
+    return [...previews.filter(({ base }) => base !== layout.base), app];
+}
+/** When a preview was deployed last, in ms since 1970. A deploy that is still building counts. */
+async function lastDeployed(layout) {
+    return Math.max(await lastLive(layout), await lastSession(layout));
+}
+/** A session that may deploy marks the agent that it loads as used (bootstrap.ts). */
+async function lastSession({ own }) {
+    const agents = (0,external_node_path_namespaceObject.join)(own, 'agent');
+    const times = (await (0,promises_namespaceObject.readdir)(agents).catch(() => [])).map((name) => mtimeOf((0,external_node_path_namespaceObject.join)(agents, name)));
+    return Math.max(0, ...(await Promise.all(times)));
+}
+async function lastLive(layout) {
+    const live = await liveRelease(layout).catch(() => null);
+    const verified = live === null ? null : await verificationOf(layout, live).catch(() => null);
+    const newest = (await releaseIds(layout)).at(-1);
+    const info = newest === undefined ? null : await readInfo(layout, newest).catch(() => null);
+    const time = Date.parse(verified?.activatedAt ?? info?.created ?? '');
+    return Number.isNaN(time) ? mtimeOf(layout.base) : time;
+}
+async function mtimeOf(path) {
+    return (await (0,promises_namespaceObject.stat)(path).catch(() => null))?.mtimeMs ?? 0;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/stranded.js
 /** A daemon that cannot start a worker any more: somebody removed the Node or the PM2 that it runs from. */
 
@@ -5668,6 +5821,13 @@ function nodeOf(pid) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/claims.js
+/**
+ * What an app claims on its server: a folder, a name in PM2 and a port. Each belongs to one app of the user.
+ * Every check before a swap is here.
+ */
+
+
+
 
 
 
@@ -5677,13 +5837,16 @@ function nodeOf(pid) {
 function checksOf({ layout, appName, address, said }, { all, daemon, program }) {
     const processes = all.filter(({ name }) => name === appName);
     const foreign = processes.filter((process) => folderOf(process) === null);
+    const stranded = async () => {
+        if (daemon === null)
+            return;
+        assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers));
+    };
+    if (address.socket)
+        return [stranded, ...previewChecks({ layout, appName }, processes, all)];
     const foreignAddresses = () => addressesOf(foreign, { all, daemon });
     return [
-        async () => {
-            if (daemon === null)
-                return;
-            assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers));
-        },
+        stranded,
         async () => assertNameIsOurs(layout, processes),
         () => assertFolderIsOurs(layout, appName, all),
         async () => {
@@ -5700,6 +5863,30 @@ function checksOf({ layout, appName, address, said }, { all, daemon, program }) 
             await assertPortIsOurs(address.host, address.port, users);
         },
     ];
+}
+/** A preview replaces nothing that is not its own: no app, no process of another tool, no file. */
+function previewChecks({ layout, appName }, processes, all) {
+    return [
+        async () => assertSocketIsFree(layout),
+        async () => {
+            if (processes.some((process) => folderOf(process) === null))
+                throw preview_failure('preview-unusable: name', { name: appName });
+        },
+        async () => assertNameIsOurs(layout, processes),
+        () => assertFolderIsOurs(layout, appName, all),
+    ];
+}
+/** @throws Failure `preview-unusable` */
+function assertSocketIsFree(layout) {
+    assertSocketFits(layout);
+    const socket = socketOf(layout);
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(socket, { throwIfNoEntry: false });
+    if (stat !== undefined && !stat.isSocket())
+        throw preview_failure('preview-unusable: socket', { socket });
+    const folder = (0,external_node_fs_namespaceObject.lstatSync)(layout.base, { throwIfNoEntry: false });
+    // Through a link it would be the folder of something else.
+    if (folder !== undefined && !folder.isDirectory())
+        throw preview_failure('preview-unusable: folder', { folder: layout.base });
 }
 /** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
 async function assertClaims(claim, running) {
@@ -5791,7 +5978,12 @@ function workersOn(layout, job, room) {
         forgetReplaced: () => forgetReplaced(layout),
         putBack: (replaced) => putBack({ layout, pm2: connected().pm2, appName, withReserve: room }, replaced),
         assertClaims: async (address, said) => assertClaims({ layout, appName, address, said }, await running()),
-        assertNoOtherDoor: async (address) => assertNoOtherDoor(layout.base, address, await connected().pm2.all()),
+        async assertNoOtherDoor(address) {
+            // A preview's socket lies beside its folder, and is nobody else's.
+            if (address.socket)
+                return;
+            await assertNoOtherDoor(layout.base, address, await connected().pm2.all());
+        },
     };
 }
 function perform(pm2, act) {
@@ -5823,14 +6015,15 @@ async function killIfHung({ pid, port, check }) {
         signal(pid, 'SIGKILL');
 }
 const workers_nothing = { answers: new Map(), door: null };
-async function ask({ listed }, { release, runtime: { host, port, health } }) {
+async function ask({ listed }, { release, runtime }) {
+    const { health, port } = runtime;
     const records = listed.flatMap(({ record }) => record ?? []);
     const open = records.filter((record) => record.release === release && record.phase === 'open');
     const asked = open.map(async (record) => {
         const answer = await askHealth('127.0.0.1', record.port, health);
         return [record.pid, answer];
     });
-    const door = askHealth(reachable(host), port, health);
+    const door = askHealth(reachable(runtime), port, health);
     return { answers: new Map(await Promise.all(asked)), door: await door };
 }
 async function sizesOf(files) {
@@ -6161,7 +6354,7 @@ async function hasEntries({ journal }, activation) {
         return true;
     return false;
 }
-function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
+function spawnActivation({ layout, agentFile, pm2Home, node, cwd = layout.base }, activation) {
     const files = activationFiles(layout, activation);
     const log = (0,external_node_fs_namespaceObject.openSync)(files.log, 'a', 0o600);
     // The session's bootstrap proved the file, and that may be a whole build ago.
@@ -6172,7 +6365,7 @@ function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
     }
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
-        cwd: layout.base,
+        cwd,
         env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
         stdio: ['ignore', log, log],
         detached: true,
@@ -6337,13 +6530,21 @@ function uploadOwner(directory) {
 function contentKey(file) {
     return `${file.hash} ${file.mode}`;
 }
-/** Notes a source for each wanted content; the newest wins. Whoever copies the file must verify it. */
-async function findSources(layout, wanted, except) {
+/**
+ * Notes a source for each wanted content; the newest wins. Whoever copies the file must verify it.
+ * @param neighbours apps whose releases are sources too, the best last
+ */
+async function findSources(layout, wanted, except, neighbours = []) {
+    for (const neighbour of neighbours)
+        await noteReleases(neighbour, wanted);
     for (const directory of await uploads(layout)) {
         // An upload has only some of its files.
         if (directory !== except)
             await note(directory, wanted, hasSize);
     }
+    await noteReleases(layout, wanted);
+}
+async function noteReleases(layout, wanted) {
     for (const id of await releaseIds(layout)) {
         await note(releaseDirectory(layout, id), wanted, async () => true);
     }
@@ -7710,8 +7911,11 @@ const upload_failure = failures(upload_texts);
 
 
 
-/** Returns the outline of the newest release with a readable manifest. */
-async function outline(layout) {
+/**
+ * Returns the outline of the newest release with a readable manifest.
+ * @param others apps whose releases do as well, where the app itself has none
+ */
+async function outline(layout, ...others) {
     for (const base of [...(await releaseIds(layout))].reverse()) {
         try {
             const hashes = [];
@@ -7729,7 +7933,8 @@ async function outline(layout) {
             // A damaged release is no base.
         }
     }
-    return { base: null, folders: '' };
+    const [other, ...more] = others;
+    return other === undefined ? { base: null, folders: '' } : outline(other, ...more);
 }
 /** @throws Failure `base-changed` when the base lacks what the upload leaves out */
 async function* fillIn(layout, base, difference) {
@@ -8153,12 +8358,14 @@ async function* withSources(entries, sourceOf) {
 
 
 
+
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
-async function compare(layout, { base, contentHash, distDir }, body) {
+async function compare(layout, { base, contentHash, distDir }, body, isPreview = false) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
     const entries = [];
     const wanted = new Map();
-    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+    const from = await layoutOfBase(layout, base, isPreview);
+    for await (const { entry, named } of fillIn(from, base, decompress(body))) {
         if (named && entry.kind === 'file')
             wanted.set(contentKey(entry), null);
         hash.update(formatEntry(entry));
@@ -8169,16 +8376,16 @@ async function compare(layout, { base, contentHash, distDir }, body) {
             ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
             : baseChanged();
     }
-    await findSources(layout, wanted, '');
-    const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir);
+    await findSources(layout, wanted, '', isPreview ? await neighboursOf(layout) : []);
+    const { missing, need } = await findMissing(withSources(entries, sourcesIn(from, base, wanted)), distDir);
     const lack = await lackOfDiskSpace(nearestExisting(layout.base), need);
     return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
 }
 /** Stands for the release that the deploy would make. */
 const NEWER_THAN_ALL = '9'.repeat(14);
-async function dryRun({ layout, appName }, { release, run, address, said, keep }, running) {
+async function dryRun({ layout, appName, socket = null }, { release, run, address, said, keep }, running) {
     const live = await liveRelease(layout);
-    const where = address ?? (await readRuntime(layout, release ?? ''));
+    const where = address === null ? await readRuntime(layout, release ?? '') : { ...address, socket };
     const claims = [];
     for (const check of checksOf({ layout, appName, address: where, said }, running)) {
         claims.push(await ending(check));
@@ -8251,6 +8458,228 @@ function gap(foreign) {
         message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
         remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
     };
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/proxy-access.js
+/** Whether a web server that runs as a user of its own can reach a Unix socket. */
+
+
+
+/** The users of nginx and Caddy in the packages of Debian, Red Hat, Alpine, Arch and of their own. */
+const PROXIES = new Set(['www-data', 'nginx', 'caddy', 'http']);
+const SETGID = 0o2000;
+/**
+ * Returns null where one of the machine's proxies can connect, or none runs as a user of its own. Sees no ACLs.
+ * @param running users that have a process
+ */
+function proxyObstacle(socket, read = (file) => (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), running = usersOfProcesses()) {
+    const proxies = accounts(read).filter(({ uid }) => running.has(uid));
+    const obstacles = proxies.map((account) => obstacleFor(account, socket));
+    return obstacles.includes(null) ? null : (obstacles[0] ?? null);
+}
+/** By number. */
+function usersOfProcesses() {
+    return new Set(pids().flatMap((pid) => (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? []));
+}
+function accounts(read) {
+    try {
+        const fields = (file) => read(file)
+            .split('\n')
+            .map((line) => line.split(':'));
+        const groups = fields('/etc/group');
+        return fields('/etc/passwd').flatMap(([name = '', , uid, gid]) => {
+            if (!PROXIES.has(name))
+                return [];
+            const more = groups.flatMap(([, , id, members = '']) => members.split(',').includes(name) ? [Number(id)] : []);
+            return [{ name, uid: Number(uid), gids: new Set([Number(gid), ...more]) }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+function obstacleFor(account, socket) {
+    const { name: user, gids } = account;
+    const folder = (0,external_node_path_namespaceObject.dirname)(socket);
+    const open = `sudo chgrp ${user} '${folder}' && sudo chmod 2750 '${folder}'`;
+    for (const path of ancestorsOf(folder)) {
+        const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
+        if (stat === undefined || mayEnter(account, stat))
+            continue;
+        return { user, path, commands: path === folder ? open : `sudo chmod o+x '${path}'` };
+    }
+    // A socket gets the group of its folder where that says so, else that of the process.
+    const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
+    const gid = stat !== undefined && (stat.mode & SETGID) !== 0 ? stat.gid : (process.getgid?.() ?? -1);
+    return gids.has(gid) || account.uid === process.getuid?.() ? null : { user, path: socket, commands: open };
+}
+function ancestorsOf(folder) {
+    return folder === (0,external_node_path_namespaceObject.dirname)(folder) ? [folder] : [...ancestorsOf((0,external_node_path_namespaceObject.dirname)(folder)), folder];
+}
+function mayEnter({ uid, gids }, stat) {
+    const bit = stat.uid === uid ? 0o100 : gids.has(stat.gid) ? 0o010 : 0o001;
+    return (stat.mode & bit) !== 0;
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/previews.js
+/** Previews: what they need, and how they are removed with all that belongs to them. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `preview-unusable`, `app-name-taken`, `path-taken`, `memory-low` */
+async function preparePreview({ layout, appName }, { memoryBytes }, { all, daemon }) {
+    const processes = all.filter(({ name }) => name === appName);
+    for (const check of previewChecks({ layout, appName }, processes, all))
+        await check();
+    // What the preview uses already is its own.
+    const used = processes.reduce((sum, process) => sum + process.memoryBytes, 0);
+    const available = availableMemory(daemon) + used;
+    if (available < memoryBytes) {
+        throw preview_failure('memory-low', { needed: formatBytes(memoryBytes), available: formatBytes(available) });
+    }
+    const owner = await (0,promises_namespaceObject.stat)(appOf(layout).current).catch(() => null);
+    return { sharesUser: owner?.uid === process.getuid?.(), unreachable: proxyObstacle(socketOf(layout)) };
+}
+/** Never waits for a preview that is being deployed. */
+async function prunePreviews(layout, { ttlMs, limit }, pm2, alive) {
+    const app = appOf(layout);
+    await removeRemains((0,external_node_path_namespaceObject.dirname)(layout.base));
+    const others = (await previewsOf(app)).filter(({ base }) => base !== layout.base);
+    const dated = await Promise.all(others.map(async (other) => ({ other, at: await lastDeployed(other) })));
+    const newestFirst = dated.toSorted((a, b) => b.at - a.at);
+    const removed = [];
+    let kept = (await exists(layout.base)) ? 1 : 0;
+    for (const { other, at } of newestFirst) {
+        const reason = Date.now() - at > ttlMs ? 'ttl' : limit !== null && kept >= limit ? 'limit' : null;
+        if (reason === null) {
+            kept += 1;
+            continue;
+        }
+        const problem = await removePreview(other, { lockTimeoutMs: 0, dryRun: false }, pm2).then(() => null, (error) => error.message);
+        removed.push({ name: (0,external_node_path_namespaceObject.basename)(other.base), reason, deployed: new Date(at).toISOString(), problem });
+        alive();
+    }
+    return { removed };
+}
+/** How long a worker may finish its requests, in ms: nobody deploys the preview again. */
+const GRACE = 3000;
+/** @throws Failure `locked`, `preview-unusable` */
+async function removePreview(layout, { lockTimeoutMs, dryRun }, pm2) {
+    const { base } = layout;
+    if ((0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(base)) !== 'previews' || !PREVIEW_NAME.test((0,external_node_path_namespaceObject.basename)(base)))
+        throw new Error(`${base} is no preview`);
+    const folder = (0,external_node_fs_namespaceObject.lstatSync)(base, { throwIfNoEntry: false });
+    // Through a link it would be the folder of something else.
+    if (folder !== undefined && !folder.isDirectory())
+        throw preview_failure('preview-unusable: folder', { folder: base });
+    return pm2.with(async (daemon) => {
+        const find = async () => ((await daemon?.all()) ?? []).filter((process) => isOf(process, base));
+        const release = folder === undefined ? null : await liveRelease(layout).catch(() => null);
+        const found = folder !== undefined || (await find()).length > 0;
+        if (dryRun || !found) {
+            if (!dryRun)
+                await removeSocket(layout);
+            return { release, found };
+        }
+        if (folder !== undefined) {
+            await (0,promises_namespaceObject.mkdir)(layout.lock, { recursive: true, mode: 0o700 });
+            // It goes with the folder.
+            await takeLock(layout.lock, 'the removal of this preview', lockTimeoutMs);
+        }
+        await removeSocket(layout);
+        const processes = await find();
+        const records = await readWorkers(layout.workers);
+        const pids = withDescendants([...processes, ...records].map(({ pid }) => pid).filter((pid) => pid > 0));
+        const running = pids.map((pid) => ({ pid, startTime: process_identity_startTimeOf(pid) ?? '' }));
+        const removals = processes.map(({ id }) => daemon.remove(id));
+        // Those that outlived PM2's daemon.
+        const unlisted = records.filter(({ pid }) => !processes.some((process) => process.pid === pid));
+        for (const { pid } of unlisted)
+            signal(pid, 'SIGINT');
+        const gone = Promise.all(removals);
+        await Promise.race([gone.catch(() => undefined).then(() => ended(running, GRACE)), (0,external_node_timers_promises_namespaceObject.setTimeout)(GRACE)]);
+        for (const { pid, startTime } of running)
+            if (isRunning(pid, startTime))
+                signal(pid, 'SIGKILL');
+        await gone;
+        await ended(running, GRACE);
+        await forgetDump(pm2.home, base);
+        await removeLogs(pm2.home, processes);
+        await removeFolder(base);
+        return { release, found };
+    });
+}
+function isOf(process, base) {
+    const folder = folderOf(process);
+    return folder !== null && isSameFolder(folder, base);
+}
+async function removeSocket(layout) {
+    const socket = socketOf(layout);
+    if ((0,external_node_fs_namespaceObject.lstatSync)(socket, { throwIfNoEntry: false })?.isSocket() === true)
+        await (0,promises_namespaceObject.rm)(socket, { force: true });
+}
+const previews_POLL = 50;
+async function ended(processes, limitMs) {
+    for (let waited = 0; waited < limitMs; waited += previews_POLL) {
+        if (!processes.some(({ pid, startTime }) => isRunning(pid, startTime)))
+            return;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(previews_POLL);
+    }
+}
+/** At the next boot PM2 starts what its dump names. */
+async function forgetDump(home, base) {
+    const file = (0,external_node_path_namespaceObject.join)(home, 'dump.pm2');
+    const dump = await readDump(file);
+    const others = dump.filter(({ pm_exec_path: script = '' }) => !isOf({ script: String(script) }, base));
+    if (others.length < dump.length)
+        await writeFileAtomic(file, JSON.stringify(others, null, 2), 0o600);
+}
+async function readDump(file) {
+    try {
+        const dump = JSON.parse(await (0,promises_namespaceObject.readFile)(file, 'utf8'));
+        return Array.isArray(dump) ? dump : [];
+    }
+    catch {
+        return [];
+    }
+}
+/** Only those that PM2 named itself: an app of the same name has none, as it would be the same app. */
+async function removeLogs(home, processes) {
+    const files = processes.flatMap(({ outLog, errorLog }) => [outLog, errorLog]);
+    const own = files.filter((file) => (0,external_node_path_namespaceObject.dirname)(file) === (0,external_node_path_namespaceObject.join)(home, 'logs'));
+    for (const file of own)
+        await (0,promises_namespaceObject.rm)(file, { force: true });
+}
+const REMAINS = /^\.[a-z0-9-]+\.removed\.\d+$/;
+/** In one step: what is only half there would be taken for a preview. */
+async function removeFolder(base) {
+    if (!(await exists(base)))
+        return;
+    const grave = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(base), `.${(0,external_node_path_namespaceObject.basename)(base)}.removed.${process.pid}`);
+    await (0,promises_namespaceObject.rename)(base, grave);
+    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true, maxRetries: 3 });
+}
+/** Of removals that died. */
+async function removeRemains(folder) {
+    for (const name of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
+        if (REMAINS.test(name))
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(folder, name), { recursive: true, force: true }).catch(() => undefined);
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/trust.js
@@ -8664,10 +9093,12 @@ function assertInside(root, real, path) {
 
 
 
+
 const PROGRESS_MS = 1000;
 /** How contents end when the connection is lost: between two frames, or inside one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost']);
-function createUploads(layout) {
+/** @param isPreview takes files of the app and its other previews, and listens on a socket */
+function createUploads(layout, isPreview = false) {
     let upload;
     /** The folder to remove while there is no upload yet, or when the upload failed for good. */
     let doomed;
@@ -8705,14 +9136,15 @@ function createUploads(layout) {
             await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
             await writeOwner(uploadOwner(directory));
             const wanted = new Map();
-            const hash = await writeManifest(layout, base, body, manifest, wanted);
+            const from = await layoutOfBase(layout, base, isPreview);
+            const hash = await writeManifest(from, base, body, manifest, wanted);
             if (hash !== contentHash) {
                 throw base === null
                     ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
                     : baseChanged();
             }
-            await findSources(layout, wanted, directory);
-            const sourceOf = sourcesIn(layout, base, wanted);
+            await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : []);
+            const sourceOf = sourcesIn(from, base, wanted);
             const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
             await assertDiskSpace(directory, survey.need);
             const { missing, reusedBytes } = survey;
@@ -8765,7 +9197,10 @@ function createUploads(layout) {
             // A later failure is not a lack of contents.
             current.received = false;
             await current.flushing.done();
-            const made = await makeRelease(layout, current, params);
+            const made = await makeRelease(layout, current, {
+                ...params,
+                runtime: { ...params.runtime, socket: isPreview ? socketOf(layout) : null },
+            });
             upload = undefined;
             doomed = undefined;
             await removeInterrupted(layout);
@@ -8920,12 +9355,16 @@ async function takeId(layout, id) {
 
 
 
+
+
 const JOURNAL_ENTRIES = 20;
-function createOperations({ base, appName, binPath, agentFile }) {
+function createOperations({ base, appName, binPath, preview = false, agentFile, }) {
     const layout = layoutOf(base);
     const search = findPm2(binPath);
     const home = pm2Home();
-    const uploads = createUploads(layout);
+    const uploads = createUploads(layout, preview);
+    // The folder of a preview is removed one day, and PM2's daemon may be started from here.
+    const cwd = preview ? appOf(layout).base : base;
     const installedPm2 = () => {
         if (search.found !== null)
             return search.found;
@@ -8938,34 +9377,32 @@ function createOperations({ base, appName, binPath, agentFile }) {
         throw server_failure('unknown-release', { release: id, known: ids.join(', ') || 'none yet' });
     };
     /** Never starts a daemon: where none runs there are no workers. */
-    const workers = async () => {
-        if (search.found === null || (await daemonPid(home)) === null)
-            return [];
-        const pm2 = await connectPm2(search.found, home, { mayStart: false });
-        try {
-            return (await lookAtWorkers({ layout, pm2, appName })).listed;
-        }
-        finally {
-            pm2.close();
-        }
+    const pm2Access = {
+        home,
+        async with(act) {
+            if (search.found === null || (await daemonPid(home)) === null)
+                return act(null);
+            const pm2 = await connectPm2(search.found, home, { mayStart: false });
+            try {
+                return await act(pm2);
+            }
+            finally {
+                pm2.close();
+            }
+        },
     };
+    const workers = () => pm2Access.with(async (pm2) => pm2 === null ? [] : (await lookAtWorkers({ layout, pm2, appName })).listed);
     const running = async () => {
         const daemon = await daemonPid(home);
-        if (search.found === null || daemon === null)
-            return { all: [], daemon, program: null };
-        const pm2 = await connectPm2(search.found, home, { mayStart: false });
-        try {
-            return { all: await pm2.all(), daemon, program: await pm2.program() };
-        }
-        finally {
-            pm2.close();
-        }
+        return pm2Access.with(async (pm2) => pm2 === null
+            ? { all: [], daemon, program: null }
+            : { all: await pm2.all(), daemon, program: await pm2.program() });
     };
     const context = () => {
         if (agentFile === '') {
             throw server_failure('agent-not-kept', { folder: layout.own });
         }
-        return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath };
+        return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath, cwd };
     };
     return {
         handlers: {
@@ -8992,12 +9429,12 @@ function createOperations({ base, appName, binPath, agentFile }) {
                     makeFolders(layout);
                 return { key: await encryptionKey(layout, create) };
             },
-            outline: () => outline(layout),
+            outline: () => outline(layout, ...(preview ? [appOf(layout)] : [])),
             stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
-            compare: (params, { body }) => compare(layout, params, body),
-            dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
+            compare: (params, { body }) => compare(layout, params, body, preview),
+            dryRun: async (params) => dryRun({ layout, appName, socket: preview ? socketOf(layout) : null }, params, await running()),
             integrity: async ({ id, repair }, { alive }) => {
                 await existing(id);
                 return readableByOthers(() => checkIntegrity(layout, id, repair, alive));
@@ -9011,7 +9448,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 const now = await running();
                 await assertClaims({ layout, appName, address: runtime, said }, now);
                 const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)));
-                const start = await workerStart(base, home, kept?.definition ?? null);
+                const start = await workerStart(cwd, home, kept?.definition ?? null);
                 if (testMs === null)
                     return verifyCandidate(layout, id, runtime, start, call.alive);
                 const putBack = await keepCaches(layout, id, call.alive);
@@ -9031,6 +9468,9 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 await markStaged(layout, id);
                 return { serving: await servingRelease(layout) };
             },
+            preparePreview: async (params) => preparePreview({ layout, appName }, params, await running()),
+            prunePreviews: (params, { alive }) => prunePreviews(layout, params, pm2Access, alive),
+            removePreview: (params) => removePreview(layout, params, pm2Access),
             discard: async ({ id, remove }) => {
                 const live = await liveRelease(layout);
                 if (id === live || !(await isRelease(layout, id)))

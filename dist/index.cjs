@@ -24453,7 +24453,7 @@ module.exports = {
 /***/ 770:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
-/* unused reexport */ __nccwpck_require__(218);
+module.exports = __nccwpck_require__(218);
 
 
 /***/ }),
@@ -24474,10 +24474,10 @@ var assert = __nccwpck_require__(2613);
 var util = __nccwpck_require__(9023);
 
 
-__webpack_unused_export__ = httpOverHttp;
-__webpack_unused_export__ = httpsOverHttp;
-__webpack_unused_export__ = httpOverHttps;
-__webpack_unused_export__ = httpsOverHttps;
+exports.httpOverHttp = httpOverHttp;
+exports.httpsOverHttp = httpsOverHttp;
+exports.httpOverHttps = httpOverHttps;
+exports.httpsOverHttps = httpsOverHttps;
 
 
 function httpOverHttp(options) {
@@ -27163,7 +27163,7 @@ __webpack_unused_export__ = Client
 __webpack_unused_export__ = Pool
 __webpack_unused_export__ = BalancedPool
 __webpack_unused_export__ = Agent
-__webpack_unused_export__ = ProxyAgent
+module.exports.kT = ProxyAgent
 __webpack_unused_export__ = EnvHttpProxyAgent
 __webpack_unused_export__ = RetryAgent
 __webpack_unused_export__ = RetryHandler
@@ -55667,6 +55667,36 @@ module.exports = {"rE":"1.17.0"};
 /******/ 		};
 /******/ 	})();
 /******/ 	
+/******/ 	/* webpack/runtime/create fake namespace object */
+/******/ 	(() => {
+/******/ 		var getProto = Object.getPrototypeOf ? (obj) => (Object.getPrototypeOf(obj)) : (obj) => (obj.__proto__);
+/******/ 		var leafPrototypes;
+/******/ 		// create a fake namespace object
+/******/ 		// mode & 1: value is a module id, require it
+/******/ 		// mode & 2: merge all properties of value into the ns
+/******/ 		// mode & 4: return value when already ns object
+/******/ 		// mode & 16: return value when it's Promise-like
+/******/ 		// mode & 8|1: behave like require
+/******/ 		__nccwpck_require__.t = function(value, mode) {
+/******/ 			if(mode & 1) value = this(value);
+/******/ 			if(mode & 8) return value;
+/******/ 			if(typeof value === 'object' && value) {
+/******/ 				if((mode & 4) && value.__esModule) return value;
+/******/ 				if((mode & 16) && typeof value.then === 'function') return value;
+/******/ 			}
+/******/ 			var ns = Object.create(null);
+/******/ 			__nccwpck_require__.r(ns);
+/******/ 			var def = {};
+/******/ 			leafPrototypes = leafPrototypes || [null, getProto({}), getProto([]), getProto(getProto)];
+/******/ 			for(var current = mode & 2 && value; typeof current == 'object' && !~leafPrototypes.indexOf(current); current = getProto(current)) {
+/******/ 				Object.getOwnPropertyNames(current).forEach((key) => (def[key] = () => (value[key])));
+/******/ 			}
+/******/ 			def['default'] = () => (value);
+/******/ 			__nccwpck_require__.d(ns, def);
+/******/ 			return ns;
+/******/ 		};
+/******/ 	})();
+/******/ 	
 /******/ 	/* webpack/runtime/define property getters */
 /******/ 	(() => {
 /******/ 		// define getter functions for harmony exports
@@ -55837,6 +55867,10 @@ const inputs_texts = {
         message: 'Input `app-name` is required, because the name in package.json is "{given}" and must be {accepted}.',
         remedy: 'Set `app-name` to the name that the app should have in PM2.',
     },
+    'missing-input: preview': {
+        message: 'Input `preview` is required to name the preview.',
+        remedy: 'Set `preview` to a name such as pr-12.',
+    },
     'missing-input: several': {
         message: '{count} inputs cannot be used:{list}.',
         remedy: '{remedy}',
@@ -55859,6 +55893,14 @@ const inputs_texts = {
     },
     'invalid-input: candidate check': {
         message: 'Input `candidate-check` must be true for {needs}, which needs a candidate.',
+        remedy: CORRECT,
+    },
+    'invalid-input: preview': {
+        message: 'Input `preview` needs `command: preview` or `preview-remove`, but the command is {command}.',
+        remedy: CORRECT,
+    },
+    'invalid-input: url of previews': {
+        message: 'Input `url` has the placeholder of a preview’s name, but the command is {command}.',
         remedy: CORRECT,
     },
     'invalid-input: no jump host': {
@@ -56051,11 +56093,19 @@ const control = /\p{Cc}/u;
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
-const durationUnits = { ms: 1, s: second, m: minute, h: hour, '': second };
+const day = 24 * hour;
+const durationUnits = {
+    ms: 1,
+    s: second,
+    m: minute,
+    h: hour,
+    d: day,
+    '': second,
+};
 /** A duration in milliseconds, rounded, within the bounds; a bare number is seconds. */
 function duration(bounds) {
     return (text) => {
-        const [, digits, unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)?$/.exec(text) ?? [];
+        const [, digits, unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?$/.exec(text) ?? [];
         const scale = durationUnits[unit];
         if (digits === undefined || scale === undefined) {
             throw new Unusable('a duration such as 500ms, 30s or 10m');
@@ -56069,6 +56119,8 @@ function duration(bounds) {
     };
 }
 function describeDuration(ms) {
+    if (ms > 0 && ms % day === 0)
+        return `${ms / day}d`;
     if (ms > 0 && ms % hour === 0)
         return `${ms / hour}h`;
     if (ms > 0 && ms % minute === 0)
@@ -56159,6 +56211,28 @@ function httpUrl(text) {
     }
     return url.href;
 }
+/** A preview's name, as PREVIEW_NAME of the protocol has it. */
+function previewName(text) {
+    if (/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/.test(text))
+        return text;
+    throw new Unusable('a name of at most 40 lower-case letters, digits and -, such as pr-12');
+}
+/** Stands for the preview's name in `url`. */
+const PLACEHOLDER = '{preview}';
+/** The app's public address; `{preview}` stays in it. */
+function publicUrl(text) {
+    httpUrl(inPlaceOfPreview(text, 'preview'));
+    return text;
+}
+function inPlaceOfPreview(url, name) {
+    return url.replaceAll(PLACEHOLDER, name);
+}
+/** A GitHub environment's name, as GitHub takes it. */
+function environmentName(text) {
+    if (text.length > 255 || control.test(text))
+        throw new Unusable('a name of at most 255 characters');
+    return text;
+}
 /** A public host, by https unless a scheme says otherwise. */
 function requestOrigin(text) {
     const full = /^https?:\/\//i.test(text) ? text : `https://${text}`;
@@ -56220,6 +56294,7 @@ function knownHosts(text) {
 /** The runtime without what the build adds: the base path, and its own environment. */
 function runtimeFrom(values, problems) {
     checkShared(values, problems);
+    const preview = values.preview === null ? {} : previewRuntime(values);
     return {
         host: values['app-host'] ?? '127.0.0.1',
         port: values['app-port'] ?? 3000,
@@ -56233,7 +56308,24 @@ function runtimeFrom(values, problems) {
         sharedDirs: values['shared-dirs'],
         sharedFiles: values['shared-files'],
         shareCache: values['share-cache'],
+        // The server knows the path.
+        socket: null,
+        ...preview,
     };
+}
+/** Enough for most apps, and no more than a small server can spare. In bytes. */
+const PREVIEW_MEMORY = 512 * 2 ** 20;
+/** PM2 looks at a worker's memory every 30 seconds: the limit of the heap holds in between. */
+function previewRuntime(values) {
+    const maxMemoryBytes = values['max-memory'] ?? PREVIEW_MEMORY;
+    const given = values['node-options'] ?? [];
+    const isLimited = given.some((option) => /^--max[-_]old[-_]space[-_]size/.test(option));
+    const limit = `--max-old-space-size=${Math.max(1, Math.floor(maxMemoryBytes / 2 ** 20))}`;
+    return { instances: 1, maxMemoryBytes, nodeOptions: isLimited ? given : [...given, limit] };
+}
+/** The app's public address, with the preview's name in its place. */
+function publicUrlOf({ url, preview }) {
+    return url === null ? null : inPlaceOfPreview(url, preview ?? 'preview');
 }
 function checkShared(values, problems) {
     const files = values['shared-files'];
@@ -56257,7 +56349,7 @@ function appEnvironment(text, problems) {
     return dotenv.values;
 }
 function healthCheck(values) {
-    const url = values['health-check-url'];
+    const url = publicUrlOf(values) ?? values['health-check-url'];
     const publicOrigin = url === null ? null : requestOrigin(new URL(url).origin);
     return {
         path: values['health-check-path'],
@@ -56497,7 +56589,7 @@ const linesOrColons = /[\n:]/;
  * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
  */
 const table = {
-    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote')),
+    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove')),
     /** The release to roll back to, or to promote. */
     release: optional(releaseId),
     'dry-run': withDefault('false', values_boolean),
@@ -56553,6 +56645,13 @@ const table = {
     'drain-timeout': withDefault('30s', duration({ atMost: hour })),
     'pre-activate': row_text,
     'post-activate': row_text,
+    preview: optional(previewName),
+    'preview-ttl': withDefault('14d', duration({ atLeast: 1, atMost: 365 * day })),
+    'preview-limit': withDefault('10', integer(1, 1000)),
+    /** With `{preview}` in it. */
+    url: optional(publicUrl),
+    'github-token': row_password,
+    environment: optional(environmentName),
     /** 0: do not wait. */
     'lock-timeout': withDefault('10m', duration({ atMost: 6 * hour })),
     'keep-releases': withDefault('5', integer(1, 1000)),
@@ -56639,18 +56738,28 @@ function invalid(values, given, verb) {
         : inputs_failure('invalid-input', { ...values, verb, given });
 }
 
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: ./build/inputs/run.js
+/** What the runner's environment, and the event that started the workflow, tell of the workflow run. A local run has little of it. */
+
+
 function readRun(env) {
     // The runner sets a variable that it does not know to the empty text.
     const variable = (name) => env[name] ?? '';
     const repository = variable('GITHUB_REPOSITORY');
     const runId = variable('GITHUB_RUN_ID');
     const server = variable('GITHUB_SERVER_URL') || 'https://github.com';
+    const workspace = variable('GITHUB_WORKSPACE') || process.cwd();
+    const pullRequest = pullRequestIn(variable('GITHUB_EVENT_PATH'));
     return {
-        workspace: variable('GITHUB_WORKSPACE') || process.cwd(),
+        workspace,
         repository: repository || null,
+        apiUrl: (variable('GITHUB_API_URL') || 'https://api.github.com').replace(/\/+$/, ''),
+        pullRequest: pullRequest?.number ?? null,
         run: {
-            commit: variable('GITHUB_SHA'),
+            // For a pull request GITHUB_SHA is a merge with its base, which the workflow need not have checked out.
+            commit: isCheckedOut(workspace, pullRequest?.head?.sha) ?? variable('GITHUB_SHA'),
             ref: variable('GITHUB_REF'),
             actor: variable('GITHUB_ACTOR'),
             event: variable('GITHUB_EVENT_NAME'),
@@ -56660,6 +56769,27 @@ function readRun(env) {
             runAttempt: Number(variable('GITHUB_RUN_ATTEMPT') || 1),
         },
     };
+}
+function pullRequestIn(eventFile) {
+    const event = textOf(eventFile);
+    try {
+        return JSON.parse(event).pull_request ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** Returns the commit where exactly that is checked out, as actions/checkout does with `ref`; else null. */
+function isCheckedOut(workspace, commit) {
+    return commit !== undefined && textOf((0,external_node_path_namespaceObject.join)(workspace, '.git/HEAD')).trim() === commit ? commit : null;
+}
+function textOf(file) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
+    }
+    catch {
+        return '';
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/server.js
@@ -56715,6 +56845,7 @@ function proxyLogin(own, server) {
 ;// CONCATENATED MODULE: ./build/inputs/together.js
 /** Which inputs are required, and which need another one. */
 
+
 const proxyInputs = [
     'proxy-port',
     'proxy-username',
@@ -56724,14 +56855,22 @@ const proxyInputs = [
     'proxy-fingerprint',
 ];
 /** @param isGiven whether the workflow gives an input, usable or not */
-function checkTogether({ command, host, 'candidate-check': candidateCheck, 'test-command': testCommand }, isGiven, agentSocket, problems) {
+function checkTogether({ command, host, url, 'candidate-check': candidateCheck, 'test-command': testCommand }, isGiven, agentSocket, problems) {
     if (isGiven('release') && command !== 'rollback' && command !== 'promote') {
         problems.add(inputs_failure('invalid-input: release', { command }));
     }
-    const tests = command === 'deploy' && testCommand !== null;
+    const tests = (command === 'deploy' || command === 'preview') && testCommand !== null;
     if (!candidateCheck && (command === 'stage' || tests)) {
         const needs = tests ? '`test-command`' : '`command: stage`';
         problems.add(inputs_failure('invalid-input: candidate check', { needs }));
+    }
+    const isPreview = command === 'preview' || command === 'preview-remove';
+    if (isPreview && !isGiven('preview'))
+        problems.add(inputs_failure('missing-input: preview'));
+    if (!isPreview && isGiven('preview'))
+        problems.add(inputs_failure('invalid-input: preview', { command }));
+    if (!isPreview && url !== null && inPlaceOfPreview(url, '') !== url) {
+        problems.add(inputs_failure('invalid-input: url of previews', { command }));
     }
     if (!isGiven('host')) {
         problems.add(inputs_failure('missing-input'));
@@ -56919,7 +57058,10 @@ function readInputs(env) {
         targets,
         proxy,
         runtime,
+        publicUrl: publicUrlOf(values),
         said: { host: values['app-host'], port: values['app-port'] },
+        // Nobody goes back to an earlier state of a preview.
+        ...(values.preview === null ? {} : { 'keep-releases': 1 }),
         warnings: [...warningsOf(values, runtime), ...dotenvDoubts(values.env ?? '')],
     };
 }
@@ -56939,8 +57081,6 @@ function stayLean() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--semi-space-growth-factor=1');
 }
 
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: ./build/common/errors/build.js
 /** Reading, building and assembling the app on the runner. */
 
@@ -57543,10 +57683,10 @@ function appsInJson(text) {
         const { script, args, cwd } = asObject(app) ?? {};
         if (typeof script !== 'string')
             return [];
-        return [{ script, args: Array.isArray(args) ? args.join(' ') : textOf(args), cwd: textOf(cwd) }];
+        return [{ script, args: Array.isArray(args) ? args.join(' ') : ecosystem_file_textOf(args), cwd: ecosystem_file_textOf(cwd) }];
     });
 }
-function textOf(value) {
+function ecosystem_file_textOf(value) {
     return typeof value === 'string' ? value : undefined;
 }
 /** JavaScript and YAML: an app ends where the next one starts. */
@@ -57992,6 +58132,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         failure: null,
         infos: [],
         hosts: [],
+        preview: null,
     };
 }
 /** Why workers do not share their caches, each reason once; empty where all do, or do not tell. */
@@ -58278,6 +58419,8 @@ const runtime = object({
     sharedFiles: guards_list(string),
     /** Releases from before this was known have the default. */
     shareCache: missingAs(true, guards_boolean),
+    /** The Unix socket that a preview listens on instead of its port; null for every other app. */
+    socket: missingAs(null, nullable(string)),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -58492,6 +58635,14 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const prunedPreview = object({
+    name: string,
+    reason: guards_oneOf('ttl', 'limit'),
+    /** ISO. */
+    deployed: string,
+    /** Why it is still there; null: it was removed. */
+    problem: nullable(string),
+});
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
@@ -58645,6 +58796,33 @@ const operations = {
         params: object({ id: messages_releaseId, run }),
         /** The release that serves. */
         result: object({ serving: nullable(messages_releaseId) }),
+    },
+    /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
+    preparePreview: {
+        params: object({
+            /** The most memory that the preview may use. */
+            memoryBytes: count,
+        }),
+        result: object({
+            /** Whether it runs as the user that the app belongs to. */
+            sharesUser: guards_boolean,
+            /** Why the proxy's user cannot connect to the socket, and the commands that change it. */
+            unreachable: nullable(object({ user: string, path: string, commands: string })),
+        }),
+    },
+    /** Removes the app's other previews that were not deployed for `ttlMs`, or are more than `limit` with this one. */
+    prunePreviews: {
+        params: object({ ttlMs: count, limit: nullable(count) }),
+        result: object({ removed: guards_list(prunedPreview) }),
+    },
+    /** Removes the preview with all that belongs to it. */
+    removePreview: {
+        params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
+        result: object({
+            /** Null where there was none. */
+            release: nullable(messages_releaseId),
+            found: guards_boolean,
+        }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -59299,19 +59477,29 @@ async function loadAgent(settings, require, module) {
     const base = resolve(homedir(), path);
     const file = join(base, '.gapless', 'agent', `${hash}.cjs`);
     const proven = (code) => newHash('sha256').update(code).digest('hex') === hash;
-    let source;
-    let kept = true;
+    const read = (place) => {
+        try {
+            const code = fs.readFileSync(place);
+            return proven(code) ? code : undefined;
+        }
+        catch {
+            // Does not exist yet, or belongs to another user.
+            return undefined;
+        }
+    };
+    let source = read(file);
+    let kept = source !== undefined;
     try {
-        source = fs.readFileSync(file);
-        if (!proven(source))
-            source = undefined;
         // Cleanup removes agents that no session has used for a week.
-        else if (persist)
+        if (kept && persist)
             fs.utimesSync(file, new Date(), new Date());
     }
     catch {
-        // Does not exist yet, or belongs to another user.
+        // It belongs to another user.
     }
+    // The app of a preview may have it.
+    if (source === undefined && options.preview === true)
+        source = read(join(base, '..', '..', '.gapless', 'agent', `${hash}.cjs`));
     process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`);
     const input = process.stdin[Symbol.asyncIterator]();
     let rest = Buffer.alloc(0);
@@ -59326,31 +59514,30 @@ async function loadAgent(settings, require, module) {
         rest = rest.subarray(size);
         if (!proven(source))
             throw new Error('the agent arrived damaged');
-        kept = false;
-        if (persist) {
-            try {
-                // Others, such as nginx, must be able to read the app's folder, whatever the umask; Gapless's own
-                // folder is private.
-                for (let folder = base, made = [];; folder = dirname(folder)) {
-                    if (!fs.existsSync(folder)) {
-                        made = [folder, ...made];
-                        continue;
-                    }
-                    for (const each of made) {
-                        fs.mkdirSync(each);
-                        fs.chmodSync(each, 0o755);
-                    }
-                    break;
+    }
+    if (!kept && persist) {
+        try {
+            // Others, such as nginx, must be able to read the app's folder, whatever the umask; Gapless's own
+            // folder is private.
+            for (let folder = base, made = [];; folder = dirname(folder)) {
+                if (!fs.existsSync(folder)) {
+                    made = [folder, ...made];
+                    continue;
                 }
-                fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-                // Never through a link or into a file that somebody else put there.
-                fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true, flag: 'wx' });
-                fs.renameSync(`${file}.${process.pid}`, file);
-                kept = true;
+                for (const each of made) {
+                    fs.mkdirSync(each);
+                    fs.chmodSync(each, 0o755);
+                }
+                break;
             }
-            catch {
-                // The agent's first call reports what is wrong with the folder.
-            }
+            fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+            // Never through a link or into a file that somebody else put there.
+            fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true, flag: 'wx' });
+            fs.renameSync(`${file}.${process.pid}`, file);
+            kept = true;
+        }
+        catch {
+            // The agent's first call reports what is wrong with the folder.
         }
     }
     const messages = async function* () {
@@ -60859,7 +61046,7 @@ async function openSession(plan, target, settings, log) {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
-            options: { appName, binPath: inputs['bin-path'] },
+            options: { appName, binPath: inputs['bin-path'], preview: inputs.preview !== null },
         }, connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
@@ -61130,6 +61317,10 @@ const activation_texts = {
     'door-closed': {
         message: 'Nothing answers on "{address}": {problem}.',
         remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
+    },
+    'door-closed: socket': {
+        message: 'Nothing answers on the socket "{socket}": {problem}.',
+        remedy: 'Run `curl -i --unix-socket {socket} http://localhost/` on the server.',
     },
     'hook-failed': {
         message: '`{hook}` failed: {ending}.',
@@ -63026,13 +63217,15 @@ var external_node_http_ = __nccwpck_require__(7067);
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
 const EXCERPT = 500;
-/** Sends one request; never rejects. `timeoutMs` is its limit. */
+/**
+ * Sends one request; never rejects. `timeoutMs` is its limit.
+ * @param host an address, or the path of a Unix socket
+ */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
         const request = http.get({
-            host,
-            port,
+            ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
             path: check.path,
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
@@ -63246,12 +63439,17 @@ function createPipeline(log) {
 
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
-    const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
-    return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
+    const app = inputs['app-name'] ?? appNameFromPackage(packageName);
+    const path = inputs.path ?? `apps/${app}`;
+    const { preview } = inputs;
+    const place = preview === null
+        ? { appName: app, path }
+        : { appName: `${app}-${preview}`, path: `${path}/previews/${preview}` };
+    return { inputs, ...place, activation: (0,external_node_crypto_.randomUUID)() };
 }
 /** Whether the command builds the checkout and uploads it. */
 function buildsCheckout({ command }) {
-    return command === 'deploy' || command === 'stage';
+    return command === 'deploy' || command === 'stage' || command === 'preview';
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 function packageName({ workspace, ...inputs }) {
@@ -63276,6 +63474,9 @@ function ownWords(inputs) {
             username,
         ]),
         inputs['health-check-url'],
+        inputs.publicUrl,
+        inputs.preview,
+        inputs.environment,
         runtime.health.origin?.host,
         inputs['app-name'] ?? packageNameIfAny(inputs),
         inputs.repository,
@@ -67035,6 +67236,75 @@ function* remarks({ losses, arrivedBytes }, leftOut) {
         yield `not sent, because they are shared paths: ${leftOut.join(', ')}`;
 }
 
+;// CONCATENATED MODULE: ./build/commands/preview.js
+/** What the preview commands do besides a deploy: look before it, remove other previews, and remove this one. */
+
+
+
+/** Looks whether there is room for the preview, after it has removed the expired ones. */
+async function preparePreview(plan, hosts, pipeline) {
+    const { inputs } = plan;
+    const expired = inputs['dry-run'] ? [] : await prune(plan, hosts, pipeline, 'connect', null);
+    const memoryBytes = inputs.runtime.maxMemoryBytes ?? 0;
+    const seen = await onEach(hosts, inputs['max-parallel'], pipeline, (host) => host.agent().call('preparePreview', { memoryBytes }));
+    const unreachable = seen.flatMap(({ unreachable: obstacle }, index) => {
+        if (obstacle === null)
+            return [];
+        const { user, path, commands } = obstacle;
+        const { name } = hosts[index];
+        const where = name === null ? 'on the server' : `on ${name}`;
+        return [`User ${user} cannot enter or connect to \`${path}\`. Run \`${commands}\` ${where}.`];
+    });
+    for (const line of unreachable)
+        pipeline.log.warning(line);
+    return { sharesUser: seen.some(({ sharesUser }) => sharesUser), unreachable, removed: expired };
+}
+/** Removes the previews beyond `preview-limit`. */
+function limitPreviews(plan, hosts, pipeline) {
+    return prune(plan, hosts, pipeline, 'cleanup', plan.inputs['preview-limit']);
+}
+async function removeFrom(plan, hosts, known, pipeline) {
+    const { preview, 'dry-run': dryRun, 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } = plan.inputs;
+    const seen = await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', async () => {
+        const value = await host.agent().call('removePreview', { lockTimeoutMs, dryRun });
+        const done = dryRun ? 'would be removed' : 'was removed';
+        return { value, detail: value.found ? `preview ${preview} ${done}` : `there is no preview ${preview}` };
+    }));
+    const release = seen.find((host) => host.release !== null)?.release ?? null;
+    if (dryRun)
+        return { ...untouched(known), succeeded: true };
+    const removed = await prune(plan, hosts, pipeline, 'cleanup', null);
+    return {
+        ...untouched({ ...known, live: null }),
+        status: 'removed',
+        succeeded: true,
+        previousRelease: release,
+        preview: { sharesUser: false, unreachable: [], removed },
+    };
+}
+/** A preview that cannot be removed is no reason to fail. @returns what happened, for people */
+async function prune({ inputs }, hosts, pipeline, phase, limit) {
+    const params = { ttlMs: inputs['preview-ttl'], limit };
+    const lists = await onEach(hosts, inputs['max-parallel'], pipeline, async (host, log) => {
+        const { removed } = await host.agent().call('prunePreviews', params);
+        const lines = removed.map(preview_describe);
+        if (lines.length > 0)
+            await log.run(phase, async () => ({ value: null, detail: lines.join('; ') }));
+        return lines;
+    }).catch((error) => {
+        pipeline.log.warning(`Could not remove old previews: ${error.message}`);
+        return [];
+    });
+    return [...new Set(lists.flat())];
+}
+function preview_describe({ name, reason, deployed, problem }) {
+    const age = `deployed ${formatAge(Date.now() - Date.parse(deployed))}`;
+    const why = reason === 'ttl' ? `\`preview-ttl\`, ${age}` : `\`preview-limit\`, ${age}`;
+    return problem === null
+        ? `removed preview ${name} (${why})`
+        : `could not remove preview ${name} (${why}): ${problem}`;
+}
+
 ;// CONCATENATED MODULE: ./build/commands/with-hosts.js
 /** The frame of every command: it connects first, and every failure after that becomes an outcome. */
 
@@ -67048,7 +67318,8 @@ async function withHosts(plan, programs, pipeline, act) {
     let hosts = [];
     let infos = [];
     try {
-        const persist = command !== 'status' && !dryRun;
+        // The agent would make a folder for a preview that is not there.
+        const persist = command !== 'status' && command !== 'preview-remove' && !dryRun;
         const forUpload = buildsCheckout(plan.inputs);
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
         known.live = agreed(hosts.map(({ facts }) => facts.serving));
@@ -67101,28 +67372,39 @@ async function infosOn(host) {
 
 
 
-/** Also `stage`, which ends where a deploy would swap. */
+
 function deploy(project) {
+    return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts, known) => deployTo(hosts, known, { plan, programs, pipeline, project }));
+}
+function preview(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-        const { 'dry-run': dryRun } = plan.inputs;
-        if (!dryRun)
-            known.live = await recover(plan, hosts, pipeline);
-        const output = await pipeline.run('build', async () => {
-            // One build for all: the first host's key counts.
-            const key = await encryptionKey(plan, project.directory, hosts[0].agent(), pipeline.log);
-            return build_build(plan, project, hosts, key, pipeline.log);
-        });
-        const assembled = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
-        if (dryRun)
-            return dryRunDeploy(plan, hosts, output, assembled, known, pipeline);
-        const count = (bytes) => (known.uploadedBytes += bytes);
-        const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
-        Object.assign(known, { release: id, sent });
-        const explain = (log) => explanationOf(output, log);
-        const target = { ...known, release: id, replaces: null, kind: 'deploy', explain };
-        const finish = plan.inputs.command === 'stage' ? stage : rollOut;
-        return explainMissing(output, () => finish(plan, hosts, pipeline, target));
+        const notes = await preparePreview(plan, hosts, pipeline);
+        const outcome = await deployTo(hosts, known, { plan, programs, pipeline, project });
+        const removed = outcome.status === 'live' ? await limitPreviews(plan, hosts, pipeline) : [];
+        return { ...outcome, preview: { ...notes, removed: [...notes.removed, ...removed] } };
     });
+}
+const removePreview = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts, known) => removeFrom(plan, hosts, known, pipeline));
+/** Also `stage`, which ends where a deploy would swap. */
+async function deployTo(hosts, known, { plan, programs, pipeline, project }) {
+    const { 'dry-run': dryRun } = plan.inputs;
+    if (!dryRun)
+        known.live = await recover(plan, hosts, pipeline);
+    const output = await pipeline.run('build', async () => {
+        // One build for all: the first host's key counts.
+        const key = await encryptionKey(plan, project.directory, hosts[0].agent(), pipeline.log);
+        return build_build(plan, project, hosts, key, pipeline.log);
+    });
+    const assembled = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
+    if (dryRun)
+        return dryRunDeploy(plan, hosts, output, assembled, known, pipeline);
+    const count = (bytes) => (known.uploadedBytes += bytes);
+    const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
+    Object.assign(known, { release: id, sent });
+    const explain = (log) => explanationOf(output, log);
+    const target = { ...known, release: id, replaces: null, kind: 'deploy', explain };
+    const finish = plan.inputs.command === 'stage' ? stage : rollOut;
+    return explainMissing(output, () => finish(plan, hosts, pipeline, target));
 }
 const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
     const { 'dry-run': dryRun } = plan.inputs;
@@ -67386,6 +67668,8 @@ function sentence(outcome, command) {
             const replaced = previousRelease === liveRelease ? null : previousRelease;
             return `${live} is live and verified${everywhere}.${replaced === null ? '' : ` It replaced ${replaced}.`}`;
         }
+        case 'removed':
+            return previousRelease === null ? 'The preview is not on the server.' : 'The preview was removed.';
         case 'kept':
             if (succeeded)
                 return `Dry run: nothing was changed. ${liveRelease ?? 'No release'} is live.${foreseen(hosts, run)}`;
@@ -67550,7 +67834,7 @@ const LARGEST = 900_000;
 function reportOf(plan, outcome, rows, durationMs, env) {
     const found = { outcome, rows, durationMs };
     if (plan === undefined)
-        return { title: 'Gapless', command: undefined, origin: null, ...found };
+        return { title: 'Gapless', command: undefined, origin: null, url: null, unrecorded: '', ...found };
     const { inputs, appName } = plan;
     const { targets, run } = inputs;
     const where = targets.length === 1 ? targets[0].host : plural(targets.length, 'host');
@@ -67558,6 +67842,8 @@ function reportOf(plan, outcome, rows, durationMs, env) {
         title: `${inputs.command} ${appName} on ${where}`,
         command: inputs.command,
         origin: originOf(run, env),
+        url: outcome.status === 'removed' ? null : inputs.publicUrl,
+        unrecorded: '',
         ...found,
     };
 }
@@ -67622,6 +67908,7 @@ function renderFacts(report) {
     const named = (id) => renderRelease(id, report);
     const canRollBack = succeeded && status === 'live' && rollsBackTo !== null;
     return bullets([
+        ['Address', report.url === null ? '' : renderUrl(report.url)],
         ['Status', succeeded ? '' : markdown_code(status)],
         ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
         ['Live', liveRelease === release ? '' : named(liveRelease)],
@@ -67631,6 +67918,8 @@ function renderFacts(report) {
         ['Sent', renderSent(outcome)],
         ['Checked', prose(checks(rows).join('; '))],
         ['Caches', prose(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
+        ...previewFacts(report),
+        ['GitHub', prose(report.unrecorded)],
         ['Took', format_formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
         [
@@ -67645,6 +67934,23 @@ function renderFacts(report) {
 }
 function isBuilt(command) {
     return command !== undefined && buildsCheckout({ command });
+}
+function previewFacts({ command, outcome: { preview, succeeded } }) {
+    if (preview === null)
+        return [];
+    const isThere = succeeded && command === 'preview';
+    return [
+        ['Proxy', prose(preview.unreachable.join(' '))],
+        ['User', isThere && preview.sharesUser ? prose(SHARES_USER) : ''],
+        ['Other previews', prose(preview.removed.join('; '))],
+        ['To remove', isThere ? 'run with `command: preview-remove` and the same `preview`' : ''],
+    ];
+}
+const SHARES_USER = 'The preview runs as the user of the app, so code of this branch can read the secrets of the app. ' +
+    'Give previews a user of their own: see docs/previews.md.';
+/** The parser of `url` has encoded whatever Markdown would read. */
+function renderUrl(url) {
+    return markdown_link(markdown_escape(url), /^[\w:/.~%?=&+-]+$/.test(url) ? url : null);
 }
 /** Renders a release with its commit and its actor, as far as they are known. */
 function renderRelease(id, { command, outcome, origin }) {
@@ -67932,8 +68238,10 @@ function file_command_prepareKeyValueMessage(key, value) {
 //# sourceMappingURL=file-command.js.map
 // EXTERNAL MODULE: external "http"
 var external_http_ = __nccwpck_require__(8611);
+var external_http_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_http_, 2);
 // EXTERNAL MODULE: external "https"
 var external_https_ = __nccwpck_require__(5692);
+var external_https_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_https_, 2);
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
 function getProxyUrl(reqUrl) {
     const usingSsl = reqUrl.protocol === 'https:';
@@ -68026,7 +68334,7 @@ class DecodedURL extends URL {
 }
 //# sourceMappingURL=proxy.js.map
 // EXTERNAL MODULE: ./node_modules/tunnel/index.js
-var node_modules_tunnel = __nccwpck_require__(770);
+var tunnel = __nccwpck_require__(770);
 // EXTERNAL MODULE: ./node_modules/undici/index.js
 var undici = __nccwpck_require__(6752);
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
@@ -68104,7 +68412,7 @@ const HttpResponseRetryCodes = [
     HttpCodes.ServiceUnavailable,
     HttpCodes.GatewayTimeout
 ];
-const RetryableHttpVerbs = (/* unused pure expression or super */ null && (['OPTIONS', 'GET', 'DELETE', 'HEAD']));
+const RetryableHttpVerbs = ['OPTIONS', 'GET', 'DELETE', 'HEAD'];
 const ExponentialBackoffCeiling = 10;
 const ExponentialBackoffTimeSlice = 5;
 class HttpClientError extends Error {
@@ -68453,7 +68761,7 @@ class lib_HttpClient {
     }
     getAgentDispatcher(serverUrl) {
         const parsedUrl = new URL(serverUrl);
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const proxyUrl = getProxyUrl(parsedUrl);
         const useProxy = proxyUrl && proxyUrl.hostname;
         if (!useProxy) {
             return;
@@ -68464,7 +68772,7 @@ class lib_HttpClient {
         const info = {};
         info.parsedUrl = requestUrl;
         const usingSsl = info.parsedUrl.protocol === 'https:';
-        info.httpModule = usingSsl ? https : http;
+        info.httpModule = usingSsl ? external_https_namespaceObject : external_http_namespaceObject;
         const defaultPort = usingSsl ? 443 : 80;
         info.options = {};
         info.options.host = info.parsedUrl.hostname;
@@ -68563,7 +68871,7 @@ class lib_HttpClient {
     }
     _getAgent(parsedUrl) {
         let agent;
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const proxyUrl = getProxyUrl(parsedUrl);
         const useProxy = proxyUrl && proxyUrl.hostname;
         if (this._keepAlive && useProxy) {
             agent = this._proxyAgent;
@@ -68578,7 +68886,7 @@ class lib_HttpClient {
         const usingSsl = parsedUrl.protocol === 'https:';
         let maxSockets = 100;
         if (this.requestOptions) {
-            maxSockets = this.requestOptions.maxSockets || http.globalAgent.maxSockets;
+            maxSockets = this.requestOptions.maxSockets || external_http_.globalAgent.maxSockets;
         }
         // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
         if (proxyUrl && proxyUrl.hostname) {
@@ -68603,7 +68911,7 @@ class lib_HttpClient {
         // if tunneling agent isn't assigned create a new agent
         if (!agent) {
             const options = { keepAlive: this._keepAlive, maxSockets };
-            agent = usingSsl ? new https.Agent(options) : new http.Agent(options);
+            agent = usingSsl ? new external_https_.Agent(options) : new external_http_.Agent(options);
             this._agent = agent;
         }
         if (usingSsl && this._ignoreSslError) {
@@ -68626,7 +68934,7 @@ class lib_HttpClient {
             return proxyAgent;
         }
         const usingSsl = parsedUrl.protocol === 'https:';
-        proxyAgent = new ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
+        proxyAgent = new undici/* ProxyAgent */.kT(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
             token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
         })));
         this._proxyAgentDispatcher = proxyAgent;
@@ -69707,6 +70015,13 @@ function rememberActivation(id, log) {
 function rememberRelease(id, log) {
     state_saveState(log, 'release', id, 'after a cancelled job the post step may not know that the swap had begun');
 }
+/** Records the deployment on GitHub that this run has begun. */
+function rememberDeployment(id, log) {
+    state_saveState(log, 'deployment', String(id), 'after a cancelled job the deployment on GitHub stays in progress');
+}
+function rememberedDeployment() {
+    return Number(getState('deployment')) || undefined;
+}
 /** Returns the activation that an interrupted run may have begun. */
 function rememberedActivation() {
     return getState('activation') || undefined;
@@ -69827,13 +70142,14 @@ function appendSummary(report, file, log) {
     if (problem !== null)
         log.warning(`Could not write the job summary: ${problem}`);
 }
-function setOutputs({ outcome, durationMs }, log) {
+function setOutputs({ outcome, url, durationMs }, log) {
     const outputs = {
         status: outcome.status,
         release: outcome.release ?? '',
         'previous-release': outcome.previousRelease ?? '',
         'live-release': outcome.liveRelease ?? '',
         'uploaded-bytes': String(outcome.uploadedBytes),
+        url: url ?? '',
         'duration-ms': String(durationMs),
     };
     const missing = Object.entries(outputs).flatMap(([name, value]) => {
@@ -69847,11 +70163,300 @@ function setOutputs({ outcome, durationMs }, log) {
     return false;
 }
 
+;// CONCATENATED MODULE: ./build/github/api.js
+/** GitHub's REST API: one repository, one token, and a limit of time for all requests together. */
+
+
+
+
+/** Of one request, in ms. */
+const api_PATIENCE = 10_000;
+/** Before a second try, and twice as long before each one after that, in ms. */
+const PAUSE = 500;
+const TRIES = 5;
+function createApi({ url, token, repository, limitMs }) {
+    // It takes the runner's proxy from the environment.
+    const client = new lib_HttpClient('gapless', [], { allowRetries: false, socketTimeout: api_PATIENCE });
+    const deadline = performance.now() + limitMs;
+    const left = () => deadline - performance.now();
+    const headers = {
+        authorization: `Bearer ${token}`,
+        accept: 'application/vnd.github+json',
+        'content-type': 'application/json',
+        'x-github-api-version': '2022-11-28',
+    };
+    const send = async (method, address, body) => {
+        const response = await client.request(method, address, body, headers);
+        const { statusCode: status = 0, headers: answered } = response.message;
+        return { status, headers: answered, text: await response.readBody() };
+    };
+    const ask = async (method, path, body) => {
+        const content = body === undefined ? null : JSON.stringify(body);
+        for (let tries = 1;; tries += 1) {
+            const patience = Math.min(api_PATIENCE, left());
+            if (patience <= 0)
+                throw new Error(`GitHub did not answer within ${formatLimit(limitMs)}`);
+            const late = () => new Error(`GitHub did not answer within ${formatLimit(Math.ceil(patience / 1000) * 1000)}`);
+            const answer = await withTimeout(send(method, `${url}${path}`, content), patience, late).catch((error) => ({ status: 0, headers: {}, text: error.message }));
+            if (answer.status >= 200 && answer.status < 300)
+                return parsed(answer.text);
+            const pause = pauseAfter(answer, tries);
+            if (pause === null || tries === TRIES || pause >= left())
+                throw api_problemOf(answer, `${method} ${path}`);
+            await (0,promises_namespaceObject.setTimeout)(pause);
+        }
+    };
+    return {
+        request: (method, path, body) => ask(method, `/repos/${repository}${path}`, body),
+        login: () => ask('GET', '/user').then((user) => user?.login ?? null, () => null),
+    };
+}
+/** How long to wait before the next try, in ms; null: another try would get the same answer. */
+function pauseAfter({ status, headers }, tries) {
+    const usual = PAUSE * 2 ** (tries - 1);
+    if (status === 0 || status >= 500)
+        return usual;
+    if (status !== 403 && status !== 429)
+        return null;
+    const after = Number(headers['retry-after']);
+    if (headers['retry-after'] !== undefined && !Number.isNaN(after))
+        return Math.max(after * 1000, PAUSE);
+    if (headers['x-ratelimit-remaining'] === '0') {
+        return Math.max(Number(headers['x-ratelimit-reset']) * 1000 - Date.now(), PAUSE);
+    }
+    return status === 429 ? usual : null;
+}
+function api_problemOf(answer, request) {
+    if (answer.status === 0)
+        return new Error(`${request}: ${answer.text}`);
+    const said = parsed(answer.text)?.message;
+    const permission = answer.status === 403 || answer.status === 404 ? `; ${permissionFor(request)}` : '';
+    return new Error(`${request}: HTTP ${answer.status}${typeof said === 'string' ? ` (${said})` : ''}${permission}`);
+}
+function permissionFor(request) {
+    const [name, use] = request.includes('/issues/')
+        ? ['pull-requests: write', 'to comment']
+        : ['deployments: write', 'to record a deployment'];
+    return `the job needs the permission "${name}" ${use}`;
+}
+function parsed(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/github/comment.js
+/** In a page, and how many pages are read. */
+const PAGE = 100;
+const MOST_PAGES = 10;
+/** @param app PM2's name of the preview, which tells the comments of several apps apart */
+async function writeComment(api, pullRequest, app, text) {
+    const marker = `<!-- gapless: ${app} -->`;
+    const body = `${marker}\n${text}`;
+    const own = await find(api, pullRequest, marker);
+    if (own === null)
+        await api.request('POST', `/issues/${pullRequest}/comments`, { body });
+    else
+        await api.request('PATCH', `/issues/comments/${own}`, { body });
+}
+async function find(api, pullRequest, marker) {
+    for (let page = 1; page <= MOST_PAGES; page += 1) {
+        const path = `/issues/${pullRequest}/comments?per_page=${PAGE}&page=${page}`;
+        const listed = await api.request('GET', path);
+        const comments = Array.isArray(listed) ? listed : [];
+        const marked = comments.filter(({ body }) => body?.startsWith(marker) === true);
+        for (const comment of marked)
+            if (await isOwn(api, comment))
+                return comment.id;
+        if (comments.length < PAGE)
+            return null;
+    }
+    return null;
+}
+/** Anybody can write the marker into a comment, which must not be edited then. A workflow's token is a bot's. */
+async function isOwn(api, { user }) {
+    const { login = '', type } = user ?? {};
+    if (type === 'Bot' || login.endsWith('[bot]'))
+        return true;
+    return login !== '' && (await api.login()) === login;
+}
+
+;// CONCATENATED MODULE: ./build/github/deployments.js
+/** GitHub refuses a longer one. In characters. */
+const LONGEST_DESCRIPTION = 140;
+/** How many earlier deployments are looked at. */
+const MOST = 10;
+/** @param task `deploy` or `rollback` @returns its id */
+async function create(api, { name, isTransient, app }, commit, task) {
+    const created = await api.request('POST', '/deployments', {
+        ref: commit,
+        environment: name,
+        task,
+        description: app,
+        // Whoever deploys has decided already: no merge of the default branch, no wait for checks.
+        auto_merge: false,
+        required_contexts: [],
+        transient_environment: isTransient,
+        production_environment: name === 'production',
+        payload: { app },
+    });
+    const { id } = (created ?? {});
+    if (typeof id !== 'number')
+        throw new Error('GitHub created no deployment');
+    return id;
+}
+async function setState(api, { url, logUrl }, id, state, description = '') {
+    await api.request('POST', `/deployments/${id}/statuses`, {
+        state,
+        description: description.slice(0, LONGEST_DESCRIPTION),
+        ...(url === null ? {} : { environment_url: url }),
+        ...(logUrl === '' ? {} : { log_url: logUrl }),
+        ...(state === 'success' ? { auto_inactive: true } : {}),
+    });
+}
+/**
+ * Sets earlier deployments of the app inactive. GitHub's own `auto_inactive` leaves out those of production and of
+ * transient environments.
+ * @param except the one that is live now; null: none is
+ */
+async function retire(api, environment, except) {
+    const query = `environment=${encodeURIComponent(environment.name)}&per_page=${MOST * 2}`;
+    const listed = await api.request('GET', `/deployments?${query}`);
+    const earlier = (Array.isArray(listed) ? listed : [])
+        .filter(({ id, payload }) => id !== except && isOf(payload, environment.app))
+        .slice(0, MOST);
+    for (const { id } of earlier) {
+        const statuses = await api.request('GET', `/deployments/${id}/statuses?per_page=1`);
+        const state = statuses?.[0]?.state;
+        // All before it were set inactive with it.
+        if (state === 'inactive')
+            return;
+        if (state !== 'failure' && state !== 'error')
+            await setState(api, environment, id, 'inactive');
+    }
+}
+/** One environment may have several apps of the repository. Those of other tools are replaced, too. */
+function isOf(payload, app) {
+    const { app: named = app } = (typeof payload === 'object' && payload !== null ? payload : {});
+    return named === app;
+}
+
+;// CONCATENATED MODULE: ./build/github/record.js
+
+
+
+/** For the beginning and the end each, in ms. */
+const LIMIT = 30_000;
+/** They build the commit of the run. Whatever else activates a release has the commit that the release was built from. */
+const BUILDS = new Set(['deploy', 'preview']);
+const ACTIVATES = new Set([...BUILDS, 'rollback', 'promote']);
+/** Begins to record a deploy at once, and does not wait for it. Null where nothing is to be recorded. */
+function openRecord({ inputs, appName }, options) {
+    const { command, 'dry-run': dryRun, 'github-token': token, repository, run, preview } = inputs;
+    if (token === null || repository === null || dryRun)
+        return null;
+    if (!ACTIVATES.has(command) && command !== 'preview-remove')
+        return null;
+    const { log, begun, onBegun = () => undefined } = options;
+    const environment = {
+        name: inputs.environment ?? (preview === null ? 'production' : `preview/${preview}`),
+        isTransient: preview !== null,
+        app: appName,
+        url: inputs.publicUrl,
+        logUrl: run.runUrl,
+    };
+    const api = () => createApi({ url: inputs.apiUrl, token, repository, limitMs: LIMIT });
+    const problems = [];
+    const attempt = async (what, act) => {
+        try {
+            return await act();
+        }
+        catch (error) {
+            const problem = `${what}: ${error.message}.`;
+            problems.push(problem);
+            log.warning(problem);
+            return undefined;
+        }
+    };
+    const begin = async (client, commit) => {
+        if (commit === '')
+            return undefined;
+        const id = await attempt('Could not record the deployment on GitHub', () => create(client, environment, commit, command === 'rollback' ? 'rollback' : 'deploy'));
+        if (id === undefined)
+            return undefined;
+        onBegun(id);
+        await attempt(COULD_NOT_UPDATE, () => setState(client, environment, id, 'in_progress'));
+        return id;
+    };
+    const beginning = begun === undefined && BUILDS.has(command)
+        ? begin(api(), run.commit)
+        : Promise.resolve(begun ?? undefined);
+    return {
+        async end(outcome, { description, comment }) {
+            const started = await beginning;
+            const client = api();
+            if (command === 'preview-remove') {
+                if (outcome.status === 'removed')
+                    await attempt(COULD_NOT_UPDATE, () => retire(client, environment, null));
+            }
+            else {
+                const commit = outcome.infos.find((info) => info.id === outcome.release)?.commit ?? '';
+                const id = BUILDS.has(command) ? started : (started ?? (await begin(client, commit)));
+                const isLive = outcome.status === 'live' && outcome.succeeded;
+                if (id !== undefined) {
+                    await attempt(COULD_NOT_UPDATE, () => setState(client, environment, id, isLive ? 'success' : 'failure', description));
+                    if (isLive)
+                        await attempt(COULD_NOT_UPDATE, () => retire(client, environment, id));
+                }
+            }
+            const { pullRequest } = inputs;
+            if (preview !== null && pullRequest !== null) {
+                await attempt('Could not comment on the pull request', () => writeComment(client, pullRequest, appName, comment));
+            }
+            return [...new Set(problems)].join(' ');
+        },
+    };
+}
+const COULD_NOT_UPDATE = 'Could not update the deployment on GitHub';
+
+;// CONCATENATED MODULE: ./build/report/comment.js
+/** Renders the comment on a preview's pull request as Markdown: pure. */
+
+
+
+
+
+/** @param preview its name @param now when it is written */
+function renderComment(report, preview, now) {
+    const { outcome, command, origin, url, durationMs } = report;
+    const isThere = outcome.status === 'live';
+    const commit = origin?.commit ?? '';
+    const at = `${now.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+    return [
+        `### ${mark(outcome)} Preview ${markdown_escape(preview)}`,
+        `**${markdown_escape(sentence(outcome, command))}**`,
+        bullets([
+            ['Address', url === null || outcome.liveRelease === null ? '' : renderUrl(url)],
+            ['Status', markdown_code(outcome.status)],
+            ['Commit', commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit))],
+            ['Sent', isThere ? renderSent(outcome) : ''],
+            ['Time', `${at}, took ${format_formatDuration(durationMs)}`],
+            ['Run', origin?.runUrl ? markdown_link('log and summary', origin.runUrl) : ''],
+        ]),
+    ].join('\n\n');
+}
+
 ;// CONCATENATED MODULE: ./build/main.js
 /**
  * The action: inputs → plan → command → report.
  * `dist/main.cjs` calls `main`. `dist/post.cjs` calls `post`, which runs even after a cancelled job.
  */
+
+
+
 
 
 
@@ -69874,6 +70479,7 @@ async function main() {
     const log = createJobLog();
     const pipeline = createPipeline(log);
     let plan;
+    let record = null;
     let outcome;
     try {
         const inputs = readInputs(process.env);
@@ -69886,15 +70492,25 @@ async function main() {
         const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
         rememberActivation(plan.activation, log);
+        record = openRecord(plan, { log, onBegun: (id) => rememberDeployment(id, log) });
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);
     }
     catch (error) {
         outcome = { ...untouched(nothingKnown), failure: Failure.from(error) };
     }
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
-    const written = writeReport(report, log);
+    const unrecorded = await endRecord(record, report, plan, log);
+    const written = writeReport({ ...report, unrecorded }, log);
     markFinished(log);
     process.exit(outcome.succeeded && written ? 0 : 1);
+}
+/** @returns what could not be recorded on GitHub */
+async function endRecord(record, report, plan, log) {
+    if (record === null)
+        return '';
+    const shown = log.redact(report);
+    const comment = renderComment(shown, plan?.inputs.preview ?? '', new Date());
+    return record.end(report.outcome, { description: sentence(shown.outcome, shown.command), comment });
 }
 /** Masks the secrets among the inputs. @returns the names in `env` whose values are not masked */
 function maskSecrets(inputs, log) {
@@ -69906,9 +70522,11 @@ function maskSecrets(inputs, log) {
 const NOT_MASKED = 'Values of `env` that are not masked, because they are short, common, public or part of the log itself:';
 function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
-        return deploy(project);
+        return command === 'preview' ? preview(project) : deploy(project);
     if (command === 'promote')
         return promote;
+    if (command === 'preview-remove')
+        return removePreview;
     return command === 'rollback' ? rollback : commands_status;
 }
 /**
@@ -69929,7 +70547,9 @@ async function post() {
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
     const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline);
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
-    const written = writeReport({ ...report, title: `${report.title} was interrupted` }, log);
+    const record = openRecord(plan, { log, begun: rememberedDeployment() ?? null });
+    const unrecorded = await endRecord(record, report, plan, log);
+    const written = writeReport({ ...report, unrecorded, title: `${report.title} was interrupted` }, log);
     process.exit(outcome.succeeded && written ? 0 : 1);
 }
 

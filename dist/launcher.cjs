@@ -156,7 +156,8 @@ const front_door_TICK = 100;
 const POLITENESS = 1000;
 /** Node's own, of connections that wait. */
 const BACKLOG = 511;
-function createFrontDoor(app) {
+/** @param headers of every answer, whatever the app says about them */
+function createFrontDoor(app, headers = {}) {
     const visitors = new Map();
     let draining = false;
     const doors = [];
@@ -186,7 +187,9 @@ function createFrontDoor(app) {
         beforeHead(response, () => {
             const isLast = visitor === undefined || visitor.latest === request;
             if (draining && isLast && hasArrived(request))
-                closeAfter(response);
+                force(response, 'Connection', 'close');
+            for (const [name, value] of Object.entries(headers))
+                force(response, name, value);
         });
         if (!visitor)
             return;
@@ -258,13 +261,13 @@ function hasArrived({ complete, headers }) {
     const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
     return complete || !hasBody;
 }
-/** Makes an answer the last one on its connection, whatever the app says about it. */
-function closeAfter(response) {
+/** Sets a header, whatever the app says about it. */
+function force(response, header, forced) {
     const setHeader = response.setHeader;
     response.setHeader = function (name, value) {
-        return setHeader.call(this, name, name.toLowerCase() === 'connection' ? 'close' : value);
+        return setHeader.call(this, name, name.toLowerCase() === header.toLowerCase() ? forced : value);
     };
-    response.setHeader('Connection', 'close');
+    response.setHeader(header, forced);
 }
 
 ;// CONCATENATED MODULE: external "node:tls"
@@ -1174,6 +1177,8 @@ const runtime = object({
     sharedFiles: guards_list(string),
     /** Releases from before this was known have the default. */
     shareCache: missingAs(true, guards_boolean),
+    /** The Unix socket that a preview listens on instead of its port; null for every other app. */
+    socket: missingAs(null, nullable(string)),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -1388,6 +1393,14 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const prunedPreview = object({
+    name: string,
+    reason: oneOf('ttl', 'limit'),
+    /** ISO. */
+    deployed: string,
+    /** Why it is still there; null: it was removed. */
+    problem: nullable(string),
+});
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
@@ -1541,6 +1554,33 @@ const operations = {
         params: object({ id: releaseId, run }),
         /** The release that serves. */
         result: object({ serving: nullable(releaseId) }),
+    },
+    /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
+    preparePreview: {
+        params: object({
+            /** The most memory that the preview may use. */
+            memoryBytes: count,
+        }),
+        result: object({
+            /** Whether it runs as the user that the app belongs to. */
+            sharesUser: guards_boolean,
+            /** Why the proxy's user cannot connect to the socket, and the commands that change it. */
+            unreachable: nullable(object({ user: string, path: string, commands: string })),
+        }),
+    },
+    /** Removes the app's other previews that were not deployed for `ttlMs`, or are more than `limit` with this one. */
+    prunePreviews: {
+        params: object({ ttlMs: count, limit: nullable(count) }),
+        result: object({ removed: guards_list(prunedPreview) }),
+    },
+    /** Removes the preview with all that belongs to it. */
+    removePreview: {
+        params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
+        result: object({
+            /** Null where there was none. */
+            release: nullable(releaseId),
+            found: guards_boolean,
+        }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -1715,6 +1755,9 @@ async function beOrphan(options, daemonLives) {
     await Promise.all([listenAgain(options, daemonLives), leaveAfterwards()]);
 }
 async function listenAgain(options, daemonLives) {
+    // A preview's worker never listened through the daemon.
+    if (options.address.socket)
+        return;
     const begun = performance.now();
     while (!options.isDraining()) {
         if (await listen(options)) {
@@ -1735,14 +1778,7 @@ async function listen({ door, address, records, isDraining }) {
         .then(() => true, () => false);
     let taken = false;
     if (!bound) {
-        for (const { pid, orphaned } of siblings(records)) {
-            const socket = orphaned === null ? null : await takeSocket(shareOf(records, pid));
-            if (socket === null)
-                continue;
-            await door.openOn(socket);
-            taken = true;
-            break;
-        }
+        taken = await takeFrom(siblings(records).filter(({ orphaned }) => orphaned !== null), door, records);
     }
     const socket = bound || taken ? door.socket() : null;
     if (socket === null)
@@ -1756,6 +1792,17 @@ async function listen({ door, address, records, isDraining }) {
         return true;
     });
     return true;
+}
+/** Listens through the socket of the first that gives it. @returns whether one did */
+async function takeFrom(others, door, records) {
+    for (const { pid } of others) {
+        const socket = await takeSocket(shareOf(records, pid));
+        if (socket === null)
+            continue;
+        await door.openOn(socket);
+        return true;
+    }
+    return false;
 }
 /** Between two looks at the others, in ms. */
 const LOOK = 250;
@@ -2027,13 +2074,15 @@ function withoutFullStop(text) {
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/** Sends one request; never rejects. `timeoutMs` is its limit. */
+/**
+ * Sends one request; never rejects. `timeoutMs` is its limit.
+ * @param host an address, or the path of a Unix socket
+ */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
         const request = external_node_http_default().get({
-            host,
-            port,
+            ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
             path: check.path,
             agent: false,
             headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
@@ -2103,6 +2152,34 @@ async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
             healthySince = undefined;
         }
         await (0,promises_namespaceObject.setTimeout)(pause);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/preview.js
+/** What sets a preview's worker apart: it gives way to the app that it previews, and shares nothing with it. */
+
+
+
+/** Search engines must not list a preview. */
+const NOINDEX = { 'X-Robots-Tag': 'noindex' };
+/** The app's own workers have 0. */
+const NICE = 10;
+/** Where memory runs out, the kernel ends a process with a higher number first; the app's own have 0. */
+const OOM_SCORE = '500';
+function behaveAsPreview() {
+    bestEffort(() => (0,external_node_os_namespaceObject.setPriority)(NICE));
+    bestEffort(() => (0,external_node_fs_namespaceObject.writeFileSync)('/proc/self/oom_score_adj', OOM_SCORE));
+    // In a cluster worker every `listen` and `bind` asks PM2's daemon, which gives all apps one socket for one port: the
+    // preview would take a share of the app's connections to a second port (Node 18 to 24).
+    Object.assign((external_node_cluster_default()), { isPrimary: true, isMaster: true, isWorker: false });
+}
+/** A container may forbid it: then the preview runs as any other process. */
+function bestEffort(act) {
+    try {
+        act();
+    }
+    catch (error) {
+        console.error('gapless: cannot lower the priority of the preview:', error.message);
     }
 }
 
@@ -2177,6 +2254,48 @@ async function giveToDaemon(socket) {
     while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < 1000)
         await (0,promises_namespaceObject.setTimeout)(5);
     socket.close();
+}
+
+;// CONCATENATED MODULE: ./build/worker/public-socket.js
+/**
+ * The way to a preview's public Unix socket. Its workers bind it themselves, never through PM2's daemon, so the daemon's
+ * death costs no request. A new worker gets the listening socket from the one that serves: both take connections from it
+ * until the old one leaves, and whichever fails, the other goes on.
+ */
+
+
+
+
+
+/** The user and the group of the folder, so that a proxy in that group can connect. */
+const MODE = 0o660;
+/** @throws where something other than a socket has the path, or the folder is not writable */
+async function openPublicSocket(door, path, records, isDraining) {
+    const open = siblings(records).filter(({ phase }) => phase === 'open');
+    const isThere = isSocket(path);
+    const taken = isThere && (await takeFrom(open, door, records));
+    if (!taken)
+        await bind(door, path);
+    const socket = door.socket();
+    if (socket !== null)
+        giveSocket(shareOf(records, process.pid), socket, () => !isDraining());
+}
+/** Replaces a socket that nobody listens on any more in one step. */
+async function bind(door, path) {
+    // Under another name at first: closing a socket removes the file that it was bound to (libuv, Node 18 to 24), which
+    // would be the next worker's.
+    const own = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(path), `.${(0,external_node_path_namespaceObject.basename)(path)}.${process.pid}`);
+    // In a cluster worker `exclusive` is a socket of its own.
+    await door.open((server) => server.listen({ path: shortened(own), exclusive: true }));
+    (0,external_node_fs_namespaceObject.chmodSync)(own, MODE);
+    (0,external_node_fs_namespaceObject.renameSync)(own, path);
+}
+/** @throws where something else is there */
+function isSocket(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat !== undefined && !stat.isSocket())
+        throw new Error('something other than a socket is there');
+    return stat !== undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/worker/record.js
@@ -3489,6 +3608,8 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
+
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -3503,10 +3624,13 @@ async function launch(launcherFile, candidate) {
     }
     const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
     const { runtime } = release;
-    const address = { host: runtime.host, port: runtime.port };
+    const { host, port: publicPort, socket } = runtime;
+    const address = { host, port: publicPort, socket };
     const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
     applyEnvironment(process.env, runtime);
     applyLateVariables(runtime.env, (0,external_node_path_namespaceObject.dirname)(release.entry), flags);
+    if (socket !== null)
+        behaveAsPreview();
     // A candidate ends with the agent that started it.
     if (candidate) {
         becomeLikeWorker(release.directory);
@@ -3548,16 +3672,17 @@ async function launch(launcherFile, candidate) {
     }
     const onTrial = candidate || activation?.target === release.id;
     const ownPorts = leadToOwnPorts(launcherFile);
-    if (candidate)
-        followMovedPorts(runtime.port, ownPorts, record);
-    const captured = capturePublicServer(runtime.port, ownPorts);
+    // A preview must not share a second port with the app that it previews either.
+    if (candidate || socket !== null)
+        followMovedPorts(publicPort, ownPorts, record);
+    const captured = capturePublicServer(publicPort, ownPorts);
     const others = otherReleases(release);
     shareCache(release, candidate, (cache) => record.update({ cache }));
     await load(release.entry);
     const { server, port } = await captured;
     record.update({ phase: 'proving', port });
     others.attach(server);
-    const frontDoor = createFrontDoor(server);
+    const frontDoor = createFrontDoor(server, socket === null ? {} : NOINDEX);
     await proveHealthy({
         port,
         check: runtime.health,
@@ -3570,7 +3695,7 @@ async function launch(launcherFile, candidate) {
     door = frontDoor;
     const doorPort = candidate
         ? await door.open((front) => front.listen(0, '127.0.0.1'))
-        : await openPublic(door, address, records);
+        : await openPublic(door, address, records, () => draining);
     if (!candidate) {
         const { appDirectory } = release;
         const isDraining = () => draining;
@@ -3580,12 +3705,16 @@ async function launch(launcherFile, candidate) {
     record.update({ phase: 'open', doorPort });
     process.send?.('ready');
 }
-async function openPublic(door, address, records) {
+async function openPublic(door, address, records, isDraining) {
+    const { host, port, socket } = address;
     try {
-        return await openPublicPort(door, address, records);
+        if (!socket)
+            return await openPublicPort(door, address, records);
+        await openPublicSocket(door, socket, records, isDraining);
+        return port;
     }
     catch (error) {
-        console.error(`gapless: cannot listen on ${address.host}:${address.port}: ${error.message}`);
+        console.error(`gapless: cannot listen on ${socket ?? `${host}:${port}`}: ${error.message}`);
         process.exit(1);
     }
 }

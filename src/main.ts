@@ -7,21 +7,26 @@ import { stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { afterCancel } from './commands/after-cancel.ts'
-import { deploy, promote, rollback, status, type Story } from './commands/index.ts'
+import { deploy, preview, promote, removePreview, rollback, status, type Story } from './commands/index.ts'
 import { createPipeline } from './pipeline.ts'
 import { buildsCheckout, createPlan, ownWords, packageName, type Plan } from './plan.ts'
 import { programs } from './agent-client/programs.ts'
 import { Failure } from './common/failure.ts'
-import { reportOf } from './report/summary.ts'
+import { type Report, reportOf } from './report/summary.ts'
 import { createJobLog, type JobLog } from './report/log.ts'
 import {
   isFinished,
   markFinished,
   rememberActivation,
+  rememberDeployment,
   rememberedActivation,
+  rememberedDeployment,
   rememberedRelease,
 } from './report/state.ts'
 import { writeReport } from './report/write.ts'
+import { type GithubRecord, openRecord } from './github/record.ts'
+import { renderComment } from './report/comment.ts'
+import { sentence } from './report/sentence.ts'
 
 export async function main(): Promise<void> {
   // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
@@ -31,6 +36,7 @@ export async function main(): Promise<void> {
   const log = createJobLog()
   const pipeline = createPipeline(log)
   let plan: Plan | undefined
+  let record: GithubRecord | null = null
   let outcome: Outcome
   try {
     const inputs = readInputs(process.env)
@@ -41,14 +47,29 @@ export async function main(): Promise<void> {
     const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
     rememberActivation(plan.activation, log)
+    record = openRecord(plan, { log, onBegun: (id) => rememberDeployment(id, log) })
     outcome = await storyOf(plan, project)(plan, programs(), pipeline)
   } catch (error) {
     outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
   }
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  const written = writeReport(report, log)
+  const unrecorded = await endRecord(record, report, plan, log)
+  const written = writeReport({ ...report, unrecorded }, log)
   markFinished(log)
   process.exit(outcome.succeeded && written ? 0 : 1)
+}
+
+/** @returns what could not be recorded on GitHub */
+async function endRecord(
+  record: GithubRecord | null,
+  report: Report,
+  plan: Plan | undefined,
+  log: JobLog,
+): Promise<string> {
+  if (record === null) return ''
+  const shown = log.redact(report)
+  const comment = renderComment(shown, plan?.inputs.preview ?? '', new Date())
+  return record.end(report.outcome, { description: sentence(shown.outcome, shown.command), comment })
 }
 
 /** Masks the secrets among the inputs. @returns the names in `env` whose values are not masked */
@@ -63,8 +84,9 @@ const NOT_MASKED =
   'Values of `env` that are not masked, because they are short, common, public or part of the log itself:'
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
-  if (project !== undefined) return deploy(project)
+  if (project !== undefined) return command === 'preview' ? preview(project) : deploy(project)
   if (command === 'promote') return promote
+  if (command === 'preview-remove') return removePreview
   return command === 'rollback' ? rollback : status
 }
 
@@ -85,6 +107,8 @@ export async function post(): Promise<void> {
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline)
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  const written = writeReport({ ...report, title: `${report.title} was interrupted` }, log)
+  const record = openRecord(plan, { log, begun: rememberedDeployment() ?? null })
+  const unrecorded = await endRecord(record, report, plan, log)
+  const written = writeReport({ ...report, unrecorded, title: `${report.title} was interrupted` }, log)
   process.exit(outcome.succeeded && written ? 0 : 1)
 }

@@ -11,11 +11,14 @@ import type {
 } from './protocol/messages.ts'
 import type { Failure } from './common/failure.ts'
 
-/** `staged`: the release is verified, and waits to be promoted. */
-export type Status = ActivationStatus | 'staged'
+/**
+ * How a run ended. `staged`: the release is verified, and waits to be promoted. `removed`: the preview is not on the
+ * server any more.
+ */
+export type RunStatus = ActivationStatus | 'staged' | 'removed'
 
 export interface Outcome {
-  readonly status: Status
+  readonly status: RunStatus
   /** Whether the run did what it was asked to do. The step succeeds only then. */
   readonly succeeded: boolean
   /** The release to deploy or to roll back to. */
@@ -33,6 +36,18 @@ export interface Outcome {
   readonly infos: readonly ReleaseInfo[]
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
+  /** What a preview command found and did; null for all others. */
+  readonly preview: PreviewNotes | null
+}
+
+/** Of all hosts, each thing once. */
+export interface PreviewNotes {
+  /** It runs as the user that the app belongs to. */
+  readonly sharesUser: boolean
+  /** Why the proxy cannot reach it, and what to run on the server. */
+  readonly unreachable: readonly string[]
+  /** Other previews that were removed, and why. */
+  readonly removed: readonly string[]
 }
 
 /** The content that the servers lacked, before compression, added up over all hosts. */
@@ -47,7 +62,7 @@ export interface Sent {
 export interface HostOutcome {
   /** Null for the only host of a run. */
   readonly name: string | null
-  readonly status: Status
+  readonly status: RunStatus
   /** The release that serves. Null if it is unknown. */
   readonly live: string | null
   /** Why the release is not live here, or the failure of another host. Filled after an activation. */
@@ -125,6 +140,7 @@ export function untouched({ live, release, uploadedBytes, sent }: Known): Outcom
     failure: null,
     infos: [],
     hosts: [],
+    preview: null,
   }
 }
 
@@ -170,8 +186,8 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
   }
 }
 
-export function overall(statuses: readonly Status[]): ActivationStatus {
-  const all = (...wanted: readonly Status[]) => statuses.every((status) => wanted.includes(status))
+export function overall(statuses: readonly RunStatus[]): ActivationStatus {
+  const all = (...wanted: readonly RunStatus[]) => statuses.every((status) => wanted.includes(status))
   if (all('live')) return 'live'
   if (all('kept')) return 'kept'
   return all('kept', 'restored') ? 'restored' : 'down'

@@ -23,13 +23,19 @@ export interface Plan {
 
 /** @param packageName `name` in the app's package.json, if there is one */
 export function createPlan(inputs: Inputs, packageName: string | undefined): Plan {
-  const appName = inputs['app-name'] ?? appNameFromPackage(packageName)
-  return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: randomUUID() }
+  const app = inputs['app-name'] ?? appNameFromPackage(packageName)
+  const path = inputs.path ?? `apps/${app}`
+  const { preview } = inputs
+  const place =
+    preview === null
+      ? { appName: app, path }
+      : { appName: `${app}-${preview}`, path: `${path}/previews/${preview}` }
+  return { inputs, ...place, activation: randomUUID() }
 }
 
 /** Whether the command builds the checkout and uploads it. */
 export function buildsCheckout({ command }: Pick<Inputs, 'command'>): boolean {
-  return command === 'deploy' || command === 'stage'
+  return command === 'deploy' || command === 'stage' || command === 'preview'
 }
 
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
@@ -56,6 +62,9 @@ export function ownWords(inputs: Inputs): readonly string[] {
       username,
     ]),
     inputs['health-check-url'],
+    inputs.publicUrl,
+    inputs.preview,
+    inputs.environment,
     runtime.health.origin?.host,
     inputs['app-name'] ?? packageNameIfAny(inputs),
     inputs.repository,

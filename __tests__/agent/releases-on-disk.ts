@@ -54,6 +54,7 @@ export function runtimeWith(changes: Partial<Runtime> = {}): Runtime {
     sharedDirs: [],
     sharedFiles: [],
     shareCache: true,
+    socket: null,
     ...changes,
   }
 }

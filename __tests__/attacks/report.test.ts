@@ -62,6 +62,8 @@ function reportWith(text: string): Report {
     title: text,
     command: 'deploy',
     origin: null,
+    url: null,
+    unrecorded: '',
     durationMs: 1,
     rows: [
       {

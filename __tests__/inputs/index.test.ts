@@ -1,4 +1,7 @@
-import { describe, expect, test } from '@jest/globals'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { appNameFromPackage, type Inputs, maskingOf, readInputs } from '../../src/inputs/index.ts'
 import { Failure } from '../../src/common/failure.ts'
 
@@ -67,6 +70,10 @@ describe('with only what is required', () => {
       'post-activate': null,
       proxy: null,
       repository: null,
+      preview: null,
+      url: null,
+      'github-token': null,
+      environment: null,
     }
     expect(read()).toEqual({
       ...absent,
@@ -100,8 +107,13 @@ describe('with only what is required', () => {
       'drain-timeout': 30_000,
       'lock-timeout': 600_000,
       'keep-releases': 5,
+      'preview-ttl': 1_209_600_000,
+      'preview-limit': 10,
       batch: { hosts: 1 },
       'max-parallel': 10,
+      apiUrl: 'https://api.github.com',
+      pullRequest: null,
+      publicUrl: null,
       said: { port: null, host: null },
       runtime: {
         port: 3000,
@@ -123,6 +135,7 @@ describe('with only what is required', () => {
         sharedDirs: [],
         sharedFiles: [],
         shareCache: true,
+        socket: null,
       },
       workspace: process.cwd(),
       run: {
@@ -214,7 +227,7 @@ describe('what is invalid', () => {
   test('a long value is not shown', () => {
     const long = 'x'.repeat(101)
     expect(messageOf({ command: long })).toBe(
-      'Input `command` must be deploy, rollback, status, stage or promote; the value is not shown, because it has 101 characters.',
+      'Input `command` must be deploy, rollback, status, stage, promote, preview or preview-remove; the value is not shown, because it has 101 characters.',
     )
   })
 
@@ -233,7 +246,7 @@ describe('command, release and dry-run', () => {
 
   test('another command is refused', () => {
     expect(messageOf({ command: 'destroy' })).toBe(
-      'Input `command` must be deploy, rollback, status, stage or promote, but is "destroy".',
+      'Input `command` must be deploy, rollback, status, stage, promote, preview or preview-remove, but is "destroy".',
     )
   })
 
@@ -474,12 +487,103 @@ describe('jump host', () => {
   })
 })
 
+describe('a preview', () => {
+  const preview = { command: 'preview', preview: 'pr-12' }
+
+  test('has one worker, one release, and a limit of memory and heap', () => {
+    const inputs = read({ ...preview, instances: '4', 'keep-releases': '7' })
+    expect(inputs.runtime).toMatchObject({
+      instances: 1,
+      maxMemoryBytes: 512 * 2 ** 20,
+      nodeOptions: ['--max-old-space-size=512'],
+    })
+    expect(inputs['keep-releases']).toBe(1)
+    const own = read({ ...preview, 'max-memory': '1G', 'node-options': '--max-old-space-size=300' })
+    expect(own.runtime).toMatchObject({
+      maxMemoryBytes: 2 ** 30,
+      nodeOptions: ['--max-old-space-size=300'],
+    })
+  })
+
+  test('has its name in its address, which health checks send', () => {
+    const inputs = read({
+      ...preview,
+      url: 'https://{preview}.preview.example.com',
+      'health-check-url': 'https://example.com/',
+    })
+    expect(inputs.publicUrl).toBe('https://pr-12.preview.example.com')
+    expect(inputs.runtime.health.origin).toEqual({ scheme: 'https', host: 'pr-12.preview.example.com' })
+  })
+
+  test.each(['a', 'pr-12', '0', 'a'.repeat(40)])('may have the name %s', (name) => {
+    expect(read({ command: 'preview', preview: name }).preview).toBe(name)
+  })
+
+  test.each(['-a', 'a-', 'A', 'a.b', '../x', 'a/b', 'a b', 'é', "a'b", 'a_b', 'a'.repeat(41)])(
+    'may not have the name %s',
+    (name) => {
+      expect(messageOf({ command: 'preview', preview: name })).toContain(
+        'Input `preview` must be a name of at most 40',
+      )
+    },
+  )
+
+  test.each(['preview', 'preview-remove'])('needs a name for %s', (command) => {
+    expect(failureOf({ command })).toMatchObject({ code: 'missing-input' })
+  })
+
+  test('is no part of another command', () => {
+    expect(messageOf({ preview: 'pr-12' })).toBe(
+      'Input `preview` needs `command: preview` or `preview-remove`, but the command is deploy.',
+    )
+    expect(messageOf({ url: 'https://{preview}.example.com' })).toContain('but the command is deploy')
+  })
+
+  test.each(['ftp://{preview}.example.com', 'example.com', 'https://me:pw@example.com'])(
+    'has no address %s',
+    (url) => {
+      expect(messageOf({ ...preview, url })).toContain('Input `url` must be an http or https URL')
+    },
+  )
+})
+
+describe('the commit of a pull request', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'gapless-run-'))
+    mkdirSync(join(folder, '.git'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+
+  const head = 'a'.repeat(40)
+  const merge = 'b'.repeat(40)
+  const runFor = (checkedOut: string) => {
+    const event = { pull_request: { number: 7, head: { sha: head } } }
+    writeFileSync(join(folder, 'event.json'), JSON.stringify(event))
+    writeFileSync(join(folder, '.git', 'HEAD'), `${checkedOut}\n`)
+    return read(
+      {},
+      {
+        GITHUB_WORKSPACE: folder,
+        GITHUB_SHA: merge,
+        GITHUB_EVENT_PATH: join(folder, 'event.json'),
+      },
+    )
+  }
+
+  test('is its head where the workflow checked that out, else the merge', () => {
+    expect(runFor(head)).toMatchObject({ pullRequest: 7, run: { commit: head } })
+    expect(runFor(merge)).toMatchObject({ pullRequest: 7, run: { commit: merge } })
+  })
+})
+
 describe('durations', () => {
   test.each([
     ['500ms', 500],
     ['30s', 30_000],
     ['10m', 600_000],
     ['1h', 3_600_000],
+    ['0.25d', 21_600_000],
     ['7', 7000],
     ['0.5', 500],
     ['1.5s', 1500],
@@ -488,7 +592,7 @@ describe('durations', () => {
     expect(read({ 'lock-timeout': text })['lock-timeout']).toBe(ms)
   })
 
-  test.each(['-1s', '1d', '5 minutes', '1e3', '.5', 's', 'Infinity'])('%s is refused', (text) => {
+  test.each(['-1s', '1w', '5 minutes', '1e3', '.5', 's', 'Infinity'])('%s is refused', (text) => {
     expect(messageOf({ 'lock-timeout': text })).toContain('must be a duration such as 500ms, 30s or 10m')
   })
 

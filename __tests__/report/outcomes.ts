@@ -167,6 +167,8 @@ export function fullReport(): Report {
       repositoryUrl: 'https://github.example/acme/shop',
       errorsUrl: 'https://github.example/acme/gapless/blob/v1/docs/errors.md',
     },
+    url: 'https://shop.example/',
+    unrecorded: 'Could not record the deployment on GitHub.',
     outcome: {
       status: 'down',
       succeeded: false,
@@ -179,6 +181,7 @@ export function fullReport(): Report {
       failure: failure('web-1'),
       infos: [info],
       hosts: [host('web-1'), host('web-2')],
+      preview: { sharesUser: true, unreachable: ['User www-data'], removed: ['removed preview pr-1'] },
     },
     rows: [
       { ...row, phase: 'verify', state: 'ok' },

@@ -143,6 +143,8 @@ test('outputs, statuses and ids are exact, whatever the secrets are', () => {
     title: 'x',
     command: 'deploy',
     origin: null,
+    url: null,
+    unrecorded: '',
     rows: [],
     durationMs: 1,
     outcome: live,

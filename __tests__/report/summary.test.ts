@@ -21,6 +21,8 @@ function report(changes: Partial<Report> = {}): Report {
     title: 'deploy shop on example.com',
     command: 'deploy',
     origin: null,
+    url: null,
+    unrecorded: '',
     outcome: live,
     rows: [],
     durationMs: 61_000,

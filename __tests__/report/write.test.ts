@@ -37,6 +37,8 @@ const report = (changes: Partial<Report> = {}): Report => ({
   title: 'deploy',
   command: 'deploy',
   origin: null,
+  url: null,
+  unrecorded: '',
   outcome: live,
   rows: [],
   durationMs: 61_000,
@@ -60,6 +62,7 @@ describe('a report', () => {
       'previous-release': before,
       'live-release': now,
       'uploaded-bytes': '93000',
+      url: '',
       'duration-ms': '61000',
     })
   })

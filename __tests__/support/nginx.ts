@@ -7,8 +7,11 @@ export function startNginx(upstreamPort: number): Promise<Nginx> {
   return serveNginx((port) => recommended(upstreamPort, port))
 }
 
-/** @param http what stands in `http { }`, given a port of 127.0.0.1 to listen on */
-export function serveNginx(http: (port: number) => string): Promise<Nginx> {
+/**
+ * @param http what stands in `http { }`, given a port of 127.0.0.1 to listen on
+ * @param user of the workers, where root starts it: nobody unless said otherwise
+ */
+export function serveNginx(http: (port: number) => string, user = ''): Promise<Nginx> {
   return startFront({
     program: '/usr/sbin/nginx',
     args: (file) => ['-c', file, '-e', `${file}.errors`],
@@ -17,6 +20,7 @@ export function serveNginx(http: (port: number) => string): Promise<Nginx> {
         (name) => `${name}_temp_path ${folder}/${name};`,
       )
       return `daemon off;
+${user === '' ? '' : `user ${user};`}
 worker_processes 1;
 pid ${folder}/pid;
 error_log ${folder}/error.log;

@@ -27,6 +27,7 @@ export async function uploadWithGapless(
   port: number,
   workspace: string,
   path: string,
+  preview = false,
 ): Promise<Upload> {
   const settings = {
     inputs: {
@@ -36,6 +37,7 @@ export async function uploadWithGapless(
       path,
       'install-command': 'none',
       'build-command': 'none',
+      ...(preview ? { command: 'preview', preview: 'pr-1' } : {}),
     },
     workspace,
     agentFile: join(root, 'dist', 'agent.cjs'),

@@ -27,7 +27,7 @@ export interface Bootstrap {
   readonly persist: boolean
   /** The app's folder, absolute or relative to the user's home. */
   readonly path: string
-  readonly options: Pick<AgentOptions, 'appName' | 'binPath'>
+  readonly options: Pick<AgentOptions, 'appName' | 'binPath' | 'preview'>
 }
 
 /** The words that follow the sentinel. */
@@ -108,7 +108,7 @@ interface Settings {
   readonly size: number
   readonly persist: boolean
   readonly path: string
-  readonly options: Pick<AgentOptions, 'appName' | 'binPath'>
+  readonly options: Pick<AgentOptions, 'appName' | 'binPath' | 'preview'>
 }
 
 /**
@@ -126,16 +126,26 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
   const base = resolve(homedir(), path)
   const file = join(base, '.gapless', 'agent', `${hash}.cjs`)
   const proven = (code: Buffer) => newHash('sha256').update(code).digest('hex') === hash
-  let source: Buffer | undefined
-  let kept = true
-  try {
-    source = fs.readFileSync(file)
-    if (!proven(source)) source = undefined
-    // Cleanup removes agents that no session has used for a week.
-    else if (persist) fs.utimesSync(file, new Date(), new Date())
-  } catch {
-    // Does not exist yet, or belongs to another user.
+  const read = (place: string): Buffer | undefined => {
+    try {
+      const code = fs.readFileSync(place)
+      return proven(code) ? code : undefined
+    } catch {
+      // Does not exist yet, or belongs to another user.
+      return undefined
+    }
   }
+  let source: Buffer | undefined = read(file)
+  let kept = source !== undefined
+  try {
+    // Cleanup removes agents that no session has used for a week.
+    if (kept && persist) fs.utimesSync(file, new Date(), new Date())
+  } catch {
+    // It belongs to another user.
+  }
+  // The app of a preview may have it.
+  if (source === undefined && options.preview === true)
+    source = read(join(base, '..', '..', '.gapless', 'agent', `${hash}.cjs`))
   process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`)
 
   const input = process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer>
@@ -149,30 +159,29 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
     source = rest.subarray(0, size)
     rest = rest.subarray(size)
     if (!proven(source)) throw new Error('the agent arrived damaged')
-    kept = false
-    if (persist) {
-      try {
-        // Others, such as nginx, must be able to read the app's folder, whatever the umask; Gapless's own
-        // folder is private.
-        for (let folder = base, made: string[] = []; ; folder = dirname(folder)) {
-          if (!fs.existsSync(folder)) {
-            made = [folder, ...made]
-            continue
-          }
-          for (const each of made) {
-            fs.mkdirSync(each)
-            fs.chmodSync(each, 0o755)
-          }
-          break
+  }
+  if (!kept && persist) {
+    try {
+      // Others, such as nginx, must be able to read the app's folder, whatever the umask; Gapless's own
+      // folder is private.
+      for (let folder = base, made: string[] = []; ; folder = dirname(folder)) {
+        if (!fs.existsSync(folder)) {
+          made = [folder, ...made]
+          continue
         }
-        fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-        // Never through a link or into a file that somebody else put there.
-        fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true, flag: 'wx' })
-        fs.renameSync(`${file}.${process.pid}`, file)
-        kept = true
-      } catch {
-        // The agent's first call reports what is wrong with the folder.
+        for (const each of made) {
+          fs.mkdirSync(each)
+          fs.chmodSync(each, 0o755)
+        }
+        break
       }
+      fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+      // Never through a link or into a file that somebody else put there.
+      fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true, flag: 'wx' })
+      fs.renameSync(`${file}.${process.pid}`, file)
+      kept = true
+    } catch {
+      // The agent's first call reports what is wrong with the folder.
     }
   }
 

@@ -23,7 +23,8 @@ export async function withHosts(
   let hosts: readonly Host[] = []
   let infos: readonly ReleaseInfo[] = []
   try {
-    const persist = command !== 'status' && !dryRun
+    // The agent would make a folder for a preview that is not there.
+    const persist = command !== 'status' && command !== 'preview-remove' && !dryRun
     const forUpload = buildsCheckout(plan.inputs)
     hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
     known.live = agreed(hosts.map(({ facts }) => facts.serving))

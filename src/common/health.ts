@@ -37,7 +37,10 @@ const TRY_TIMEOUT = 10_000
 const BODY_LIMIT = 1024 * 1024
 const EXCERPT = 500
 
-/** Sends one request; never rejects. `timeoutMs` is its limit. */
+/**
+ * Sends one request; never rejects. `timeoutMs` is its limit.
+ * @param host an address, or the path of a Unix socket
+ */
 export function askHealth(
   host: string,
   port: number,
@@ -47,8 +50,7 @@ export function askHealth(
   return new Promise((resolve) => {
     const fail = (detail: string) => resolve({ healthy: false, status: 0, detail, excerpt: '' })
     const request = http.get({
-      host,
-      port,
+      ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
       path: check.path,
       agent: false,
       headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },

@@ -4,6 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 export interface Address {
   readonly host: string
   readonly port: number
+  /** A preview's Unix socket: then nothing listens on the port. */
+  readonly socket?: string | null
 }
 
 export interface Listening extends Address {

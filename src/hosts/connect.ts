@@ -108,7 +108,7 @@ async function openSession(
         source: readFileSync(settings.agentFile),
         persist: settings.persist,
         path,
-        options: { appName, binPath: inputs['bin-path'] },
+        options: { appName, binPath: inputs['bin-path'], preview: inputs.preview !== null },
       },
       connectTimeoutMs,
       (message) => log.debug(() => traceLine(message)),

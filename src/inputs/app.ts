@@ -6,11 +6,12 @@ import { parseDotenv } from './dotenv.ts'
 import { overlap } from './paths.ts'
 import type { Problems } from './reader.ts'
 import type { Values } from './table.ts'
-import { requestOrigin } from './values.ts'
+import { inPlaceOfPreview, requestOrigin } from './values.ts'
 
 /** The runtime without what the build adds: the base path, and its own environment. */
 export function runtimeFrom(values: Values, problems: Problems): Runtime {
   checkShared(values, problems)
+  const preview = values.preview === null ? {} : previewRuntime(values)
   return {
     host: values['app-host'] ?? '127.0.0.1',
     port: values['app-port'] ?? 3000,
@@ -24,7 +25,27 @@ export function runtimeFrom(values: Values, problems: Problems): Runtime {
     sharedDirs: values['shared-dirs'],
     sharedFiles: values['shared-files'],
     shareCache: values['share-cache'],
+    // The server knows the path.
+    socket: null,
+    ...preview,
   }
+}
+
+/** Enough for most apps, and no more than a small server can spare. In bytes. */
+const PREVIEW_MEMORY = 512 * 2 ** 20
+
+/** PM2 looks at a worker's memory every 30 seconds: the limit of the heap holds in between. */
+function previewRuntime(values: Values): Pick<Runtime, 'instances' | 'maxMemoryBytes' | 'nodeOptions'> {
+  const maxMemoryBytes = values['max-memory'] ?? PREVIEW_MEMORY
+  const given = values['node-options'] ?? []
+  const isLimited = given.some((option) => /^--max[-_]old[-_]space[-_]size/.test(option))
+  const limit = `--max-old-space-size=${Math.max(1, Math.floor(maxMemoryBytes / 2 ** 20))}`
+  return { instances: 1, maxMemoryBytes, nodeOptions: isLimited ? given : [...given, limit] }
+}
+
+/** The app's public address, with the preview's name in its place. */
+export function publicUrlOf({ url, preview }: Values): string | null {
+  return url === null ? null : inPlaceOfPreview(url, preview ?? 'preview')
 }
 
 function checkShared(values: Values, problems: Problems): void {
@@ -51,7 +72,7 @@ function appEnvironment(text: string, problems: Problems): Readonly<Record<strin
 }
 
 function healthCheck(values: Values): HealthCheck {
-  const url = values['health-check-url']
+  const url = publicUrlOf(values) ?? values['health-check-url']
   const publicOrigin = url === null ? null : requestOrigin(new URL(url).origin)
   return {
     path: values['health-check-path'],

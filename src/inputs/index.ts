@@ -1,7 +1,7 @@
 /** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
 import type { Runtime, Said } from '../protocol/messages.ts'
 import type { Target } from '../ssh/connection.ts'
-import { runtimeFrom } from './app.ts'
+import { publicUrlOf, runtimeFrom } from './app.ts'
 import { dotenvDoubts } from './next-dotenv.ts'
 import { Problems, readTable } from './reader.ts'
 import { readRun, type Run } from './run.ts'
@@ -21,6 +21,8 @@ export interface Inputs extends Values, Run {
   readonly proxy: Target | null
   /** How the release runs, before the build has added its part. */
   readonly runtime: Runtime
+  /** The app's or the preview's public address. */
+  readonly publicUrl: string | null
   /** Of the app's address, what the workflow says; null where the default counts. */
   readonly said: Said
   /** What is legal, yet seldom meant: one sentence each. */
@@ -49,7 +51,10 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     targets,
     proxy,
     runtime,
+    publicUrl: publicUrlOf(values),
     said: { host: values['app-host'], port: values['app-port'] },
+    // Nobody goes back to an earlier state of a preview.
+    ...(values.preview === null ? {} : { 'keep-releases': 1 }),
     warnings: [...warningsOf(values, runtime), ...dotenvDoubts(values.env ?? '')],
   }
 }

@@ -6,7 +6,9 @@ import { list, optional, password, privateKey, type Row, text, withDefault } fro
 import {
   batchSize,
   boolean,
+  day,
   duration,
+  environmentName,
   fingerprint,
   hour,
   httpUrl,
@@ -18,6 +20,8 @@ import {
   minute,
   oneOf,
   port,
+  previewName,
+  publicUrl,
   releaseId,
   requestOrigin,
   requestPath,
@@ -36,7 +40,10 @@ const linesOrColons = /[\n:]/
  * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
  */
 export const table = {
-  command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote')),
+  command: withDefault(
+    'deploy',
+    oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove'),
+  ),
   /** The release to roll back to, or to promote. */
   release: optional(releaseId),
   'dry-run': withDefault('false', boolean),
@@ -96,6 +103,14 @@ export const table = {
   'drain-timeout': withDefault('30s', duration({ atMost: hour })),
   'pre-activate': text,
   'post-activate': text,
+
+  preview: optional(previewName),
+  'preview-ttl': withDefault('14d', duration({ atLeast: 1, atMost: 365 * day })),
+  'preview-limit': withDefault('10', integer(1, 1000)),
+  /** With `{preview}` in it. */
+  url: optional(publicUrl),
+  'github-token': password,
+  environment: optional(environmentName),
 
   /** 0: do not wait. */
   'lock-timeout': withDefault('10m', duration({ atMost: 6 * hour })),

@@ -2,6 +2,7 @@
 import { failure } from '../common/errors/inputs.ts'
 import type { Problems } from './reader.ts'
 import type { InputName, Values } from './table.ts'
+import { inPlaceOfPreview } from './values.ts'
 
 const proxyInputs = [
   'proxy-port',
@@ -14,7 +15,7 @@ const proxyInputs = [
 
 /** @param isGiven whether the workflow gives an input, usable or not */
 export function checkTogether(
-  { command, host, 'candidate-check': candidateCheck, 'test-command': testCommand }: Values,
+  { command, host, url, 'candidate-check': candidateCheck, 'test-command': testCommand }: Values,
   isGiven: (name: InputName) => boolean,
   agentSocket: string | null,
   problems: Problems,
@@ -22,10 +23,16 @@ export function checkTogether(
   if (isGiven('release') && command !== 'rollback' && command !== 'promote') {
     problems.add(failure('invalid-input: release', { command }))
   }
-  const tests = command === 'deploy' && testCommand !== null
+  const tests = (command === 'deploy' || command === 'preview') && testCommand !== null
   if (!candidateCheck && (command === 'stage' || tests)) {
     const needs = tests ? '`test-command`' : '`command: stage`'
     problems.add(failure('invalid-input: candidate check', { needs }))
+  }
+  const isPreview = command === 'preview' || command === 'preview-remove'
+  if (isPreview && !isGiven('preview')) problems.add(failure('missing-input: preview'))
+  if (!isPreview && isGiven('preview')) problems.add(failure('invalid-input: preview', { command }))
+  if (!isPreview && url !== null && inPlaceOfPreview(url, '') !== url) {
+    problems.add(failure('invalid-input: url of previews', { command }))
   }
   if (!isGiven('host')) {
     problems.add(failure('missing-input'))

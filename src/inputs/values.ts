@@ -10,13 +10,21 @@ const control = /\p{Cc}/u
 const second = 1000
 export const minute = 60 * second
 export const hour = 60 * minute
+export const day = 24 * hour
 
-const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: second, m: minute, h: hour, '': second }
+const durationUnits: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: second,
+  m: minute,
+  h: hour,
+  d: day,
+  '': second,
+}
 
 /** A duration in milliseconds, rounded, within the bounds; a bare number is seconds. */
 export function duration(bounds: { readonly atLeast?: number; readonly atMost: number }) {
   return (text: string): number => {
-    const [, digits, unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)?$/.exec(text) ?? []
+    const [, digits, unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?$/.exec(text) ?? []
     const scale = durationUnits[unit]
     if (digits === undefined || scale === undefined) {
       throw new Unusable('a duration such as 500ms, 30s or 10m')
@@ -31,6 +39,7 @@ export function duration(bounds: { readonly atLeast?: number; readonly atMost: n
 }
 
 function describeDuration(ms: number): string {
+  if (ms > 0 && ms % day === 0) return `${ms / day}d`
   if (ms > 0 && ms % hour === 0) return `${ms / hour}h`
   if (ms > 0 && ms % minute === 0) return `${ms / minute}m`
   return ms % second === 0 ? `${ms / second}s` : `${ms}ms`
@@ -128,6 +137,31 @@ export function httpUrl(text: string): string {
     throw new Unusable('an http or https URL such as https://example.com/api/health')
   }
   return url.href
+}
+
+/** A preview's name, as PREVIEW_NAME of the protocol has it. */
+export function previewName(text: string): string {
+  if (/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/.test(text)) return text
+  throw new Unusable('a name of at most 40 lower-case letters, digits and -, such as pr-12')
+}
+
+/** Stands for the preview's name in `url`. */
+const PLACEHOLDER = '{preview}'
+
+/** The app's public address; `{preview}` stays in it. */
+export function publicUrl(text: string): string {
+  httpUrl(inPlaceOfPreview(text, 'preview'))
+  return text
+}
+
+export function inPlaceOfPreview(url: string, name: string): string {
+  return url.replaceAll(PLACEHOLDER, name)
+}
+
+/** A GitHub environment's name, as GitHub takes it. */
+export function environmentName(text: string): string {
+  if (text.length > 255 || control.test(text)) throw new Unusable('a name of at most 255 characters')
+  return text
 }
 
 /** A public host, by https unless a scheme says otherwise. */

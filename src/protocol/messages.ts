@@ -51,6 +51,8 @@ export const runtime = object({
   sharedFiles: list(string),
   /** Releases from before this was known have the default. */
   shareCache: missingAs(true, boolean),
+  /** The Unix socket that a preview listens on instead of its port; null for every other app. */
+  socket: missingAs(null, nullable(string)),
 })
 export type Runtime = Guarded<typeof runtime>
 
@@ -307,6 +309,16 @@ const writtenInRelease = object({
 })
 export type WrittenInRelease = Guarded<typeof writtenInRelease>
 
+const prunedPreview = object({
+  name: string,
+  reason: oneOf('ttl', 'limit'),
+  /** ISO. */
+  deployed: string,
+  /** Why it is still there; null: it was removed. */
+  problem: nullable(string),
+})
+export type PrunedPreview = Guarded<typeof prunedPreview>
+
 export const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'] as const
 
 /** What a run would meet, and the effect. */
@@ -464,6 +476,33 @@ export const operations = {
     params: object({ id: releaseId, run }),
     /** The release that serves. */
     result: object({ serving: nullable(releaseId) }),
+  },
+  /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
+  preparePreview: {
+    params: object({
+      /** The most memory that the preview may use. */
+      memoryBytes: count,
+    }),
+    result: object({
+      /** Whether it runs as the user that the app belongs to. */
+      sharesUser: boolean,
+      /** Why the proxy's user cannot connect to the socket, and the commands that change it. */
+      unreachable: nullable(object({ user: string, path: string, commands: string })),
+    }),
+  },
+  /** Removes the app's other previews that were not deployed for `ttlMs`, or are more than `limit` with this one. */
+  prunePreviews: {
+    params: object({ ttlMs: count, limit: nullable(count) }),
+    result: object({ removed: list(prunedPreview) }),
+  },
+  /** Removes the preview with all that belongs to it. */
+  removePreview: {
+    params: object({ lockTimeoutMs: count, dryRun: boolean }),
+    result: object({
+      /** Null where there was none. */
+      release: nullable(releaseId),
+      found: boolean,
+    }),
   },
   /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
   discard: { params: object({ id: releaseId, remove: boolean }), result: object({ removed: boolean }) },

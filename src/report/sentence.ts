@@ -20,6 +20,8 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
       const replaced = previousRelease === liveRelease ? null : previousRelease
       return `${live} is live and verified${everywhere}.${replaced === null ? '' : ` It replaced ${replaced}.`}`
     }
+    case 'removed':
+      return previousRelease === null ? 'The preview is not on the server.' : 'The preview was removed.'
     case 'kept':
       if (succeeded)
         return `Dry run: nothing was changed. ${liveRelease ?? 'No release'} is live.${foreseen(hosts, run)}`

@@ -20,6 +20,15 @@ export function rememberRelease(id: string, log: Warn): void {
   saveState(log, 'release', id, 'after a cancelled job the post step may not know that the swap had begun')
 }
 
+/** Records the deployment on GitHub that this run has begun. */
+export function rememberDeployment(id: number, log: Warn): void {
+  saveState(log, 'deployment', String(id), 'after a cancelled job the deployment on GitHub stays in progress')
+}
+
+export function rememberedDeployment(): number | undefined {
+  return Number(core.getState('deployment')) || undefined
+}
+
 /** Returns the activation that an interrupted run may have begun. */
 export function rememberedActivation(): string | undefined {
   return core.getState('activation') || undefined

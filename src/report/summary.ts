@@ -29,6 +29,10 @@ export interface Report {
   /** Null if the inputs could not be read. */
   readonly origin: Origin | null
   readonly outcome: Outcome
+  /** The app's or the preview's public address. */
+  readonly url: string | null
+  /** What could not be recorded on GitHub; '' where nothing is missing. */
+  readonly unrecorded: string
   readonly rows: readonly Row[]
   readonly durationMs: number
 }
@@ -41,7 +45,8 @@ export function reportOf(
   env: NodeJS.ProcessEnv,
 ): Report {
   const found = { outcome, rows, durationMs }
-  if (plan === undefined) return { title: 'Gapless', command: undefined, origin: null, ...found }
+  if (plan === undefined)
+    return { title: 'Gapless', command: undefined, origin: null, url: null, unrecorded: '', ...found }
   const { inputs, appName } = plan
   const { targets, run } = inputs
   const where = targets.length === 1 ? targets[0]!.host : plural(targets.length, 'host')
@@ -49,6 +54,8 @@ export function reportOf(
     title: `${inputs.command} ${appName} on ${where}`,
     command: inputs.command,
     origin: originOf(run, env),
+    url: outcome.status === 'removed' ? null : inputs.publicUrl,
+    unrecorded: '',
     ...found,
   }
 }
@@ -91,7 +98,7 @@ function fitting(room: number, sections: readonly string[]): string {
   return `${kept.join('\n\n')}\n`
 }
 
-function mark({ succeeded, status, hosts }: Outcome): string {
+export function mark({ succeeded, status, hosts }: Outcome): string {
   if (hosts.some(({ dryRun }) => dryRun !== null && wouldFail(dryRun))) return '⚠️'
   if (succeeded) return '✅'
   return status === 'down' ? '🔴' : '⚠️'
@@ -119,6 +126,7 @@ function renderFacts(report: Report): string {
   const named = (id: string | null) => renderRelease(id, report)
   const canRollBack = succeeded && status === 'live' && rollsBackTo !== null
   return bullets([
+    ['Address', report.url === null ? '' : renderUrl(report.url)],
     ['Status', succeeded ? '' : code(status)],
     ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
     ['Live', liveRelease === release ? '' : named(liveRelease)],
@@ -128,6 +136,8 @@ function renderFacts(report: Report): string {
     ['Sent', renderSent(outcome)],
     ['Checked', prose(checks(rows).join('; '))],
     ['Caches', prose(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
+    ...previewFacts(report),
+    ['GitHub', prose(report.unrecorded)],
     ['Took', formatDuration(durationMs)],
     ['Slowest host', escape(slowestHost(rows))],
     [
@@ -143,6 +153,26 @@ function renderFacts(report: Report): string {
 
 function isBuilt(command: Command | undefined): boolean {
   return command !== undefined && buildsCheckout({ command })
+}
+
+function previewFacts({ command, outcome: { preview, succeeded } }: Report): Parameters<typeof bullets>[0] {
+  if (preview === null) return []
+  const isThere = succeeded && command === 'preview'
+  return [
+    ['Proxy', prose(preview.unreachable.join(' '))],
+    ['User', isThere && preview.sharesUser ? prose(SHARES_USER) : ''],
+    ['Other previews', prose(preview.removed.join('; '))],
+    ['To remove', isThere ? 'run with `command: preview-remove` and the same `preview`' : ''],
+  ]
+}
+
+const SHARES_USER =
+  'The preview runs as the user of the app, so code of this branch can read the secrets of the app. ' +
+  'Give previews a user of their own: see docs/previews.md.'
+
+/** The parser of `url` has encoded whatever Markdown would read. */
+export function renderUrl(url: string): string {
+  return link(escape(url), /^[\w:/.~%?=&+-]+$/.test(url) ? url : null)
 }
 
 /** Renders a release with its commit and its actor, as far as they are known. */
@@ -171,7 +201,7 @@ function renderRun({ actor, runUrl, runNumber }: Origin): string {
   return [run, actor === '' ? '' : `by ${escape(actor)}`].filter((text) => text !== '').join(' ')
 }
 
-function renderSent({ sent, uploadedBytes }: Outcome): string {
+export function renderSent({ sent, uploadedBytes }: Outcome): string {
   if (sent === null) return ''
   const { files, bytes, ofFiles, ofBytes } = sent
   const share = ofBytes === 0 ? 0 : (100 * bytes) / ofBytes

@@ -35,13 +35,14 @@ function appendSummary(report: Report, file: string | undefined, log: JobLog): v
   if (problem !== null) log.warning(`Could not write the job summary: ${problem}`)
 }
 
-function setOutputs({ outcome, durationMs }: Report, log: JobLog): boolean {
+function setOutputs({ outcome, url, durationMs }: Report, log: JobLog): boolean {
   const outputs = {
     status: outcome.status,
     release: outcome.release ?? '',
     'previous-release': outcome.previousRelease ?? '',
     'live-release': outcome.liveRelease ?? '',
     'uploaded-bytes': String(outcome.uploadedBytes),
+    url: url ?? '',
     'duration-ms': String(durationMs),
   }
   const missing = Object.entries(outputs).flatMap(([name, value]) => {

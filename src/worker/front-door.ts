@@ -50,7 +50,8 @@ interface Visitor {
   lastActive: number
 }
 
-export function createFrontDoor(app: HttpServer): FrontDoor {
+/** @param headers of every answer, whatever the app says about them */
+export function createFrontDoor(app: HttpServer, headers: Readonly<Record<string, string>> = {}): FrontDoor {
   const visitors = new Map<Socket, Visitor>()
   let draining = false
 
@@ -81,7 +82,8 @@ export function createFrontDoor(app: HttpServer): FrontDoor {
     const visitor = visitors.get(request.socket)
     beforeHead(response, () => {
       const isLast = visitor === undefined || visitor.latest === request
-      if (draining && isLast && hasArrived(request)) closeAfter(response)
+      if (draining && isLast && hasArrived(request)) force(response, 'Connection', 'close')
+      for (const [name, value] of Object.entries(headers)) force(response, name, value)
     })
     if (!visitor) return
     visitor.busy += 1
@@ -154,11 +156,11 @@ function hasArrived({ complete, headers }: IncomingMessage): boolean {
   return complete || !hasBody
 }
 
-/** Makes an answer the last one on its connection, whatever the app says about it. */
-function closeAfter(response: ServerResponse): void {
+/** Sets a header, whatever the app says about it. */
+function force(response: ServerResponse, header: string, forced: string): void {
   const setHeader = response.setHeader
   response.setHeader = function (name, value) {
-    return setHeader.call(this, name, name.toLowerCase() === 'connection' ? 'close' : value)
+    return setHeader.call(this, name, name.toLowerCase() === header.toLowerCase() ? forced : value)
   }
-  response.setHeader('Connection', 'close')
+  response.setHeader(header, forced)
 }

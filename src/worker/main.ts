@@ -21,7 +21,9 @@ import { outliveDaemon } from './orphan.ts'
 import { leadThread, leadToOwnPorts, type OwnPorts } from './own-ports.ts'
 import { capturePublicServer } from './private-port.ts'
 import { proveHealthy } from './proof.ts'
+import { behaveAsPreview, NOINDEX } from './preview.ts'
 import { openPublicPort } from './public-port.ts'
+import { openPublicSocket } from './public-socket.ts'
 import { keepRecord, type Recorder } from './record.ts'
 import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
@@ -44,11 +46,13 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   }
   const release = readRelease(dirname(launcherFile))
   const { runtime } = release
-  const address = { host: runtime.host, port: runtime.port }
+  const { host, port: publicPort, socket } = runtime
+  const address = { host, port: publicPort, socket }
   const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
   applyEnvironment(process.env, runtime)
   applyLateVariables(runtime.env, dirname(release.entry), flags)
 
+  if (socket !== null) behaveAsPreview()
   // A candidate ends with the agent that started it.
   if (candidate) {
     becomeLikeWorker(release.directory)
@@ -89,8 +93,9 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   }
   const onTrial = candidate || activation?.target === release.id
   const ownPorts = leadToOwnPorts(launcherFile)
-  if (candidate) followMovedPorts(runtime.port, ownPorts, record)
-  const captured = capturePublicServer(runtime.port, ownPorts)
+  // A preview must not share a second port with the app that it previews either.
+  if (candidate || socket !== null) followMovedPorts(publicPort, ownPorts, record)
+  const captured = capturePublicServer(publicPort, ownPorts)
   const others = otherReleases(release)
   shareCache(release, candidate, (cache) => record.update({ cache }))
   await load(release.entry)
@@ -98,7 +103,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   const { server, port } = await captured
   record.update({ phase: 'proving', port })
   others.attach(server)
-  const frontDoor = createFrontDoor(server)
+  const frontDoor = createFrontDoor(server, socket === null ? {} : NOINDEX)
   await proveHealthy({
     port,
     check: runtime.health,
@@ -111,7 +116,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   door = frontDoor
   const doorPort = candidate
     ? await door.open((front) => front.listen(0, '127.0.0.1'))
-    : await openPublic(door, address, records)
+    : await openPublic(door, address, records, () => draining)
   if (!candidate) {
     const { appDirectory } = release
     const isDraining = () => draining
@@ -122,11 +127,19 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   process.send?.('ready')
 }
 
-async function openPublic(door: FrontDoor, address: Address, records: string): Promise<number> {
+async function openPublic(
+  door: FrontDoor,
+  address: Address,
+  records: string,
+  isDraining: () => boolean,
+): Promise<number> {
+  const { host, port, socket } = address
   try {
-    return await openPublicPort(door, address, records)
+    if (!socket) return await openPublicPort(door, address, records)
+    await openPublicSocket(door, socket, records, isDraining)
+    return port
   } catch (error) {
-    console.error(`gapless: cannot listen on ${address.host}:${address.port}: ${(error as Error).message}`)
+    console.error(`gapless: cannot listen on ${socket ?? `${host}:${port}`}: ${(error as Error).message}`)
     process.exit(1)
   }
 }

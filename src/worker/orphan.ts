@@ -13,6 +13,7 @@ import type { FrontDoor } from './front-door.ts'
 import { giveSocket, takeSocket } from './pass-socket.ts'
 import type { Recorder } from './record.ts'
 import { siblings } from './siblings.ts'
+import type { WorkerRecord } from './worker-record.ts'
 
 export interface OrphanOptions {
   readonly door: FrontDoor
@@ -49,7 +50,7 @@ export function outliveDaemon(options: OrphanOptions): void {
 }
 
 /** Where orphans get the socket from each other. */
-function shareOf(records: string, pid: number): string {
+export function shareOf(records: string, pid: number): string {
   return join(records, `${pid}.share`)
 }
 
@@ -79,6 +80,8 @@ async function beOrphan(options: OrphanOptions, daemonLives: () => boolean): Pro
 }
 
 async function listenAgain(options: OrphanOptions, daemonLives: () => boolean): Promise<void> {
+  // A preview's worker never listened through the daemon.
+  if (options.address.socket) return
   const begun = performance.now()
   while (!options.isDraining()) {
     if (await listen(options)) {
@@ -102,13 +105,11 @@ async function listen({ door, address, records, isDraining }: OrphanOptions): Pr
     )
   let taken = false
   if (!bound) {
-    for (const { pid, orphaned } of siblings(records)) {
-      const socket = orphaned === null ? null : await takeSocket(shareOf(records, pid))
-      if (socket === null) continue
-      await door.openOn(socket)
-      taken = true
-      break
-    }
+    taken = await takeFrom(
+      siblings(records).filter(({ orphaned }) => orphaned !== null),
+      door,
+      records,
+    )
   }
   const socket = bound || taken ? door.socket() : null
   if (socket === null) return false
@@ -120,6 +121,21 @@ async function listen({ door, address, records, isDraining }: OrphanOptions): Pr
     return true
   })
   return true
+}
+
+/** Listens through the socket of the first that gives it. @returns whether one did */
+export async function takeFrom(
+  others: readonly Pick<WorkerRecord, 'pid'>[],
+  door: FrontDoor,
+  records: string,
+): Promise<boolean> {
+  for (const { pid } of others) {
+    const socket = await takeSocket(shareOf(records, pid))
+    if (socket === null) continue
+    await door.openOn(socket)
+    return true
+  }
+  return false
 }
 
 /** Between two looks at the others, in ms. */

@@ -80,7 +80,7 @@ function send(connection: net.Socket, socket: ListeningSocket): void {
 }
 
 /** The kernel takes 107 bytes for the address of a Unix socket. */
-function shortened(file: string): string {
+export function shortened(file: string): string {
   if (Buffer.byteLength(file) <= 107) return file
   const folder = openSync(dirname(file), 'r')
   return `/proc/self/fd/${folder}/${basename(file)}`

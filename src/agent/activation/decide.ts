@@ -330,7 +330,10 @@ function unhealthy(
   // The old workers still answer here beside the new ones, and may not know the new health path: any answer shows that
   // the port is open.
   if (door !== null && door.status > 0) return null
-  return failure('door-closed', { address, problem: door?.detail ?? 'no request was sent' })
+  const problem = door?.detail ?? 'no request was sent'
+  return address.startsWith('/')
+    ? failure('door-closed: socket', { socket: address, problem })
+    : failure('door-closed', { address, problem })
 }
 
 /** A launcher that lives closes its door at once when it is told to leave. After this it is asked, in ms. */

@@ -96,7 +96,11 @@ async function begin(run: Run): Promise<State> {
   await world.connect()
   if (state.at === 'superseded') return state
   const { runtime } = await world.goal(release)
-  await world.lockPort(runtime.port, resumed ? 0 : lockTimeoutMs).catch((error: unknown) => {
+  // A preview has no port that another app could want, and keeps no other app waiting.
+  const locked = runtime.socket
+    ? Promise.resolve()
+    : world.lockPort(runtime.port, resumed ? 0 : lockTimeoutMs)
+  await locked.catch((error: unknown) => {
     // After the swap there is no way out but forward or back.
     if (resumed) return
     // A disk that takes no lock must not keep a release away that has to come back.

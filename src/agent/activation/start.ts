@@ -34,6 +34,8 @@ export interface ActivationContext {
   readonly pm2: InstalledPm2
   readonly pm2Home: string
   readonly node: string
+  /** Where PM2's daemon is started, if none runs: it cannot start a worker from a folder that was removed. */
+  readonly cwd?: string
 }
 
 /** Whether the process of an activation still runs. */
@@ -113,7 +115,7 @@ async function hasEntries({ journal }: Layout, activation: string): Promise<bool
 }
 
 function spawnActivation(
-  { layout, agentFile, pm2Home, node }: ActivationContext,
+  { layout, agentFile, pm2Home, node, cwd = layout.base }: ActivationContext,
   activation: string,
 ): Running {
   const files = activationFiles(layout, activation)
@@ -126,7 +128,7 @@ function spawnActivation(
   }
   // A session of its own and a log of its own: the end of the SSH session is no event for it.
   const child = spawn(node, [agentFile, 'activate', files.job], {
-    cwd: layout.base,
+    cwd,
     env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
     stdio: ['ignore', log, log],
     detached: true,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestEntry } from '../../protocol/manifest.ts'
+import type { Address } from '../../common/listening-sockets.ts'
 import type { Finding, Params, Result } from '../../protocol/messages.ts'
 import { isOurs, programOf } from '../activation/workers.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
@@ -17,6 +18,7 @@ import type { Pm2Process } from '../pm2/client.ts'
 import { decompress } from '../upload/receive.ts'
 import { foreignCurrent, liveRelease, readRuntime } from '../store/releases.ts'
 import { lackOfDiskSpace } from '../system/disk-space.ts'
+import { layoutOfBase, neighboursOf } from '../store/previews.ts'
 import { contentKey, findSources, sourcesIn, type Wanted } from '../store/sources.ts'
 import { findMissing, withSources } from '../upload/missing.ts'
 
@@ -25,11 +27,13 @@ export async function compare(
   layout: Layout,
   { base, contentHash, distDir }: Params<'compare'>,
   body: AsyncIterable<Buffer>,
+  isPreview = false,
 ): Promise<Result<'compare'>> {
   const hash = createHash('sha256')
   const entries: ManifestEntry[] = []
   const wanted: Wanted = new Map()
-  for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+  const from = await layoutOfBase(layout, base, isPreview)
+  for await (const { entry, named } of fillIn(from, base, decompress(body))) {
     if (named && entry.kind === 'file') wanted.set(contentKey(entry), null)
     hash.update(formatEntry(entry))
     entries.push(entry)
@@ -39,8 +43,8 @@ export async function compare(
       ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
       : baseChanged()
   }
-  await findSources(layout, wanted, '')
-  const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir)
+  await findSources(layout, wanted, '', isPreview ? await neighboursOf(layout) : [])
+  const { missing, need } = await findMissing(withSources(entries, sourcesIn(from, base, wanted)), distDir)
   const lack = await lackOfDiskSpace(nearestExisting(layout.base), need)
   return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() }
 }
@@ -49,12 +53,12 @@ export async function compare(
 const NEWER_THAN_ALL = '9'.repeat(14)
 
 export async function dryRun(
-  { layout, appName }: Pick<Claim, 'layout' | 'appName'>,
+  { layout, appName, socket = null }: Pick<Claim, 'layout' | 'appName'> & Pick<Address, 'socket'>,
   { release, run, address, said, keep }: Params<'dryRun'>,
   running: Running,
 ): Promise<Result<'dryRun'>> {
   const live = await liveRelease(layout)
-  const where = address ?? (await readRuntime(layout, release ?? ''))
+  const where = address === null ? await readRuntime(layout, release ?? '') : { ...address, socket }
   const claims: (Finding | null)[] = []
   for (const check of checksOf({ layout, appName, address: where, said }, running)) {
     claims.push(await ending(check))

@@ -21,6 +21,7 @@ import { findPm2, type InstalledPm2 } from '../pm2/find.ts'
 import { readJournal } from '../activation/journal.ts'
 import { assertLauncher } from '../store/launcher.ts'
 import { layoutOf, makeFolders, releaseDirectory } from '../store/layout.ts'
+import { appOf, socketOf } from '../store/previews.ts'
 import { lockHolder } from '../system/lock.ts'
 import { outline } from '../upload/outline.ts'
 import { connectPm2, pm2Home } from '../pm2/client.ts'
@@ -36,6 +37,7 @@ import {
   removeRelease,
 } from '../store/releases.ts'
 import { compare, dryRun } from './dry-run.ts'
+import { type Pm2Access, preparePreview, prunePreviews, removePreview } from './previews.ts'
 import { inspectServer } from './inspect.ts'
 import { readableByOthers } from '../system/umask.ts'
 import { createUploads } from '../upload/upload.ts'
@@ -50,6 +52,8 @@ export interface AgentOptions {
   readonly appName: string
   /** Folders to search first for PM2. */
   readonly binPath: readonly string[]
+  /** The folder is a preview of the app two folders above. */
+  readonly preview?: boolean
   /** The agent's own file on this server; empty when it runs from memory and may change nothing. */
   readonly agentFile: string
 }
@@ -64,11 +68,19 @@ export interface Operations {
 
 const JOURNAL_ENTRIES = 20
 
-export function createOperations({ base, appName, binPath, agentFile }: AgentOptions): Operations {
+export function createOperations({
+  base,
+  appName,
+  binPath,
+  preview = false,
+  agentFile,
+}: AgentOptions): Operations {
   const layout = layoutOf(base)
   const search = findPm2(binPath)
   const home = pm2Home()
-  const uploads = createUploads(layout)
+  const uploads = createUploads(layout, preview)
+  // The folder of a preview is removed one day, and PM2's daemon may be started from here.
+  const cwd = preview ? appOf(layout).base : base
 
   const installedPm2 = (): InstalledPm2 => {
     if (search.found !== null) return search.found
@@ -82,32 +94,38 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
   }
 
   /** Never starts a daemon: where none runs there are no workers. */
-  const workers = async (): Promise<readonly Worker[]> => {
-    if (search.found === null || (await daemonPid(home)) === null) return []
-    const pm2 = await connectPm2(search.found, home, { mayStart: false })
-    try {
-      return (await lookAtWorkers({ layout, pm2, appName })).listed
-    } finally {
-      pm2.close()
-    }
+  const pm2Access: Pm2Access = {
+    home,
+    async with(act) {
+      if (search.found === null || (await daemonPid(home)) === null) return act(null)
+      const pm2 = await connectPm2(search.found, home, { mayStart: false })
+      try {
+        return await act(pm2)
+      } finally {
+        pm2.close()
+      }
+    },
   }
+
+  const workers = (): Promise<readonly Worker[]> =>
+    pm2Access.with(async (pm2) =>
+      pm2 === null ? [] : (await lookAtWorkers({ layout, pm2, appName })).listed,
+    )
 
   const running = async (): Promise<Running> => {
     const daemon = await daemonPid(home)
-    if (search.found === null || daemon === null) return { all: [], daemon, program: null }
-    const pm2 = await connectPm2(search.found, home, { mayStart: false })
-    try {
-      return { all: await pm2.all(), daemon, program: await pm2.program() }
-    } finally {
-      pm2.close()
-    }
+    return pm2Access.with(async (pm2) =>
+      pm2 === null
+        ? { all: [], daemon, program: null }
+        : { all: await pm2.all(), daemon, program: await pm2.program() },
+    )
   }
 
   const context = (): ActivationContext => {
     if (agentFile === '') {
       throw failure('agent-not-kept', { folder: layout.own })
     }
-    return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath }
+    return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath, cwd }
   }
 
   return {
@@ -134,12 +152,13 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         if (create) makeFolders(layout)
         return { key: await encryptionKey(layout, create) }
       },
-      outline: () => outline(layout),
+      outline: () => outline(layout, ...(preview ? [appOf(layout)] : [])),
       stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
       fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
-      compare: (params, { body }) => compare(layout, params, body),
-      dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
+      compare: (params, { body }) => compare(layout, params, body, preview),
+      dryRun: async (params) =>
+        dryRun({ layout, appName, socket: preview ? socketOf(layout) : null }, params, await running()),
       integrity: async ({ id, repair }, { alive }) => {
         await existing(id)
         return readableByOthers(() => checkIntegrity(layout, id, repair, alive))
@@ -153,7 +172,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const now = await running()
         await assertClaims({ layout, appName, address: runtime, said }, now)
         const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
-        const start = await workerStart(base, home, kept?.definition ?? null)
+        const start = await workerStart(cwd, home, kept?.definition ?? null)
         if (testMs === null) return verifyCandidate(layout, id, runtime, start, call.alive)
         const putBack = await keepCaches(layout, id, call.alive)
         try {
@@ -171,6 +190,9 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await markStaged(layout, id)
         return { serving: await servingRelease(layout) }
       },
+      preparePreview: async (params) => preparePreview({ layout, appName }, params, await running()),
+      prunePreviews: (params, { alive }) => prunePreviews(layout, params, pm2Access, alive),
+      removePreview: (params) => removePreview(layout, params, pm2Access),
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)
         if (id === live || !(await isRelease(layout, id))) return { removed: false }

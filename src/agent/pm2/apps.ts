@@ -12,7 +12,7 @@ import { readWorkers } from './workers.ts'
 const PROGRAM = `/current/${LAUNCHER}`
 
 /** Returns the folder that Gapless deployed the app to; null where somebody else started the app. */
-export function folderOf({ script }: Pm2Process): string | null {
+export function folderOf({ script }: Pick<Pm2Process, 'script'>): string | null {
   return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null
 }
 
@@ -50,12 +50,14 @@ export async function openDoors(processes: readonly Pm2Process[]): Promise<reado
     return Promise.all(
       workers.map(async ({ release, doorPort }) => {
         const runtime = await readRuntime(layout, release).catch(() => null)
+        // A preview has no port.
+        if (runtime?.socket) return []
         // An unknown host counts as all addresses: refusing what might work does less harm.
-        return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort }
+        return [{ name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort }]
       }),
     )
   })
-  return (await Promise.all(doors)).flat()
+  return (await Promise.all(doors)).flat(2)
 }
 
 export function isRunningUnder({ status }: Pm2Process): boolean {

@@ -2,10 +2,13 @@
  * What an app claims on its server: a folder, a name in PM2 and a port. Each belongs to one app of the user.
  * Every check before a swap is here.
  */
+import { lstatSync } from 'node:fs'
+import { failure } from '../../common/errors/preview.ts'
 import type { Said } from '../../protocol/messages.ts'
 import { assertFolderIsOurs, assertNameIsOurs } from './app-name.ts'
 import { addressesOf, folderOf, openDoors } from './apps.ts'
 import type { Layout } from '../store/layout.ts'
+import { assertSocketFits, socketOf } from '../store/previews.ts'
 import type { Pm2Process } from './client.ts'
 import { assertNotStranded } from './stranded.ts'
 import { assertMoveIsMeant, assertNoOtherDoor, assertPortIsOurs } from './port.ts'
@@ -39,12 +42,14 @@ export function checksOf(
 ): readonly Check[] {
   const processes = all.filter(({ name }) => name === appName)
   const foreign = processes.filter((process) => folderOf(process) === null)
+  const stranded = async () => {
+    if (daemon === null) return
+    assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers))
+  }
+  if (address.socket) return [stranded, ...previewChecks({ layout, appName }, processes, all)]
   const foreignAddresses = () => addressesOf(foreign, { all, daemon })
   return [
-    async () => {
-      if (daemon === null) return
-      assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers))
-    },
+    stranded,
     async () => assertNameIsOurs(layout, processes),
     () => assertFolderIsOurs(layout, appName, all),
     async () => {
@@ -60,6 +65,35 @@ export function checksOf(
       await assertPortIsOurs(address.host, address.port, users)
     },
   ]
+}
+
+/** A preview replaces nothing that is not its own: no app, no process of another tool, no file. */
+export function previewChecks(
+  { layout, appName }: Pick<Claim, 'layout' | 'appName'>,
+  processes: readonly Pm2Process[],
+  all: readonly Pm2Process[],
+): readonly Check[] {
+  return [
+    async () => assertSocketIsFree(layout),
+    async () => {
+      if (processes.some((process) => folderOf(process) === null))
+        throw failure('preview-unusable: name', { name: appName })
+    },
+    async () => assertNameIsOurs(layout, processes),
+    () => assertFolderIsOurs(layout, appName, all),
+  ]
+}
+
+/** @throws Failure `preview-unusable` */
+function assertSocketIsFree(layout: Layout): void {
+  assertSocketFits(layout)
+  const socket = socketOf(layout)
+  const stat = lstatSync(socket, { throwIfNoEntry: false })
+  if (stat !== undefined && !stat.isSocket()) throw failure('preview-unusable: socket', { socket })
+  const folder = lstatSync(layout.base, { throwIfNoEntry: false })
+  // Through a link it would be the folder of something else.
+  if (folder !== undefined && !folder.isDirectory())
+    throw failure('preview-unusable: folder', { folder: layout.base })
 }
 
 /** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */

@@ -61,12 +61,25 @@ export interface Source {
 /** By `contentKey`; null: no source. */
 export type Wanted = Map<string, Source | null>
 
-/** Notes a source for each wanted content; the newest wins. Whoever copies the file must verify it. */
-export async function findSources(layout: Layout, wanted: Wanted, except: string): Promise<void> {
+/**
+ * Notes a source for each wanted content; the newest wins. Whoever copies the file must verify it.
+ * @param neighbours apps whose releases are sources too, the best last
+ */
+export async function findSources(
+  layout: Layout,
+  wanted: Wanted,
+  except: string,
+  neighbours: readonly Layout[] = [],
+): Promise<void> {
+  for (const neighbour of neighbours) await noteReleases(neighbour, wanted)
   for (const directory of await uploads(layout)) {
     // An upload has only some of its files.
     if (directory !== except) await note(directory, wanted, hasSize)
   }
+  await noteReleases(layout, wanted)
+}
+
+async function noteReleases(layout: Layout, wanted: Wanted): Promise<void> {
   for (const id of await releaseIds(layout)) {
     await note(releaseDirectory(layout, id), wanted, async () => true)
   }

@@ -13,8 +13,11 @@ import { readManifest } from '../store/manifest-file.ts'
 import { readLines } from '../store/manifest-lines.ts'
 import { releaseIds } from '../store/releases.ts'
 
-/** Returns the outline of the newest release with a readable manifest. */
-export async function outline(layout: Layout): Promise<Result<'outline'>> {
+/**
+ * Returns the outline of the newest release with a readable manifest.
+ * @param others apps whose releases do as well, where the app itself has none
+ */
+export async function outline(layout: Layout, ...others: readonly Layout[]): Promise<Result<'outline'>> {
   for (const base of [...(await releaseIds(layout))].reverse()) {
     try {
       const hashes: Buffer[] = []
@@ -28,7 +31,8 @@ export async function outline(layout: Layout): Promise<Result<'outline'>> {
       // A damaged release is no base.
     }
   }
-  return { base: null, folders: '' }
+  const [other, ...more] = others
+  return other === undefined ? { base: null, folders: '' } : outline(other, ...more)
 }
 
 /** An entry of the whole manifest, and whether the upload named it or the base had it. */

@@ -26,6 +26,7 @@ import { type Reuse, startReuse } from './reuse.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
 import { isRelease, liveRelease, readInfo } from '../store/releases.ts'
 import { assertDiskSpace } from '../system/disk-space.ts'
+import { layoutOfBase, neighboursOf, socketOf } from '../store/previews.ts'
 import { linkShared } from '../store/shared.ts'
 import {
   contentKey,
@@ -71,7 +72,8 @@ export interface Uploads {
   abandon(): Promise<void>
 }
 
-export function createUploads(layout: Layout): Uploads {
+/** @param isPreview takes files of the app and its other previews, and listens on a socket */
+export function createUploads(layout: Layout, isPreview = false): Uploads {
   let upload: Upload | undefined
   /** The folder to remove while there is no upload yet, or when the upload failed for good. */
   let doomed: string | undefined
@@ -110,14 +112,15 @@ export function createUploads(layout: Layout): Uploads {
       await writeOwner(uploadOwner(directory))
 
       const wanted: Wanted = new Map()
-      const hash = await writeManifest(layout, base, body, manifest, wanted)
+      const from = await layoutOfBase(layout, base, isPreview)
+      const hash = await writeManifest(from, base, body, manifest, wanted)
       if (hash !== contentHash) {
         throw base === null
           ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
           : baseChanged()
       }
-      await findSources(layout, wanted, directory)
-      const sourceOf = sourcesIn(layout, base, wanted)
+      await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : [])
+      const sourceOf = sourcesIn(from, base, wanted)
       const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir)
       await assertDiskSpace(directory, survey.need)
       const { missing, reusedBytes } = survey
@@ -171,7 +174,10 @@ export function createUploads(layout: Layout): Uploads {
       // A later failure is not a lack of contents.
       current.received = false
       await current.flushing.done()
-      const made = await makeRelease(layout, current, params)
+      const made = await makeRelease(layout, current, {
+        ...params,
+        runtime: { ...params.runtime, socket: isPreview ? socketOf(layout) : null },
+      })
       upload = undefined
       doomed = undefined
       await removeInterrupted(layout)

@@ -73,6 +73,10 @@ export const texts = {
     message: 'Nothing answers on "{address}": {problem}.',
     remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
   },
+  'door-closed: socket': {
+    message: 'Nothing answers on the socket "{socket}": {problem}.',
+    remedy: 'Run `curl -i --unix-socket {socket} http://localhost/` on the server.',
+  },
   'hook-failed': {
     message: '`{hook}` failed: {ending}.',
     remedy: 'Read its output in the evidence, then correct the command or `env`.',

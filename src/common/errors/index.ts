@@ -3,6 +3,7 @@ import { texts as activation } from './activation.ts'
 import { texts as build } from './build.ts'
 import { texts as connect } from './connect.ts'
 import { texts as inputs } from './inputs.ts'
+import { texts as preview } from './preview.ts'
 import { texts as internal } from './internal.ts'
 import { texts as protocol } from './protocol.ts'
 import { texts as run } from './run.ts'
@@ -24,6 +25,7 @@ export const registry: readonly Chapter[] = [
   { title: 'Upload', texts: upload },
   { title: 'The server and its releases', texts: server },
   { title: 'Verify, swap, reload, health check', texts: activation },
+  { title: 'Previews', texts: preview },
   { title: 'The run as a whole', texts: run },
   { title: 'Runner and server', texts: protocol },
   { title: 'Unexpected', texts: internal },

@@ -41,6 +41,10 @@ export const texts = {
       'Input `app-name` is required, because the name in package.json is "{given}" and must be {accepted}.',
     remedy: 'Set `app-name` to the name that the app should have in PM2.',
   },
+  'missing-input: preview': {
+    message: 'Input `preview` is required to name the preview.',
+    remedy: 'Set `preview` to a name such as pr-12.',
+  },
   'missing-input: several': {
     message: '{count} inputs cannot be used:{list}.',
     remedy: '{remedy}',
@@ -64,6 +68,14 @@ export const texts = {
   },
   'invalid-input: candidate check': {
     message: 'Input `candidate-check` must be true for {needs}, which needs a candidate.',
+    remedy: CORRECT,
+  },
+  'invalid-input: preview': {
+    message: 'Input `preview` needs `command: preview` or `preview-remove`, but the command is {command}.',
+    remedy: CORRECT,
+  },
+  'invalid-input: url of previews': {
+    message: 'Input `url` has the placeholder of a preview’s name, but the command is {command}.',
     remedy: CORRECT,
   },
   'invalid-input: no jump host': {

@@ -95,8 +95,11 @@ export function workersOn(layout: Layout, job: Job, room: Room): Workers & { clo
     putBack: (replaced) => putBack({ layout, pm2: connected().pm2, appName, withReserve: room }, replaced),
 
     assertClaims: async (address, said) => assertClaims({ layout, appName, address, said }, await running()),
-    assertNoOtherDoor: async (address) =>
-      assertNoOtherDoor(layout.base, address, await connected().pm2.all()),
+    async assertNoOtherDoor(address) {
+      // A preview's socket lies beside its folder, and is nobody else's.
+      if (address.socket) return
+      await assertNoOtherDoor(layout.base, address, await connected().pm2.all())
+    },
   }
 }
 
@@ -134,15 +137,16 @@ const nothing: Pick<Seen, 'answers' | 'door'> = { answers: new Map(), door: null
 
 async function ask(
   { listed }: Pick<Seen, 'listed'>,
-  { release, runtime: { host, port, health } }: Goal,
+  { release, runtime }: Goal,
 ): Promise<Pick<Seen, 'answers' | 'door'>> {
+  const { health, port } = runtime
   const records = listed.flatMap(({ record }) => record ?? [])
   const open = records.filter((record) => record.release === release && record.phase === 'open')
   const asked = open.map(async (record) => {
     const answer = await askHealth('127.0.0.1', record.port, health)
     return [record.pid, answer] as const
   })
-  const door = askHealth(reachable(host), port, health)
+  const door = askHealth(reachable(runtime), port, health)
   return { answers: new Map(await Promise.all(asked)), door: await door }
 }
 
