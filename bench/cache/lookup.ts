@@ -14,6 +14,8 @@ interface Handler {
 }
 type HandlerClass = new (context: unknown) => Handler
 
+/** In the app's Next.js, which this project does not depend on. */
+const FOLDER = 'next/dist/server/lib/incremental-cache'
 const HANDLERS = Symbol.for('@next/cache-handlers')
 
 const [entry = '', shared] = process.argv.slice(2)
@@ -61,7 +63,7 @@ function timeLookUps(): void {
 }
 
 function nextCache(): HandlerClass {
-  const { default: NextCache } = require('next/dist/server/lib/incremental-cache/file-system-cache.js') as {
+  const { default: NextCache } = require(`${FOLDER}/file-system-cache.js`) as {
     default: HandlerClass
   }
   return NextCache
