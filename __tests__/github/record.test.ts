@@ -147,12 +147,15 @@ describe('a deploy', () => {
   })
 })
 
-test('a rollback is a deployment of the commit that its release was built from', async () => {
+test.each([
+  ['rollback', 'rollback'],
+  ['promote', 'deploy'],
+])('a %s is a deployment of the commit that its release was built from', async (command, task) => {
   await record({}, live('20260101000002', ''))
   github.calls.length = 0
-  await record({ command: 'rollback' }, live('20260101000001', OLD))
+  await record({ command }, live('20260101000001', OLD))
   const [id, before] = github.deployments.map((deployment) => deployment.id)
-  expect(github.calls[0]!.body).toMatchObject({ ref: OLD, task: 'rollback', environment: 'production' })
+  expect(github.calls[0]!.body).toMatchObject({ ref: OLD, task, environment: 'production' })
   expect(calls()).toEqual([
     'POST /deployments',
     `POST /deployments/${id}/statuses in_progress`,
