@@ -153,8 +153,8 @@ describe('promote', () => {
       const failing = await run('promote', { 'pre-activate': 'exit 1' })
       expectRun(failing, { status: 'kept', 'live-release': before })
       const after = await run('promote', { 'post-activate': 'exit 1' })
-      expectRun(after, { status: 'restored', 'live-release': before })
-      expect(await refusal()).toBe('nothing-staged')
+      expectRun(after, { status: 'restored', 'live-release': before, release: failing.outputs['release'] })
+      expect(releases()).not.toContain(after.outputs['release'])
     },
     90_000,
   )
