@@ -56038,8 +56038,51 @@ function overlap(paths) {
 
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: ./build/common/next-advisories.js
+/**
+ * Critical advisories of Next.js: holes that let strangers run code, or in. Read on 2026-11-26.
+ *
+ * To update: read https://github.com/vercel/next.js/security/advisories?query=severity%3Acritical. For a new hole, add
+ * an entry with its sources and one line for each line of releases: `from` is its first affected version, `fixed` its
+ * first version without the hole. Then change the date above, add the hole to `docs/security.md`, and run
+ * `npm run bundle`.
+ */
+const advisories = [
+    {
+        // https://github.com/vercel/next.js/security/advisories/GHSA-9qr9-h5gf-34mp
+        // https://nextjs.org/blog/CVE-2025-66478
+        // https://react.dev/blog/2025/12/03/critical-security-vulnerability-in-react-server-components
+        ids: ['CVE-2025-66478', 'CVE-2025-55182'],
+        effect: 'strangers can run code on the server',
+        lines: [
+            { from: '14.3.0-canary.77', fixed: '15.0.5' },
+            { from: '15.1.0-0', fixed: '15.1.9' },
+            { from: '15.2.0-0', fixed: '15.2.6' },
+            { from: '15.3.0-0', fixed: '15.3.6' },
+            { from: '15.4.0-0', fixed: '15.4.8' },
+            { from: '15.5.0-0', fixed: '15.5.7' },
+            { from: '15.6.0-0', fixed: '15.6.0-canary.58' },
+            { from: '16.0.0-0', fixed: '16.0.7' },
+            { from: '16.1.0-0', fixed: '16.1.0-canary.12' },
+        ],
+    },
+    {
+        // https://github.com/vercel/next.js/security/advisories/GHSA-f82v-jwr5-mffw
+        // https://nextjs.org/blog/cve-2025-29927
+        ids: ['CVE-2025-29927'],
+        effect: 'strangers can skip the checks in middleware',
+        lines: [
+            { from: '11.1.4', fixed: '12.3.5' },
+            { from: '13.0.0-0', fixed: '13.5.9' },
+            { from: '14.0.0-0', fixed: '14.2.25' },
+            { from: '15.0.0-0', fixed: '15.2.3' },
+        ],
+    },
+];
+
 ;// CONCATENATED MODULE: ./build/inputs/values.js
 /** Parsers of single values: text in, value out, Unusable for what cannot be used. They know no input by name. */
+
 
 
 /** All control characters: they forge log lines, and have no place in any of these values. */
@@ -56144,6 +56187,14 @@ function requestPath(text) {
         throw new Unusable('a path that begins with /, percent-encoded where needed, such as /api/health');
     }
     return text;
+}
+/** A critical hole that Gapless knows: any other id would let nothing pass. */
+function advisory(text) {
+    const known = advisories.flatMap(({ ids }) => ids);
+    const id = text.toUpperCase();
+    if (!known.includes(id))
+        throw new Unusable(`one of ${known.join(', ')}`);
+    return id;
 }
 function httpUrl(text) {
     const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -56523,6 +56574,8 @@ const table = {
     /** `none` skips the step. */
     'install-command': row_text,
     'build-command': row_text,
+    /** Ids of advisories. */
+    'allow-vulnerable': list(linesOrCommas, advisory),
     'app-port': optional(values_port),
     'app-host': optional(listenHost),
     /** 0 stands for one per CPU core. */
@@ -56984,6 +57037,11 @@ const build_texts = {
         message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
         remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
         cause: 'Gapless is tested with Next.js 14.2, 15.5 and 16.',
+    },
+    'next-vulnerable': {
+        message: 'Next.js {version} has the critical hole {holes}.',
+        remedy: 'Upgrade `next` to {fixed} or later, and commit package.json and the lockfile. To deploy all the same, set `allow-vulnerable` to {ids}.',
+        cause: '[Security](security.md#critical-holes-in-nextjs) lists the holes that Gapless refuses.',
     },
     'custom-server': {
         message: '{origin} (`{command}`) runs a custom server, "{server}".',
@@ -57831,6 +57889,13 @@ function satisfies(version, range) {
     if (release === null || semver_default().validRange(range) === null)
         return undefined;
     return semver_default().satisfies(release, range);
+}
+/** Whether a version is `from` or later, and before `to`; false when it cannot be read. Prereleases count as they are. */
+function isBetween(version, from, to) {
+    return semver_default().valid(version) !== null && semver_default().gte(version, from) && semver_default().lt(version, to);
+}
+function newest(versions) {
+    return [...versions].sort((semver_default()).compare).at(-1) ?? '';
 }
 /**
  * Whether the range has a version that is `from` or later.
@@ -60842,6 +60907,50 @@ function detailOf({ address, facts: { node, pm2, live, serving, path } }) {
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${state}`;
 }
 
+;// CONCATENATED MODULE: ./build/next/vulnerable.js
+/** No deploy of a Next.js with a critical hole, unless `allow-vulnerable` names the hole. */
+
+
+
+/** Returns the critical holes of a version of Next.js; none where the version cannot be read. */
+function holesOf(version) {
+    return advisories.flatMap((advisory) => advisory.lines
+        .filter(({ from, fixed }) => isBetween(version, from, fixed))
+        .slice(0, 1)
+        .map(({ fixed }) => ({ ...advisory, fixed })));
+}
+/** Returns one sentence: the advisory, the version, and the first fixed version of its line. */
+function describeHole(version, hole) {
+    return `Next.js ${version} has the critical hole ${vulnerable_nameOf(hole)}.`;
+}
+/**
+ * Returns a warning for each hole that is allowed.
+ *
+ * @throws Failure `next-vulnerable`
+ */
+function refuseVulnerableNext(version, allowed) {
+    const holes = holesOf(version);
+    const isAllowed = ({ ids }) => ids.some((id) => allowed.includes(id));
+    const refused = holes.filter((hole) => !isAllowed(hole));
+    if (refused.length > 0) {
+        throw build_failure('next-vulnerable', {
+            version,
+            holes: refused.map(vulnerable_nameOf).join('; '),
+            fixed: firstSafe(version),
+            ids: refused.map(({ ids }) => ids[0]).join(', '),
+        });
+    }
+    return holes.map((hole) => `${describeHole(version, hole)} \`allow-vulnerable\` lets the deploy pass.`);
+}
+function vulnerable_nameOf({ ids, effect, fixed }) {
+    return `${ids.join(' / ')} (${effect}, first fixed in ${fixed})`;
+}
+/** The version that closes one hole may have another. */
+function firstSafe(version) {
+    const fixes = holesOf(version).map(({ fixed }) => fixed);
+    return fixes.length === 0 ? version : firstSafe(newest(fixes));
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/history.js
 /**
  * Returns the releases that served before the current one and were not left by a rollback, in the order in
@@ -60879,6 +60988,7 @@ function stateOf({ id, live, left, activatedAt }, releases) {
 
 
 
+
 /**
  * Chooses the release, and verifies every file of it on every host. A file outside of code that the app changed is a
  * warning: the release can serve with it, as it did before.
@@ -60895,6 +61005,8 @@ async function chooseRelease(plan, hosts, pipeline) {
             ? run_failure('unknown-release: none', { release: id, hosts: where })
             : run_failure('unknown-release', { release: id, hosts: where, known });
     }
+    for (const warning of holesIn(id, histories))
+        pipeline.log.warning(warning);
     const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
     await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('integrity', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const damaged = Failure.from(error);
@@ -60903,6 +61015,12 @@ async function chooseRelease(plan, hosts, pipeline) {
         throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` });
     });
     return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
+}
+/** A rollback goes on: the release that serves may be worse than one with a hole. */
+function holesIn(id, histories) {
+    const releases = histories.flatMap((history) => history.filter((release) => release.id === id));
+    const versions = new Set(releases.flatMap(({ info }) => info?.nextVersion ?? []));
+    return [...versions].flatMap((version) => holesOf(version).map((hole) => `Release ${id}: ${describeHole(version, hole)}`));
 }
 function tell(id, { repaired, changed }, dryRun, log) {
     if (repaired.length > 0) {
@@ -65490,13 +65608,14 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 
+
 /**
  * Workflow commands are off while the app's tools print: a dependency could otherwise set this step's outputs.
  * @param key for the build's server actions
  * @throws the failures of next/
  */
 async function build_build({ inputs }, project, hosts, key, log) {
-    const { workspace, runtime } = inputs;
+    const { workspace, runtime, 'allow-vulnerable': allowed } = inputs;
     const { sharedDirs, sharedFiles } = runtime;
     const missing = assertCheckedOut(project.directory, workspace, [...sharedDirs, ...sharedFiles]);
     const options = { directory: project.directory, workspace, runTimeVariables: Object.keys(runtime.env) };
@@ -65510,8 +65629,10 @@ async function build_build({ inputs }, project, hosts, key, log) {
     const work = withoutCommands(async () => {
         const before = await install({ ...options, command: inputs['install-command'] });
         const version = installedNextVersion(project.directory);
-        if (version !== undefined)
+        if (version !== undefined) {
             refuseUnsupportedNext(version);
+            refuseVulnerableNext(version, allowed);
+        }
         const variables = key === undefined ? {} : { [KEY_VARIABLE]: key };
         const start = Date.now();
         return [before, start, await build({ ...building, variables })];
@@ -65521,7 +65642,9 @@ async function build_build({ inputs }, project, hosts, key, log) {
         throw error;
     });
     const output = readBuildOutput(project.directory, workspace);
-    const doubts = doubtsAbout(output, built === undefined ? undefined : began);
+    // A build that another job made may be of another version than the installed one.
+    const allowedHoles = refuseVulnerableNext(output.nextVersion ?? '', allowed);
+    const doubts = [...allowedHoles, ...doubtsAbout(output, built === undefined ? undefined : began)];
     for (const doubt of doubts)
         log.warning(doubt);
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));

@@ -52,6 +52,7 @@ describe('with only what is required', () => {
       'app-name': null,
       'bin-path': [],
       'install-command': null,
+      'allow-vulnerable': [],
       'build-command': null,
       'app-port': null,
       'app-host': null,
@@ -365,6 +366,21 @@ describe('host identity', () => {
     expect(
       read({ fingerprint: `${fingerprint}=\n${otherFingerprint},` }).targets[0]?.hostKey.fingerprints,
     ).toEqual([fingerprint, otherFingerprint])
+  })
+
+  test('advisories are named by the ids that Gapless knows, in upper or lower case', () => {
+    const ids = 'cve-2025-29927\nCVE-2025-55182'
+    expect(read({ 'allow-vulnerable': ids })['allow-vulnerable']).toEqual([
+      'CVE-2025-29927',
+      'CVE-2025-55182',
+    ])
+  })
+
+  test.each(['true', 'all', 'CVE-2025-29928', '*'])('the advisory %j cannot be used', (id) => {
+    const { message } = failureOf({ ...required, 'allow-vulnerable': id })
+    expect(message).toContain('`allow-vulnerable`')
+    expect(message).toContain(id)
+    expect(message).toContain('CVE-2025-66478, CVE-2025-55182, CVE-2025-29927')
   })
 
   test('the lines that ssh-keygen -lf prints do as they are', () => {

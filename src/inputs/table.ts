@@ -4,6 +4,7 @@ import { nodeOptions } from './node-options.ts'
 import { appPath, binPath, repositoryPath, sharedPath } from './paths.ts'
 import { list, optional, password, privateKey, type Row, text, withDefault } from './row.ts'
 import {
+  advisory,
   batchSize,
   boolean,
   duration,
@@ -68,6 +69,8 @@ export const table = {
   /** `none` skips the step. */
   'install-command': text,
   'build-command': text,
+  /** Ids of advisories. */
+  'allow-vulnerable': list(linesOrCommas, advisory),
 
   'app-port': optional(port),
   'app-host': optional(listenHost),

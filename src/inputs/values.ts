@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import type { Origin } from '../common/health.ts'
+import { advisories } from '../common/next-advisories.ts'
 import { Unusable } from './unusable.ts'
 
 /** All control characters: they forge log lines, and have no place in any of these values. */
@@ -117,6 +118,14 @@ export function requestPath(text: string): string {
     throw new Unusable('a path that begins with /, percent-encoded where needed, such as /api/health')
   }
   return text
+}
+
+/** A critical hole that Gapless knows: any other id would let nothing pass. */
+export function advisory(text: string): string {
+  const known = advisories.flatMap(({ ids }) => ids)
+  const id = text.toUpperCase()
+  if (!known.includes(id)) throw new Unusable(`one of ${known.join(', ')}`)
+  return id
 }
 
 export function httpUrl(text: string): string {

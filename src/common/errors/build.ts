@@ -60,6 +60,12 @@ export const texts = {
     remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
     cause: 'Gapless is tested with Next.js 14.2, 15.5 and 16.',
   },
+  'next-vulnerable': {
+    message: 'Next.js {version} has the critical hole {holes}.',
+    remedy:
+      'Upgrade `next` to {fixed} or later, and commit package.json and the lockfile. To deploy all the same, set `allow-vulnerable` to {ids}.',
+    cause: '[Security](security.md#critical-holes-in-nextjs) lists the holes that Gapless refuses.',
+  },
   'custom-server': {
     message: '{origin} (`{command}`) runs a custom server, "{server}".',
     remedy:
