@@ -7,7 +7,9 @@ import { stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { afterCancel } from './commands/after-cancel.ts'
+import { check } from './commands/check.ts'
 import { deploy, rollback, status, type Story } from './commands/index.ts'
+import { setup } from './commands/setup.ts'
 import { createPipeline } from './pipeline.ts'
 import { createPlan, ownWords, packageName, type Plan } from './plan.ts'
 import { programs } from './agent-client/programs.ts'
@@ -64,7 +66,7 @@ const NOT_MASKED =
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
   if (project !== undefined) return deploy(project)
-  return command === 'rollback' ? rollback : status
+  return { deploy: status, rollback, status, check, setup }[command]
 }
 
 /**

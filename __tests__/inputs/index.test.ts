@@ -53,6 +53,7 @@ describe('with only what is required', () => {
       'bin-path': [],
       'install-command': null,
       'allow-vulnerable': [],
+      'node-version': '24',
       'build-command': null,
       'app-port': null,
       'app-host': null,
@@ -213,7 +214,7 @@ describe('what is invalid', () => {
   test('a long value is not shown', () => {
     const long = 'x'.repeat(101)
     expect(messageOf({ command: long })).toBe(
-      'Input `command` must be deploy, rollback or status; the value is not shown, because it has 101 characters.',
+      'Input `command` must be deploy, rollback, status, check or setup; the value is not shown, because it has 101 characters.',
     )
   })
 
@@ -232,7 +233,7 @@ describe('command, release and dry-run', () => {
 
   test('another command is refused', () => {
     expect(messageOf({ command: 'destroy' })).toBe(
-      'Input `command` must be deploy, rollback or status, but is "destroy".',
+      'Input `command` must be deploy, rollback, status, check or setup, but is "destroy".',
     )
   })
 

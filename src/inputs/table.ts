@@ -17,6 +17,7 @@ import {
   listenHost,
   memory,
   minute,
+  nodeVersion,
   oneOf,
   port,
   releaseId,
@@ -37,7 +38,7 @@ const linesOrColons = /[\n:]/
  * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
  */
 export const table = {
-  command: withDefault('deploy', oneOf('deploy', 'rollback', 'status')),
+  command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'check', 'setup')),
   /** The release to roll back to. */
   release: optional(releaseId),
   'dry-run': withDefault('false', boolean),
@@ -67,6 +68,8 @@ export const table = {
   /** Relative to the workspace. */
   'working-directory': withDefault('.', repositoryPath),
   /** `none` skips the step. */
+  /** Of the Node that setup brings. */
+  'node-version': withDefault('24', nodeVersion),
   'install-command': text,
   'build-command': text,
   /** Ids of advisories. */

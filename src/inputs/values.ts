@@ -120,6 +120,14 @@ export function requestPath(text: string): string {
   return text
 }
 
+/** A major version, or one exact version: the agent and PM2 need 18. */
+export function nodeVersion(text: string): string {
+  const [, major] = /^v?(\d{2})(?:\.\d{1,3}\.\d{1,3})?$/.exec(text) ?? []
+  if (major === undefined || Number(major) < 18)
+    throw new Unusable('a version such as 24 or 24.9.0, from 18 on')
+  return text.replace(/^v/, '')
+}
+
 /** A critical hole that Gapless knows: any other id would let nothing pass. */
 export function advisory(text: string): string {
   const known = advisories.flatMap(({ ids }) => ids)

@@ -100,7 +100,7 @@ const WITHHELD_FILES = new Set([
 ])
 
 /** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
-function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function stepEnvironment(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const allowed = Object.entries(environment).filter(
     ([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)),
   )
