@@ -182,11 +182,11 @@ const protocol_texts = {
     },
     'node-missing': {
         message: 'Node.js 18 or later was not found on the server.',
-        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
     },
     'pm2-missing': {
         message: 'PM2 was not found on the server.',
-        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
         cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
     },
 };
@@ -6115,6 +6115,15 @@ function worldOf(job) {
 /** What a run as a whole can fail with. */
 
 const run_texts = {
+    'check-failed': {
+        message: 'A deploy would fail ({count} ✖). {problem}.',
+        remedy: '{remedy}',
+        cause: 'The summary of `command: check` has a table of everything that a deploy needs.',
+    },
+    'check-late': {
+        message: 'The agent did not finish the check.',
+        remedy: 'Check the server’s load and its disks, then run the check again.',
+    },
     'hosts-differ': {
         message: 'The hosts serve different releases: {seen}.',
         remedy: 'Deploy once to all hosts.',
@@ -6197,6 +6206,12 @@ const run_failure = failures(run_texts);
 const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
 /** A login shell may wait for something for ever; limit in s. */
 const LOGIN_SHELL_TIMEOUT = 5;
+/** Below the home: what `setup` brought. */
+const RUNTIME = '.gapless/runtime';
+/** Setup brings only what is missing, so that its programs go before all others. */
+const runtimeFolder = `${RUNTIME}/bin`;
+/** The oldest Node that the agent and the launcher run on. */
+const OLDEST_NODE = 18;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
     '.nvm/versions/node/*/bin',
@@ -7707,7 +7722,8 @@ function askLoginShell() {
 /** @param binPath folders that the user named, searched first */
 function findPm2(binPath) {
     const home = (0,external_node_os_namespaceObject.homedir)();
-    const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath()];
+    const runtime = (0,external_node_path_namespaceObject.join)(home, runtimeFolder);
+    const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath(), runtime];
     const searched = new Set();
     // The login shell is slow: it is asked only where the session's own PATH has no PM2.
     for (const more of [() => folders, loginPath, () => usualFolders(home)]) {

@@ -56084,8 +56084,51 @@ function overlap(paths) {
 
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: ./build/common/next-advisories.js
+/**
+ * Critical advisories of Next.js: holes that let strangers run code, or in. Read on 2026-11-26.
+ *
+ * To update: read https://github.com/vercel/next.js/security/advisories?query=severity%3Acritical. For a new hole, add
+ * an entry with its sources and one line for each line of releases: `from` is its first affected version, `fixed` its
+ * first version without the hole. Then change the date above, add the hole to `docs/security.md`, and run
+ * `npm run bundle`.
+ */
+const advisories = [
+    {
+        // https://github.com/vercel/next.js/security/advisories/GHSA-9qr9-h5gf-34mp
+        // https://nextjs.org/blog/CVE-2025-66478
+        // https://react.dev/blog/2025/12/03/critical-security-vulnerability-in-react-server-components
+        ids: ['CVE-2025-66478', 'CVE-2025-55182'],
+        effect: 'strangers can run code on the server',
+        lines: [
+            { from: '14.3.0-canary.77', fixed: '15.0.5' },
+            { from: '15.1.0-0', fixed: '15.1.9' },
+            { from: '15.2.0-0', fixed: '15.2.6' },
+            { from: '15.3.0-0', fixed: '15.3.6' },
+            { from: '15.4.0-0', fixed: '15.4.8' },
+            { from: '15.5.0-0', fixed: '15.5.7' },
+            { from: '15.6.0-0', fixed: '15.6.0-canary.58' },
+            { from: '16.0.0-0', fixed: '16.0.7' },
+            { from: '16.1.0-0', fixed: '16.1.0-canary.12' },
+        ],
+    },
+    {
+        // https://github.com/vercel/next.js/security/advisories/GHSA-f82v-jwr5-mffw
+        // https://nextjs.org/blog/cve-2025-29927
+        ids: ['CVE-2025-29927'],
+        effect: 'strangers can skip the checks in middleware',
+        lines: [
+            { from: '11.1.4', fixed: '12.3.5' },
+            { from: '13.0.0-0', fixed: '13.5.9' },
+            { from: '14.0.0-0', fixed: '14.2.25' },
+            { from: '15.0.0-0', fixed: '15.2.3' },
+        ],
+    },
+];
+
 ;// CONCATENATED MODULE: ./build/inputs/values.js
 /** Parsers of single values: text in, value out, Unusable for what cannot be used. They know no input by name. */
+
 
 
 /** All control characters: they forge log lines, and have no place in any of these values. */
@@ -56200,6 +56243,21 @@ function requestPath(text) {
         throw new Unusable('a path that begins with /, percent-encoded where needed, such as /api/health');
     }
     return text;
+}
+/** A major version, or one exact version: the agent and PM2 need 18. */
+function nodeVersion(text) {
+    const [, major] = /^v?(\d{2})(?:\.\d{1,3}\.\d{1,3})?$/.exec(text) ?? [];
+    if (major === undefined || Number(major) < 18)
+        throw new Unusable('a version such as 24 or 24.9.0, from 18 on');
+    return text.replace(/^v/, '');
+}
+/** A critical hole that Gapless knows: any other id would let nothing pass. */
+function advisory(text) {
+    const known = advisories.flatMap(({ ids }) => ids);
+    const id = text.toUpperCase();
+    if (!known.includes(id))
+        throw new Unusable(`one of ${known.join(', ')}`);
+    return id;
 }
 function httpUrl(text) {
     const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -56589,7 +56647,7 @@ const linesOrColons = /[\n:]/;
  * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
  */
 const table = {
-    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove')),
+    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove', 'check', 'setup')),
     /** The release to roll back to, or to promote. */
     release: optional(releaseId),
     'dry-run': withDefault('false', values_boolean),
@@ -56617,8 +56675,12 @@ const table = {
     /** Relative to the workspace. */
     'working-directory': withDefault('.', repositoryPath),
     /** `none` skips the step. */
+    /** Of the Node that setup brings. */
+    'node-version': withDefault('24', nodeVersion),
     'install-command': row_text,
     'build-command': row_text,
+    /** Ids of advisories. */
+    'allow-vulnerable': list(linesOrCommas, advisory),
     'app-port': optional(values_port),
     'app-host': optional(listenHost),
     /** 0 stands for one per CPU core. */
@@ -57135,6 +57197,24 @@ const build_texts = {
         message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
         remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
         cause: 'Gapless is tested with Next.js 14.2, 15.5 and 16.',
+    },
+    'next-vulnerable': {
+        message: 'Next.js {version} has the critical hole {holes}.',
+        remedy: 'Upgrade `next` to {fixed} or later, and commit package.json and the lockfile. To deploy all the same, set `allow-vulnerable` to {ids}.',
+        cause: '[Security](security.md#critical-holes-in-nextjs) lists the holes that Gapless refuses.',
+    },
+    'setup-failed': {
+        message: 'Setup could not bring {what} to the server: {problem}.',
+        remedy: '{remedy}',
+        cause: 'Setup can be run again at any time: it begins where it stopped.',
+    },
+    'setup-failed: fetch': {
+        message: '`{command}` failed on the runner.',
+        remedy: 'Check `node-version` and the npm configuration of the runner, then run setup again.',
+    },
+    'setup-failed: hash': {
+        message: 'The package "{name}" is not what the registry says: its hash differs.',
+        remedy: 'Check the registry or the mirror in the npm configuration, then run setup again.',
     },
     'custom-server': {
         message: '{origin} (`{command}`) runs a custom server, "{server}".',
@@ -57983,6 +58063,13 @@ function satisfies(version, range) {
         return undefined;
     return semver_default().satisfies(release, range);
 }
+/** Whether a version is `from` or later, and before `to`; false when it cannot be read. Prereleases count as they are. */
+function isBetween(version, from, to) {
+    return semver_default().valid(version) !== null && semver_default().gte(version, from) && semver_default().lt(version, to);
+}
+function newest(versions) {
+    return [...versions].sort((semver_default()).compare).at(-1) ?? '';
+}
 /**
  * Whether the range has a version that is `from` or later.
  *
@@ -58185,6 +58272,15 @@ function agreed(values) {
 /** What a run as a whole can fail with. */
 
 const run_texts = {
+    'check-failed': {
+        message: 'A deploy would fail ({count} ✖). {problem}.',
+        remedy: '{remedy}',
+        cause: 'The summary of `command: check` has a table of everything that a deploy needs.',
+    },
+    'check-late': {
+        message: 'The agent did not finish the check.',
+        remedy: 'Check the server’s load and its disks, then run the check again.',
+    },
     'hosts-differ': {
         message: 'The hosts serve different releases: {seen}.',
         remedy: 'Deploy once to all hosts.',
@@ -58289,11 +58385,11 @@ const protocol_texts = {
     },
     'node-missing': {
         message: 'Node.js 18 or later was not found on the server.',
-        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
     },
     'pm2-missing': {
         message: 'PM2 was not found on the server.',
-        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
         cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
     },
 };
@@ -59193,6 +59289,12 @@ const connect_failure = failures(connect_texts);
 const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
 /** A login shell may wait for something for ever; limit in s. */
 const LOGIN_SHELL_TIMEOUT = 5;
+/** Below the home: what `setup` brought. */
+const RUNTIME = '.gapless/runtime';
+/** Setup brings only what is missing, so that its programs go before all others. */
+const runtimeFolder = `${RUNTIME}/bin`;
+/** The oldest Node that the agent and the launcher run on. */
+const OLDEST_NODE = 18;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
     '.nvm/versions/node/*/bin',
@@ -59416,37 +59518,44 @@ function bootstrapCommand({ sentinel, source, persist, path, options }) {
 function squeezed(code) {
     return code.replace(/^\s*(\/\/.*)?\n?/gm, '');
 }
-/** The oldest Node that the agent and the launcher run on. */
-const OLDEST_NODE = 18;
 /**
  * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
  */
 const LEAN = '--max-semi-space-size=2';
-/**
- * Tries, in order: what the user named, the Node of the running PM2 daemon, the PATH, the PATH of the user's
- * login shell, the usual places, and of several versions the newest. `t` runs the first Node that fits, or
- * remembers what is wrong with it.
- */
+/** `t` runs the first Node that fits, or remembers what is wrong with it. */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
+    return [
+        't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
+            `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
+            's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
+        's=""',
+        ...tryEach(sentinel, binPath),
+        `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
+    ].join('; ');
+}
+/**
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
+ * running PM2 daemon, what setup brought, the PATH, the PATH of the user's login shell, the usual places, and of
+ * several versions the newest.
+ */
+function tryEach(sentinel, binPath) {
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
         '"$d"',
+        `"$HOME"/${runtimeFolder}/node`,
         '"$(command -v node 2>/dev/null)"',
     ];
     const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`);
     const mark = `${sentinel}-path`;
     const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders];
     return [
-        't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
-            `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
-            's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
         // The last match of a glob is almost the newest: 9 comes after 22, and is too old.
         'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
         // After a reboot the number in the file may belong to any program, which must not be run.
         'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         'case "$d" in */node*) ;; *) d="" ;; esac',
-        `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
+        `for n in ${single.join(' ')}; do t "$n"; done`,
         // Startup files may print anything, and may never end.
         `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
             `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
@@ -59454,8 +59563,7 @@ function findNode(sentinel, binPath, code) {
         `for n in ${inHome.join(' ')}; do t "$n"; done`,
         ...versions.map((folder) => `r ${folder}/node`),
         `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
-        `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
-    ].join('; ');
+    ];
 }
 /** Returns any path as a shell word without a quote: each byte in octal, which `printf` decodes. */
 function shellWord(path) {
@@ -61090,6 +61198,50 @@ function detailOf({ address, facts: { node, pm2, live, serving, path } }) {
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${state}`;
 }
 
+;// CONCATENATED MODULE: ./build/next/vulnerable.js
+/** No deploy of a Next.js with a critical hole, unless `allow-vulnerable` names the hole. */
+
+
+
+/** Returns the critical holes of a version of Next.js; none where the version cannot be read. */
+function holesOf(version) {
+    return advisories.flatMap((advisory) => advisory.lines
+        .filter(({ from, fixed }) => isBetween(version, from, fixed))
+        .slice(0, 1)
+        .map(({ fixed }) => ({ ...advisory, fixed })));
+}
+/** Returns one sentence: the advisory, the version, and the first fixed version of its line. */
+function describeHole(version, hole) {
+    return `Next.js ${version} has the critical hole ${vulnerable_nameOf(hole)}.`;
+}
+/**
+ * Returns a warning for each hole that is allowed.
+ *
+ * @throws Failure `next-vulnerable`
+ */
+function refuseVulnerableNext(version, allowed) {
+    const holes = holesOf(version);
+    const isAllowed = ({ ids }) => ids.some((id) => allowed.includes(id));
+    const refused = holes.filter((hole) => !isAllowed(hole));
+    if (refused.length > 0) {
+        throw build_failure('next-vulnerable', {
+            version,
+            holes: refused.map(vulnerable_nameOf).join('; '),
+            fixed: firstSafe(version),
+            ids: refused.map(({ ids }) => ids[0]).join(', '),
+        });
+    }
+    return holes.map((hole) => `${describeHole(version, hole)} \`allow-vulnerable\` lets the deploy pass.`);
+}
+function vulnerable_nameOf({ ids, effect, fixed }) {
+    return `${ids.join(' / ')} (${effect}, first fixed in ${fixed})`;
+}
+/** The version that closes one hole may have another. */
+function firstSafe(version) {
+    const fixes = holesOf(version).map(({ fixed }) => fixed);
+    return fixes.length === 0 ? version : firstSafe(newest(fixes));
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/history.js
 /**
  * Returns the releases that served before the current one and were not left by a rollback, in the order in
@@ -61129,6 +61281,7 @@ function stateOf({ id, live, left, staged, activatedAt }, releases) {
 
 
 
+
 /**
  * Chooses the release, and verifies every file of it on every host. A file outside of code that the app changed is a
  * warning: the release can serve with it, as it did before.
@@ -61145,6 +61298,8 @@ async function chooseRelease(plan, hosts, pipeline) {
             ? run_failure('unknown-release: none', { release: id, hosts: where })
             : run_failure('unknown-release', { release: id, hosts: where, known });
     }
+    for (const warning of holesIn(id, histories))
+        pipeline.log.warning(warning);
     const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
     await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('integrity', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const damaged = Failure.from(error);
@@ -61153,6 +61308,12 @@ async function chooseRelease(plan, hosts, pipeline) {
         throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` });
     });
     return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
+}
+/** A rollback goes on: the release that serves may be worse than one with a hole. */
+function holesIn(id, histories) {
+    const releases = histories.flatMap((history) => history.filter((release) => release.id === id));
+    const versions = new Set(releases.flatMap(({ info }) => info?.nextVersion ?? []));
+    return [...versions].flatMap((version) => holesOf(version).map((hole) => `Release ${id}: ${describeHole(version, hole)}`));
 }
 function tell(id, { repaired, changed }, dryRun, log) {
     if (repaired.length > 0) {
@@ -61686,6 +61847,531 @@ function neverBegan({ facts: { serving } }, error) {
     if (Failure.from(error).code !== 'unknown-activation')
         throw error;
     return keptVerdict(serving, interrupted.toRecord());
+}
+
+;// CONCATENATED MODULE: ./build/agent-client/script.js
+/**
+ * Runs a script of a POSIX shell on the server, before there is a Node. The login shell sees one short word, and may
+ * be any shell: the script itself comes over standard input, and what it reports has a mark of its own.
+ */
+
+
+
+
+
+/** In characters. */
+const script_LONGEST = 1024 * 1024;
+/** @throws Failure `connection-lost`, `exec-refused` or `no-shell` */
+async function runScript(remote, script, { body, timeoutMs }) {
+    const mark = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
+    // In a function: a script that arrives incomplete is a syntax error, and does nothing.
+    const text = Buffer.from(`S=${mark}; say() { printf "%s %s %s\\n" "$S" "$1" "$2"; }\nmain() {\n${script}\n}\nmain\n`);
+    const late = () => connect_failure('no-shell: start', { limit: formatLimit(timeoutMs) });
+    // One byte at a time: whatever reads more would take the body's beginning.
+    const command = `/bin/sh -c 'eval "$(dd bs=1 count=${text.length} 2>/dev/null)"'`;
+    const channel = await withTimeout(remote.exec(command), timeoutMs, late);
+    let [output, errors] = ['', ''];
+    channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-4000)));
+    channel.on('data', (chunk) => (output = (output + chunk.toString('utf8')).slice(-script_LONGEST)));
+    const ended = new Promise((resolve, reject) => {
+        channel.once('close', () => resolve());
+        channel.once('error', reject);
+    });
+    ended.catch(() => undefined);
+    const send = async () => {
+        channel.write(text);
+        for await (const chunk of body ?? []) {
+            if (channel.destroyed || channel.writableEnded)
+                break;
+            if (!channel.write(chunk))
+                await script_drainedOrClosed(channel);
+        }
+        channel.end();
+        await ended;
+    };
+    try {
+        await withTimeout(send(), timeoutMs, late);
+    }
+    catch (error) {
+        channel.destroy();
+        throw Failure.from(error);
+    }
+    const code = (await channel.exit?.catch(() => undefined))?.code ?? null;
+    const said = output.split('\n').flatMap((line) => {
+        const [, key, value] = new RegExp(`^${mark} (\\S+) (.*)$`).exec(line) ?? [];
+        return key === undefined ? [] : [[key, value ?? '']];
+    });
+    return { said, code, errors: errors.trim() };
+}
+function script_drainedOrClosed(channel) {
+    return new Promise((resolve) => {
+        const settle = () => {
+            channel.off('drain', settle).off('close', settle);
+            resolve();
+        };
+        channel.on('drain', settle).on('close', settle);
+    });
+}
+
+;// CONCATENATED MODULE: ./build/hosts/probe.js
+/** What a plain shell can tell about a server, where the agent may not run. It changes nothing there. */
+
+
+
+/** The first of the Nodes that the agent runs on, as the bootstrap chooses. */
+function usableNode({ nodes }) {
+    return nodes.find(({ version }) => Number.parseInt(version, 10) >= OLDEST_NODE) ?? null;
+}
+/** @throws Failure `connection-lost`, `exec-refused` or `no-shell` */
+async function probe(remote, options, timeoutMs) {
+    const { said, errors } = await runScript(remote, scriptOf(options), { timeoutMs });
+    return probe_parse(said, errors);
+}
+function scriptOf({ binPath, path, port }) {
+    const base = path.startsWith('/') ? shellWord(path) : shellWord(`~/${path}`);
+    const hex = port.toString(16).toUpperCase().padStart(4, '0');
+    return [
+        'say user "$(id -un)"; say uid "$(id -u)"; say home "$HOME"; say shell "$SHELL"',
+        '[ -d "$HOME" ] && [ -w "$HOME" ] && say writable yes',
+        'say system "$(uname -s)"; say machine "$(uname -m)"',
+        'say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr "\\n" " ")"',
+        'for n in /lib/ld-musl-*; do [ -e "$n" ] && say musl "$n"; done',
+        'say cpu "$(sed -n "/^flags/{p;q;}" /proc/cpuinfo 2>/dev/null)"',
+        't() { if [ -n "$1" ] && [ -x "$1" ] && [ -f "$1" ]; then case "$seen" in *":$1:"*) return ;; esac; seen="$seen:$1:"; ' +
+            'say node "$("$1" -p process.versions.node 2>/dev/null </dev/null) $1"; fi; ' +
+            'n="${1%/*}/pm2"; if [ -n "$1" ] && [ -e "$n" ]; then say pm2 "$n"; fi; }',
+        'seen=""',
+        ...tryEach('gapless', binPath),
+        'n="$(command -v pm2 2>/dev/null)"; [ -n "$n" ] && say pm2 "$n"',
+        'say brought "$(readlink "$HOME/.gapless/runtime/bin/node" 2>/dev/null)"',
+        'm="$(df -P "$HOME" 2>/dev/null | sed -n "2s/.*% *//p")"',
+        'say mount "$(while read -r a b c e f; do [ "$b" = "$m" ] && echo "$e"; done </proc/mounts | tail -n 1)"',
+        `b=${base}; while [ -n "$b" ] && [ ! -e "$b" ]; do b="\${b%/*}"; done`,
+        'say disk "$(df -Pk "${b:-/}" 2>/dev/null | sed -n 2p)"; say inodes "$(df -Pi "${b:-/}" 2>/dev/null | sed -n 2p)"',
+        'say memory "$(sed -n "s/^MemAvailable: *//p" /proc/meminfo 2>/dev/null)"',
+        'say files "$(ulimit -n)"; say processes "$(ulimit -u 2>/dev/null)"; say clock "$(date +%s)"',
+        'u="$(id -un)"; for n in /etc/systemd/system/*.wants/*.service /etc/systemd/system/*.service; do ' +
+            'if grep -q "^User=$u$" "$n" 2>/dev/null && grep -q "^ExecStart=.*pm2.* resurrect" "$n"; then say boot "$n"; break; fi; done',
+        'say linger "$([ -e "/var/lib/systemd/linger/$u" ] && echo yes)"',
+        'n="$HOME/.config/systemd/user/default.target.wants"; for n in "$n"/*.service; do ' +
+            'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; fi; done',
+        'n="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; if XDG_RUNTIME_DIR="$n" systemctl --user show-environment >/dev/null 2>&1 </dev/null; then say systemd yes; fi',
+        'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n"; fi',
+        `grep -q ":${hex} 0*:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say port taken`,
+        'grep -hs "^[^#]*keepalive_timeout" /etc/nginx/nginx.conf /etc/nginx/conf.d/* /etc/nginx/sites-enabled/* | while read -r n; do say nginx "$n"; done',
+        'say end yes',
+    ].join('\n');
+}
+function probe_parse(said, errors) {
+    const all = (key) => said.flatMap(([name, value]) => (name === key ? [value] : []));
+    const one = (key) => all(key)[0]?.trim() ?? '';
+    const libc = `${one('libc')} ${one('musl')}`;
+    const [disk, inodes] = [one('disk'), one('inodes')].map((line) => Number(line.split(/\s+/).at(-3)));
+    const memory = Number.parseInt(one('memory'), 10);
+    const lingers = one('linger') === 'yes';
+    const unit = one('unit');
+    return {
+        user: one('user'),
+        isRoot: one('uid') === '0',
+        home: one('home'),
+        homeWritable: one('writable') === 'yes',
+        shell: one('shell'),
+        // Without its last line the script was cut off, and what is missing means nothing.
+        system: one('end') === 'yes' ? one('system') : `unknown (${errors.slice(-200)})`,
+        machine: one('machine'),
+        // glibc's own word first: musl may be installed beside it.
+        libc: /glibc|GNU/i.test(libc) ? 'glibc' : /musl/i.test(libc) ? 'musl' : 'unknown',
+        libcVersion: /\d+\.\d+(\.\d+)?/.exec(one('libc'))?.[0] ?? '',
+        cpuFlags: one('cpu').split(/\s+/).slice(1),
+        nodes: all('node').map((line) => {
+            const [version = '', ...path] = line.split(' ');
+            return { version, path: path.join(' ') };
+        }),
+        broughtNode: one('brought'),
+        pm2: [...new Set(all('pm2'))],
+        homeMount: one('mount')
+            .split(',')
+            .filter((option) => option !== ''),
+        freeBytes: Number.isFinite(disk) ? disk * 1024 : null,
+        // Some file systems (btrfs) have no fixed number of inodes.
+        freeInodes: Number.isFinite(inodes) && inodes > 0 ? inodes : null,
+        freeMemory: Number.isFinite(memory) ? memory * 1024 : null,
+        openFiles: one('files'),
+        processes: one('processes'),
+        clock: Number(one('clock')) * 1000,
+        boot: one('boot') || (lingers ? unit : ''),
+        hasUserSystemd: one('systemd') === 'yes',
+        lingers,
+        hasCrontab: one('crontab') === 'yes',
+        portTaken: one('port') === 'taken',
+        nginxKeepAlive: all('nginx').flatMap((line) => /keepalive_timeout\s+(\S+?);/.exec(line)?.[1] ?? []),
+    };
+}
+const MACHINES = {
+    x86_64: 'x64',
+    amd64: 'x64',
+    aarch64: 'arm64',
+    arm64: 'arm64',
+    ppc64le: 'ppc64le',
+    s390x: 's390x',
+};
+/** Node's word for the architecture that `uname -m` names; null where Node has no build for it. */
+function machineOf(name) {
+    return MACHINES[name] ?? null;
+}
+
+;// CONCATENATED MODULE: ./build/hosts/bare.js
+/** A server before its agent: logged in, its host key checked, and what a plain shell can tell. */
+
+
+
+
+
+
+
+/** Calls `act` for every host, and closes the connections. @throws the failures of ssh/ and of the probe */
+async function onBareHosts({ inputs, path, appName }, pipeline, act) {
+    const { targets, proxy, runtime, 'bin-path': binPath, 'connect-timeout': connectTimeoutMs } = inputs;
+    const hosts = targets.map((target) => ({ target, name: targets.length > 1 ? connect_nameOf(target) : null }));
+    return onEach(hosts, inputs['max-parallel'], pipeline, async ({ target, name }, log) => {
+        const connection = await log.run('connect', async () => {
+            const value = await connect({ ...target, proxy, connectTimeoutMs, onLog: log.log.info });
+            return { value, detail: `${value.address}: the host key and the login are right` };
+        });
+        try {
+            const options = { binPath, path, port: runtime.port };
+            const bare = {
+                name,
+                look: () => probe(connection, options, bare_LOOK),
+                run: (script, how) => runScript(connection, script, how),
+                agent: (agentFile) => {
+                    const source = (0,external_node_fs_namespaceObject.readFileSync)(agentFile);
+                    const agent = { source, persist: false, path, options: { appName, binPath } };
+                    return openAgent(connection, agent, connectTimeoutMs);
+                },
+            };
+            return await act(bare, log);
+        }
+        finally {
+            connection.close();
+        }
+    });
+}
+/** In ms: a Node on a slow disk, a login shell that never ends. */
+const bare_LOOK = 60_000;
+
+;// CONCATENATED MODULE: ./build/phases/findings.js
+/** check's rows, from what a plain shell tells: pure. */
+
+
+const WORKER_BYTES = 128 * 2 ** 20;
+const LEAST_DISK = 200 * 2 ** 20;
+const LITTLE_DISK = 1024 * 2 ** 20;
+const LEAST_INODES = 10_000;
+/** In ms: release ids and GitHub's times are compared. */
+const CLOCK = 60_000;
+const LEAST_FILES = 1024;
+const RUN_SETUP = 'Run `command: setup`.';
+function findings(probe, wanted) {
+    return [
+        system(probe),
+        home(probe),
+        node(probe),
+        pm2(probe),
+        machine(probe),
+        ...disk(probe),
+        findings_memory(probe, wanted.workers),
+        boot(probe),
+        limits(probe),
+        clock(probe, wanted.now),
+        ...proxy(probe),
+    ];
+}
+const findings_ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
+const doubt = (what, value, remedy) => ({
+    level: 'doubt',
+    what,
+    value,
+    remedy,
+});
+const fail = (what, value, remedy) => ({ level: 'fail', what, value, remedy });
+function system({ system: name, user, isRoot, shell }) {
+    const value = `${name}, user ${user}, shell ${shell || 'unknown'}`;
+    if (name !== 'Linux')
+        return fail('System', value, 'Deploy to a Linux server.');
+    return isRoot
+        ? doubt('System', value, 'Deploy as a user of its own: the app runs as the user that logs in.')
+        : findings_ok('System', value);
+}
+function home({ home: path, homeWritable, homeMount }) {
+    if (path === '' || !homeWritable) {
+        return fail('Home', `${path || 'none'} is not writable`, 'As root, run `chown` on the home for the user that logs in.');
+    }
+    return homeMount.includes('noexec')
+        ? doubt('Home', `${path}, where programs may not run (noexec)`, 'Install Node.js and PM2 outside of the home, or mount the home without `noexec`.')
+        : findings_ok('Home', path);
+}
+function node(probe) {
+    const found = usableNode(probe);
+    if (found !== null)
+        return findings_ok('Node.js', `${found.version} (${found.path})`);
+    const seen = probe.nodes.map(({ path, version }) => `${path} (${version === '' ? 'does not run' : `${version} is too old`})`);
+    return fail('Node.js', seen.length === 0 ? 'not found' : seen.join(', '), probe.libc === 'musl' ? MUSL : RUN_SETUP);
+}
+/** The registry has no Node for musl. */
+const MUSL = 'As root, run `apk add nodejs npm`: setup cannot bring Node.js to a system with musl.';
+function pm2({ pm2: found }) {
+    const [first] = found;
+    return first === undefined ? fail('PM2', 'not found', RUN_SETUP) : findings_ok('PM2', first);
+}
+function machine({ machine: name, libc, libcVersion, cpuFlags }) {
+    const level = cpuFlags.length === 0 ? '' : cpuFlags.includes('sse4_2') ? ', x86-64-v2' : ', below x86-64-v2';
+    const value = `${name}, ${libc}${libcVersion === '' ? '' : ` ${libcVersion}`}${level}`;
+    if (machineOf(name) === null)
+        return doubt('Machine', value, 'Build on a runner of the same architecture.');
+    if (libc === 'musl') {
+        return doubt('Machine', value, 'Build native modules, such as sharp, in a job with an Alpine container.');
+    }
+    return level.includes('below')
+        ? doubt('Machine', value, 'sharp needs x86-64-v2: without sharp, images are not optimized.')
+        : findings_ok('Machine', value);
+}
+function disk({ freeBytes, freeInodes }) {
+    const remedy = 'Free disk space on the server, or lower `keep-releases`.';
+    const bytes = freeBytes ?? Infinity;
+    const value = freeBytes === null ? 'unknown' : `${formatBytes(freeBytes)} free`;
+    const space = bytes < LEAST_DISK
+        ? fail('Disk', value, remedy)
+        : bytes < LITTLE_DISK
+            ? doubt('Disk', value, remedy)
+            : findings_ok('Disk', value);
+    if (freeInodes === null)
+        return [space];
+    const inodes = `${freeInodes} free`;
+    return [space, freeInodes < LEAST_INODES ? fail('Inodes', inodes, remedy) : findings_ok('Inodes', inodes)];
+}
+function findings_memory({ freeMemory }, workers) {
+    const need = workers * WORKER_BYTES;
+    const value = `${freeMemory === null ? 'unknown' : `${formatBytes(freeMemory)} free`}; ${workers} more workers take about ${formatBytes(need)}`;
+    return freeMemory !== null && freeMemory < need
+        ? doubt('Memory', value, 'Lower `instances`, or give the server more memory or swap.')
+        : findings_ok('Memory', value);
+}
+function boot({ boot: by }) {
+    return by === '' ? doubt('Start at boot', 'nothing starts PM2', RUN_SETUP) : findings_ok('Start at boot', by);
+}
+function limits({ openFiles, processes }) {
+    const value = `${openFiles || 'unknown'} open files, ${processes || 'unknown'} processes`;
+    return Number(openFiles) < LEAST_FILES
+        ? doubt('Limits', value, 'Raise `nofile` for the user in /etc/security/limits.conf.')
+        : findings_ok('Limits', value);
+}
+function clock({ clock: theirs }, now) {
+    const seconds = Math.round(Math.abs(theirs - now) / 1000);
+    const value = `${seconds} s from the runner's`;
+    return seconds * 1000 > CLOCK
+        ? doubt('Clock', value, 'Switch time synchronization on: `timedatectl set-ntp true`.')
+        : findings_ok('Clock', value);
+}
+/** In s: below the 6 s after which a leaving worker closes idle connections. */
+const LONGEST_KEEP_ALIVE = 5;
+function proxy({ nginxKeepAlive }) {
+    if (nginxKeepAlive.length === 0)
+        return [];
+    const value = `keepalive_timeout ${nginxKeepAlive.join(', ')}`;
+    const isShort = nginxKeepAlive.some((time) => /^\d+s?$/.test(time) && Number.parseInt(time, 10) <= LONGEST_KEEP_ALIVE);
+    return [
+        isShort
+            ? findings_ok('nginx', value)
+            : doubt('nginx', value, 'Set `keepalive_timeout 4s` in the `upstream` of the app.'),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/phases/check-host.js
+
+
+
+
+
+
+/** In ms. */
+const check_host_LOOK = 120_000;
+async function checkHost(plan, agentFile, host, log) {
+    const { inputs } = plan;
+    const seen = await host.look();
+    const { port, instances } = inputs.runtime;
+    const wanted = { workers: instances === 0 ? 2 : instances, now: Date.now() };
+    const before = findings(seen, wanted);
+    const canRun = usableNode(seen) !== null && seen.system === 'Linux';
+    const more = canRun
+        ? await askAgent(plan, agentFile, host)
+        : { checks: portOf(seen.portTaken, port), live: null, serves: false };
+    // The agent searches further for PM2 than a shell can.
+    const told = new Set(more.checks.map(({ what }) => what));
+    const checks = [...before.filter(({ what }) => !told.has(what)), ...more.checks];
+    for (const check of checks)
+        log.info(lineOf(check));
+    const count = (level) => checks.filter((check) => check.level === level).length;
+    const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`;
+    const status = more.serves ? 'live' : 'down';
+    return { value: { name: host.name, status, live: more.live, checks, ...NOTHING_MORE }, detail };
+}
+const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null };
+/** @throws Failure `check-failed` where a deploy would fail */
+function assertChecked(hosts) {
+    const failed = hosts.flatMap(({ name, checks = [] }) => checks.filter(({ level }) => level === 'fail').map((check) => ({ name, ...check })));
+    const [first] = failed;
+    if (first === undefined)
+        return;
+    const lines = failed.map((check) => `${check.name === null ? '' : `${check.name}: `}${lineOf(check)}`);
+    const problem = `${first.name === null ? '' : `${first.name}: `}${first.what}: ${withoutFullStop(first.value)}`;
+    throw run_failure('check-failed', { count: failed.length, problem, remedy: first.remedy ?? 'Correct it.' }, { evidence: lines.join('\n') });
+}
+const SIGNS = { ok: '✔', doubt: '⚠', fail: '✖' };
+function lineOf({ level, what, value, remedy }) {
+    return `${SIGNS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`;
+}
+function portOf(taken, port) {
+    return taken
+        ? [
+            {
+                level: 'doubt',
+                what: 'Port',
+                value: `something listens on port ${port}`,
+                remedy: 'Stop it, or set `app-port`.',
+            },
+        ]
+        : [{ level: 'ok', what: 'Port', value: `${port} is free`, remedy: null }];
+}
+async function askAgent({ inputs }, agentFile, host) {
+    const checks = [];
+    let agent;
+    try {
+        agent = await host.agent(agentFile);
+        return await withTimeout(lookThrough(agent, checks, inputs), check_host_LOOK, () => run_failure('check-late'));
+    }
+    catch (error) {
+        const { code, message, remedy = null } = Failure.from(error);
+        // What was lost is no finding about the server.
+        if (code === 'connection-lost' || code === 'check-late')
+            throw error;
+        return {
+            checks: [...checks, { level: 'fail', what: WHATS[code] ?? code, value: message, remedy }],
+            live: null,
+            serves: false,
+        };
+    }
+    finally {
+        agent?.close();
+    }
+}
+/** Of failures, what their row is about. */
+const WHATS = {
+    'node-missing': 'Node.js',
+    'pm2-missing': 'PM2',
+    'path-not-writable': 'Folder',
+    'path-unsafe': 'Folder',
+    'path-taken': 'Folder',
+    'current-not-a-link': 'Folder',
+    'app-name-taken': 'Name',
+    'port-taken': 'Port',
+    'port-forbidden': 'Port',
+    'address-differs': 'Port',
+    'pm2-foreign': 'PM2',
+    'pm2-stranded': 'PM2',
+};
+async function lookThrough(agent, checks, inputs) {
+    const ok = (what, value) => checks.push({ level: 'ok', what, value, remedy: null });
+    const facts = await agent.call('inspect', {});
+    ok('Node.js', `${facts.node} (${facts.nodePath})`);
+    if (facts.pm2 === null) {
+        checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' });
+    }
+    else
+        ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`);
+    const { runtime, run, said, 'keep-releases': keep } = inputs;
+    const address = { host: runtime.host, port: runtime.port };
+    const { findings: found } = await agent.call('dryRun', { release: null, run, address, said, keep });
+    checks.push(...found.map(checkOf));
+    const has = (what) => checks.some((check) => check.what === what);
+    if (!has('Folder'))
+        ok('Folder', facts.path);
+    if (!has('Name'))
+        ok('Name', 'free, or this app’s');
+    if (!has('Port'))
+        ok('Port', `${runtime.port} is free, or this app’s`);
+    const { served, live, workers, lock } = await agent.call('status', {});
+    const orphans = workers.filter(({ status }) => status === 'orphaned').length;
+    if (orphans > 0) {
+        const value = `${orphans} serve without PM2’s daemon, which died`;
+        checks.push({ level: 'doubt', what: 'Workers', value, remedy: 'Deploy: the next deploy takes over.' });
+    }
+    else
+        ok('Workers', `${workers.length} of this app`);
+    const asMeant = served === live && workers.every(({ phase }) => phase === 'open');
+    return { checks, live: served, serves: served !== null && (asMeant || lock !== null) };
+}
+function checkOf({ effect, code, message, remedy }) {
+    const level = effect === 'ends' ? 'fail' : 'doubt';
+    const what = (code !== null && WHATS[code]) ||
+        { ends: 'Deploy', waits: 'Lock', recovers: 'Interrupted run', replaces: 'current', gap: 'PM2’s list' }[effect];
+    return { level, what, value: message, remedy };
+}
+
+;// CONCATENATED MODULE: ./build/phases/check-url.js
+/** In ms. */
+const LIMIT = 10_000;
+async function checkUrl(url) {
+    if (url === null)
+        return [];
+    const what = 'health-check-url';
+    try {
+        const { status } = await fetch(url, { signal: AbortSignal.timeout(LIMIT), redirect: 'manual' });
+        // Before the first deploy a proxy answers 502: it was reached.
+        return [
+            {
+                level: status < 500 ? 'ok' : 'doubt',
+                what,
+                value: `answers ${status}`,
+                remedy: status < 500 ? null : 'If a release is live, check the proxy.',
+            },
+        ];
+    }
+    catch (error) {
+        const value = error instanceof Error ? (error.cause?.message ?? error.message) : String(error);
+        return [{ level: 'doubt', what, value, remedy: 'Check DNS, firewall and TLS in front of the server.' }];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/commands/check.js
+/** check: everything that a deploy needs, in one table. It changes nothing. */
+
+
+
+
+
+const check = async (plan, { agentFile }, pipeline) => {
+    try {
+        const hosts = await onBareHosts(plan, pipeline, (host, { run, log }) => run('check', () => checkHost(plan, agentFile, host, log)));
+        return concluded([...hosts], await checkUrl(plan.inputs['health-check-url']));
+    }
+    catch (error) {
+        return { ...untouched(nothingKnown), failure: Failure.from(error) };
+    }
+};
+/** Returns the outcome of a run that ends with the checks of its hosts. @param more of the runner */
+function concluded(hosts, more) {
+    const seen = hosts.map((host, index) => index === 0 ? { ...host, checks: [...(host.checks ?? []), ...more] } : host);
+    const live = agreed(seen.map((host) => host.live));
+    const outcome = { ...untouched({ ...nothingKnown, live }), hosts: seen };
+    try {
+        assertChecked(seen);
+        const status = live === null ? 'down' : overall(seen.map((host) => host.status));
+        return { ...outcome, status, succeeded: true };
+    }
+    catch (error) {
+        return { ...outcome, failure: Failure.from(error) };
+    }
 }
 
 ;// CONCATENATED MODULE: external "node:fs/promises"
@@ -63349,6 +64035,10 @@ async function reject(hosts, { kind, release }, { swapped, remove }) {
 
 const phaseNames = [
     'connect',
+    'setup-node',
+    'setup-pm2',
+    'setup-boot',
+    'check',
     'recover',
     'build',
     'assemble',
@@ -64265,7 +64955,7 @@ async function stage(plan, hosts, pipeline, target) {
     await verifyAll(plan, hosts, pipeline, target);
     const mark = async ({ name, agent }) => {
         const { serving } = await agent().call('markStaged', { id: release, run });
-        return { value: { name, status: 'staged', live: serving, ...NOTHING_MORE }, detail: 'staged' };
+        return { value: { name, status: 'staged', live: serving, ...stage_NOTHING_MORE }, detail: 'staged' };
     };
     const staged = await onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => mark(host))).catch(async (error) => {
         await reject(hosts, target, { swapped: false, remove: true });
@@ -64275,7 +64965,7 @@ async function stage(plan, hosts, pipeline, target) {
     const live = agreed(staged.map((host) => host.live));
     return { ...untouched({ ...target, live }), status: 'staged', succeeded: true, hosts: staged };
 }
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null };
+const stage_NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null };
 
 ;// CONCATENATED MODULE: ./build/common/errors/server.js
 /** The server: its disk, its users, PM2, ports, and the releases on it. */
@@ -66744,13 +67434,14 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 
+
 /**
  * Workflow commands are off while the app's tools print: a dependency could otherwise set this step's outputs.
  * @param key for the build's server actions
  * @throws the failures of next/
  */
 async function build_build({ inputs }, project, hosts, key, log) {
-    const { workspace, runtime } = inputs;
+    const { workspace, runtime, 'allow-vulnerable': allowed } = inputs;
     const { sharedDirs, sharedFiles } = runtime;
     const missing = assertCheckedOut(project.directory, workspace, [...sharedDirs, ...sharedFiles]);
     const options = { directory: project.directory, workspace, runTimeVariables: Object.keys(runtime.env) };
@@ -66764,8 +67455,10 @@ async function build_build({ inputs }, project, hosts, key, log) {
     const work = withoutCommands(async () => {
         const before = await install({ ...options, command: inputs['install-command'] });
         const version = installedNextVersion(project.directory);
-        if (version !== undefined)
+        if (version !== undefined) {
             refuseUnsupportedNext(version);
+            refuseVulnerableNext(version, allowed);
+        }
         const variables = key === undefined ? {} : { [KEY_VARIABLE]: key };
         const start = Date.now();
         return [before, start, await build({ ...building, variables })];
@@ -66775,7 +67468,9 @@ async function build_build({ inputs }, project, hosts, key, log) {
         throw error;
     });
     const output = readBuildOutput(project.directory, workspace);
-    const doubts = doubtsAbout(output, built === undefined ? undefined : began);
+    // A build that another job made may be of another version than the installed one.
+    const allowedHoles = refuseVulnerableNext(output.nextVersion ?? '', allowed);
+    const doubts = [...allowedHoles, ...doubtsAbout(output, built === undefined ? undefined : began)];
     for (const doubt of doubts)
         log.warning(doubt);
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
@@ -67428,6 +68123,274 @@ const promote = (plan, programs, pipeline) => withHosts(plan, programs, pipeline
 });
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
+;// CONCATENATED MODULE: ./build/next/runtime-packages.js
+/** Node.js and PM2 for a server, fetched on the runner through npm as the user has set it up. */
+
+
+
+
+
+
+
+/** The major version that Gapless is tested with most. */
+const runtime_packages_PM2 = 'pm2@7';
+/** In ms. */
+const runtime_packages_LIMIT = 10 * 60_000;
+/** Each package is fetched once for all hosts. */
+function fetcher() {
+    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-runtime-'));
+    const env = stepEnvironment();
+    delete env['NODE_ENV'];
+    const run = (program, args) => new Promise((resolve, reject) => {
+        const options = { cwd: folder, env, timeout: runtime_packages_LIMIT, maxBuffer: 64 * 2 ** 20 };
+        (0,external_node_child_process_namespaceObject.execFile)(program, args, options, (error, out, errors) => {
+            if (error === null)
+                resolve(out);
+            else
+                reject(build_failure('setup-failed: fetch', { command: [program, ...args.slice(0, 2)].join(' ') }, { evidence: errors.slice(-4000), cause: error }));
+        });
+    });
+    const known = new Map();
+    const once = (key, make) => {
+        const made = known.get(key) ?? make();
+        known.set(key, made);
+        return made;
+    };
+    return {
+        node: (arch, wanted) => once(`node-${arch}-${wanted}`, async () => {
+            const name = `node-linux-${arch}`;
+            const [packed] = JSON.parse(await run('npm', ['pack', `${name}@${wanted}`, '--json']));
+            const { version = '', filename = '' } = packed ?? {};
+            const file = (0,external_node_path_namespaceObject.join)(folder, filename);
+            const said = await run('npm', ['view', `${name}@${version}`, 'dist.integrity', '--json']);
+            const hash = `sha512-${(0,external_node_crypto_.createHash)('sha512').update((0,external_node_fs_namespaceObject.readFileSync)(file)).digest('base64')}`;
+            if (JSON.parse(said) !== hash)
+                throw build_failure('setup-failed: hash', { name: `${name}@${version}` });
+            return bundleOf(version, file);
+        }),
+        pm2: () => once('pm2', async () => {
+            const into = (0,external_node_path_namespaceObject.join)(folder, 'pm2');
+            (0,external_node_fs_namespaceObject.mkdirSync)(into);
+            const quiet = [
+                '--no-audit',
+                '--no-fund',
+                '--no-save',
+                '--ignore-scripts',
+                '--omit=dev',
+                '--omit=optional',
+            ];
+            await run('npm', ['install', runtime_packages_PM2, '--prefix', into, ...quiet]);
+            const manifest = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(into, 'node_modules/pm2/package.json'), 'utf8'));
+            const file = (0,external_node_path_namespaceObject.join)(folder, 'pm2.tgz');
+            await run('tar', ['-czf', file, '-C', into, 'node_modules']);
+            return bundleOf(manifest.version, file);
+        }),
+        remove: () => (0,external_node_fs_namespaceObject.rmSync)(folder, { recursive: true, force: true }),
+    };
+}
+function bundleOf(version, file) {
+    const sha256 = (0,external_node_crypto_.createHash)('sha256').update((0,external_node_fs_namespaceObject.readFileSync)(file)).digest('hex');
+    return { version, file, bytes: (0,external_node_fs_namespaceObject.statSync)(file).size, sha256 };
+}
+
+;// CONCATENATED MODULE: ./build/phases/setup-host.js
+/** setup: brings Node.js, PM2 and the start at boot to a server that lacks them. Each step can be repeated. */
+
+
+
+
+
+
+
+
+/** What Next.js 16 needs; 14 and 15 need less. */
+const FITTING = '>=20.9.0';
+/** In ms. */
+const setup_host_LIMIT = 15 * 60_000;
+async function setUpHost(host, fetched, version, { run, log }) {
+    const seen = await host.look();
+    await run('setup-node', () => bringNode(host, seen, fetched, version, log));
+    await run('setup-pm2', () => bringPm2(host, seen, fetched, log));
+    await run('setup-boot', async () => startAtBoot(host, await host.look()));
+}
+async function bringNode(host, seen, fetched, version, log) {
+    const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1];
+    const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) });
+    if (existing !== null && own === undefined && satisfies(existing.version, FITTING) === true) {
+        return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` };
+    }
+    const what = 'Node.js';
+    if (seen.libc === 'musl')
+        throw build_failure('setup-failed', { what, problem: 'the server uses musl', remedy: MUSL });
+    const arch = machineOf(seen.machine);
+    if (seen.system !== 'Linux' || arch === null) {
+        const remedy = 'Install Node.js from the distribution as root.';
+        throw build_failure('setup-failed', {
+            what,
+            problem: `${seen.system} on ${seen.machine} is not supported`,
+            remedy,
+        });
+    }
+    const runs = own !== undefined &&
+        seen.nodes.some(({ path, version: found }) => found === own && path.endsWith(`${RUNTIME}/bin/node`));
+    if (runs && (own === version || own.startsWith(`${version}.`)))
+        return { value: null, detail: `Node ${own} is there` };
+    const bundle = await fetched.node(arch, version);
+    await setup_host_send(host, 'node', bundle, 'package/bin/node', '/package', 'bin/node', 'bin/node -p process.version', what, log);
+    return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` };
+}
+async function bringPm2(host, seen, fetched, log) {
+    const [first] = seen.pm2;
+    if (first !== undefined)
+        return { value: null, detail: `the server has PM2 (${first})` };
+    const bundle = await fetched.pm2();
+    const command = 'node_modules/pm2/bin/pm2';
+    await setup_host_send(host, 'pm2', bundle, 'node_modules', '', command, `test -f ${command}`, 'PM2', log);
+    return { value: null, detail: `brought PM2 ${bundle.version} (${formatBytes(bundle.bytes)})` };
+}
+/**
+ * Unpacks under another name, tries it, and then gives it its name and its link in one step each.
+ * @param members of the archive @param inner folder of the archive, from `/` on @param command relative to it @param trial what must succeed in it
+ */
+async function setup_host_send(host, name, bundle, members, inner, command, trial, what, log) {
+    const target = `${name}/${bundle.version}`;
+    const script = [
+        'umask 022',
+        `r="$HOME/${RUNTIME}"; mkdir -p "$r/bin" "$r/${name}" && chmod 700 "$HOME/.gapless" && cd "$r" || { say problem folder; return; }`,
+        // Those of interrupted runs, too.
+        `for n in .new-${name}-*; do [ -e "$n" ] && rm -rf "$n"; done; t=".new-${name}-$$"; mkdir "$t" || { say problem folder; return; }`,
+        `cat >"$t/packed" || { rm -rf "$t"; say problem disk; return; }`,
+        `if [ "$(wc -c <"$t/packed" | tr -d " ")" != ${bundle.bytes} ]; then rm -rf "$t"; say problem incomplete; return; fi`,
+        `if command -v sha256sum >/dev/null 2>&1 && ! sha256sum "$t/packed" | grep -q "^${bundle.sha256}"; then rm -rf "$t"; say problem incomplete; return; fi`,
+        `tar -xzf "$t/packed" -C "$t" ${members} || { rm -rf "$t"; say problem unpack; return; }`,
+        'rm -f "$t/packed"',
+        `if ! e="$(cd "$t${inner}" && ${trial} 2>&1 </dev/null)"; then rm -rf "$t"; say problem trial; say why "$(echo "$e" | head -n 1)"; return; fi`,
+        'sync 2>/dev/null',
+        // What is there may be half of an earlier run's.
+        `rm -rf "${target}.old"; if [ -e "${target}" ]; then mv "${target}" "${target}.old" || return; fi`,
+        `mv "$t${inner}" "${target}" || { say problem folder; return; }`,
+        `ln -sfn "../${target}/${command}" "bin/.new-${name}" && mv -f "bin/.new-${name}" "bin/${name}" || { say problem folder; return; }`,
+        `rm -rf "$t" "${target}.old"; say done yes`,
+    ].join('\n');
+    const { said, errors } = await host.run(script, { body: withProgress(bundle, what, log), timeoutMs: setup_host_LIMIT });
+    const answer = new Map(said);
+    if (answer.get('done') === 'yes')
+        return;
+    const problem = answer.get('problem') ?? 'interrupted';
+    const [words, remedy] = PROBLEMS[problem] ?? [`the server stopped it (${problem})`, 'Run setup again.'];
+    const why = answer.get('why') ?? '';
+    throw build_failure('setup-failed', { what, problem: `${words}${why === '' ? '' : ` (${why})`}`, remedy }, { evidence: errors });
+}
+const PROBLEMS = {
+    folder: [`"~/${RUNTIME}" is not writable`, 'Give the home to the user that logs in, and run setup again.'],
+    disk: ['it could not be written', 'Free disk space on the server, and run setup again.'],
+    incomplete: ['it arrived incomplete', 'Free disk space on the server, and run setup again.'],
+    unpack: [
+        'it could not be unpacked',
+        'Free disk space on the server, check that `tar` and `gzip` are there, and run setup again.',
+    ],
+    trial: [
+        'it does not run there',
+        'Mount the home without `noexec`, set an older `node-version` for an old glibc, or install Node.js as root.',
+    ],
+};
+async function* withProgress({ file, bytes }, what, { info }) {
+    let [sent, shown] = [0, 0];
+    for await (const chunk of (0,external_node_fs_namespaceObject.createReadStream)(file)) {
+        yield chunk;
+        sent += chunk.length;
+        const tenth = Math.floor((10 * sent) / bytes);
+        if (tenth > shown)
+            info(`${what}: sent ${tenth * 10}% of ${formatBytes(bytes)}`);
+        shown = tenth;
+    }
+}
+async function startAtBoot(host, seen) {
+    if (seen.boot !== '')
+        return { value: null, detail: `PM2 starts at boot: ${seen.boot}` };
+    const node = usableNode(seen)?.path ?? '';
+    const pm2 = seen.pm2[0] ?? '';
+    // In a unit and in a crontab these have a meaning of their own.
+    if (/[%"'\\\n$]/.test(`${node}${pm2}${seen.home}`)) {
+        return {
+            value: null,
+            detail: `nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`,
+        };
+    }
+    const unit = [
+        '[Unit]',
+        'Description=PM2 for Gapless',
+        '[Service]',
+        'Type=forking',
+        `Environment="PATH=${node.replace(/\/[^/]*$/, '')}:/usr/local/bin:/usr/bin:/bin"`,
+        `Environment="PM2_HOME=${seen.home}/.pm2"`,
+        `PIDFile=${seen.home}/.pm2/pm2.pid`,
+        `ExecStart="${node}" "${pm2}" resurrect`,
+        `ExecStop="${node}" "${pm2}" kill`,
+        'Restart=always',
+        'RestartSec=1',
+        'KillMode=process',
+        'OOMPolicy=continue',
+        '[Install]',
+        'WantedBy=default.target',
+        '',
+    ].join('\n');
+    const cron = `@reboot PM2_HOME="${seen.home}/.pm2" "${node}" "${pm2}" resurrect # gapless\n`;
+    const body = async function* () {
+        yield Buffer.from(unit + cron);
+    };
+    const script = [
+        'u="$(id -un)"; export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; d="$HOME/.config/systemd/user"',
+        `t="$HOME/${RUNTIME}"; mkdir -p "$t" && t="$t/.new-boot-$$" && cat >"$t" || return`,
+        'if systemctl --user show-environment >/dev/null 2>&1 </dev/null && { [ -e "/var/lib/systemd/linger/$u" ] || loginctl enable-linger "$u" >/dev/null 2>&1 </dev/null; }; then',
+        `mkdir -p "$d" && head -c ${Buffer.byteLength(unit)} "$t" >"$d/.gapless-pm2.service.new" && mv -f "$d/.gapless-pm2.service.new" "$d/gapless-pm2.service" &&`,
+        'systemctl --user daemon-reload </dev/null && systemctl --user enable gapless-pm2.service >/dev/null 2>&1 </dev/null && say boot unit',
+        'elif command -v crontab >/dev/null 2>&1; then',
+        `{ crontab -l 2>/dev/null | grep -v "# gapless$"; tail -c ${Buffer.byteLength(cron)} "$t"; } >"$t.cron" && crontab "$t.cron" && say boot cron`,
+        'fi',
+        'rm -f "$t" "$t.cron"',
+    ].join('\n');
+    const { said } = await host.run(script, { body: body(), timeoutMs: 60_000 });
+    const by = new Map(said).get('boot');
+    if (by === 'unit')
+        return { value: null, detail: 'a user unit starts PM2 at boot (gapless-pm2.service, with lingering)' };
+    if (by === 'cron')
+        return { value: null, detail: '`@reboot` in crontab starts PM2 at boot' };
+    const command = seen.hasUserSystemd
+        ? `loginctl enable-linger ${seen.user}`
+        : `(crontab -u ${seen.user} -l; echo '${cron.trim()}') | crontab -u ${seen.user} -`;
+    return {
+        value: null,
+        detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/commands/setup.js
+/** setup: from a server that has only SSH to one where a deploy works. It ends with check. */
+
+
+
+
+
+
+
+const setup = async (plan, { agentFile }, pipeline) => {
+    const fetched = fetcher();
+    try {
+        const hosts = await onBareHosts(plan, pipeline, async (host, log) => {
+            await setUpHost(host, fetched, plan.inputs['node-version'], log);
+            return log.run('check', () => checkHost(plan, agentFile, host, log.log));
+        });
+        return concluded(hosts, await checkUrl(plan.inputs['health-check-url']));
+    }
+    catch (error) {
+        return { ...untouched(nothingKnown), failure: Failure.from(error) };
+    }
+    finally {
+        fetched.remove();
+    }
+};
+
 ;// CONCATENATED MODULE: ./build/agent-client/programs.js
 /** The bundles are side by side in dist/. */
 
@@ -67462,16 +68425,16 @@ const LONGEST_TEXT = 2000;
 const LARGEST_TABLE = 150_000;
 /** Renders text as one paragraph. Only characters with a meaning are escaped, so that the source reads well too. */
 function markdown_escape(text) {
-    return escapeLine(lineOf(text));
+    return escapeLine(markdown_lineOf(text));
 }
 /** A text between two single backticks. Whoever puts one into a message gets code with escaped content, and no more. */
 const CODE_SPAN = /(?<!`)`([^`]+)`(?!`)/;
 /** Renders a message or a remedy as one paragraph. What stands between backticks becomes code. */
 function prose(text) {
-    const parts = lineOf(text).split(CODE_SPAN);
+    const parts = markdown_lineOf(text).split(CODE_SPAN);
     return parts.map((part, index) => (index % 2 === 1 ? markdown_codeOf(part) : escapeLine(part, index === 0))).join('');
 }
-function lineOf(text) {
+function markdown_lineOf(text) {
     const line = visible(text).trim().replace(/\s+/g, ' ');
     return line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line;
 }
@@ -67601,6 +68564,21 @@ function origin_matching(pattern, text) {
     return text !== undefined && pattern.test(text) ? text : null;
 }
 
+;// CONCATENATED MODULE: ./build/report/checks.js
+
+const checks_SIGNS = { ok: '✔', doubt: '⚠', fail: '✖' };
+function renderChecks({ name, checks = [] }) {
+    if (checks.length === 0)
+        return '';
+    const rows = checks.map(({ level, what, value, remedy }) => [
+        checks_SIGNS[level],
+        what,
+        { markdown: prose(value) },
+        { markdown: prose(remedy ?? '') },
+    ]);
+    return markdown_table(['', markdown_escape(on('What', name)), 'Value', 'What to do'], rows);
+}
+
 ;// CONCATENATED MODULE: ./build/report/dry-run.js
 /** What a dry run found out about a host, as Markdown. */
 
@@ -67661,6 +68639,8 @@ function sentence(outcome, command) {
     const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : '';
     if (command === 'status' && succeeded)
         return status === 'live' ? `${liveRelease} is live${everywhere}.` : unhealthy(hosts);
+    if (command === 'check' || command === 'setup')
+        return checked(outcome, command);
     const live = liveRelease ?? 'no release';
     const run = `The ${command ?? 'run'}`;
     switch (status) {
@@ -67699,6 +68679,14 @@ function sentence(outcome, command) {
                 : `${failed} failed. ${liveRelease} serves, but is not known to be healthy.`;
         }
     }
+}
+function checked({ succeeded, hosts, liveRelease }, command) {
+    const live = liveRelease === null ? 'No release is live yet.' : `${liveRelease} is live.`;
+    if (succeeded)
+        return `Everything is there for a deploy. ${live}`;
+    return hosts.length === 0
+        ? `The ${command} failed. Nothing live was touched.`
+        : `A deploy would fail. ${live}`;
 }
 function unhealthy(hosts) {
     const current = hosts.flatMap(({ releases }) => releases.find((release) => release.live)?.id ?? []);
@@ -67796,10 +68784,10 @@ function bar({ phase, state, startedAt, durationMs }, begun) {
     const failed = state === 'failed' ? 'crit, ' : '';
     const from = startedAt - begun;
     const time = format_formatDuration(durationMs);
-    return `    ${phase} ${time} :${failed}${clock(from)}, ${clock(from + Math.max(1, durationMs))}`;
+    return `    ${phase} ${time} :${failed}${timeline_clock(from)}, ${timeline_clock(from + Math.max(1, durationMs))}`;
 }
 /** On a day without a change to summer time: Mermaid reads times in the reader's zone. */
-function clock(ms) {
+function timeline_clock(ms) {
     return new Date(Date.UTC(2000, 0, 1) + ms).toISOString().replace('T', ' ').replace('Z', '');
 }
 /** Removes everything from a host's name that Mermaid could read as syntax. */
@@ -67815,6 +68803,7 @@ function safe(host) {
  * Renders the job summary as Markdown: pure. The important parts come first and are never folded. No table is wider than a
  * phone, and nothing has a colour of its own.
  */
+
 
 
 
@@ -67859,6 +68848,7 @@ function renderSummary(report, taken = 0) {
         hosts.length < 2 ? '' : markdown_table(['Host', 'Status', 'Serving'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
+            renderChecks(host),
             renderDryRun(host),
             renderServer(host),
             renderReleases(host, origin),
@@ -70349,7 +71339,7 @@ function isOf(payload, app) {
 
 
 /** For the beginning and the end each, in ms. */
-const LIMIT = 30_000;
+const record_LIMIT = 30_000;
 /** They build the commit of the run. Whatever else activates a release has the commit that the release was built from. */
 const BUILDS = new Set(['deploy', 'preview']);
 const ACTIVATES = new Set([...BUILDS, 'rollback', 'promote']);
@@ -70368,7 +71358,7 @@ function openRecord({ inputs, appName }, options) {
         url: inputs.publicUrl,
         logUrl: run.runUrl,
     };
-    const api = () => createApi({ url: inputs.apiUrl, token, repository, limitMs: LIMIT });
+    const api = () => createApi({ url: inputs.apiUrl, token, repository, limitMs: record_LIMIT });
     const problems = [];
     const attempt = async (what, act) => {
         try {
@@ -70471,6 +71461,8 @@ function renderComment(report, preview, now) {
 
 
 
+
+
 async function main() {
     // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
     process.exitCode = 1;
@@ -70523,11 +71515,10 @@ const NOT_MASKED = 'Values of `env` that are not masked, because they are short,
 function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
         return command === 'preview' ? preview(project) : deploy(project);
-    if (command === 'promote')
-        return promote;
-    if (command === 'preview-remove')
-        return removePreview;
-    return command === 'rollback' ? rollback : commands_status;
+    return {
+        ...{ deploy: commands_status, stage: commands_status, preview: commands_status },
+        ...{ rollback: rollback, promote: promote, status: commands_status, check: check, setup: setup, 'preview-remove': removePreview },
+    }[command];
 }
 /**
  * Reports a run that was interrupted (a cancelled job, a killed runner process). It waits until the server has finished

@@ -1047,11 +1047,11 @@ const protocol_texts = {
     },
     'node-missing': {
         message: 'Node.js 18 or later was not found on the server.',
-        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
     },
     'pm2-missing': {
         message: 'PM2 was not found on the server.',
-        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
         cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
     },
 };

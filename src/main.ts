@@ -7,7 +7,9 @@ import { stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { afterCancel } from './commands/after-cancel.ts'
+import { check } from './commands/check.ts'
 import { deploy, preview, promote, removePreview, rollback, status, type Story } from './commands/index.ts'
+import { setup } from './commands/setup.ts'
 import { createPipeline } from './pipeline.ts'
 import { buildsCheckout, createPlan, ownWords, packageName, type Plan } from './plan.ts'
 import { programs } from './agent-client/programs.ts'
@@ -85,9 +87,10 @@ const NOT_MASKED =
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
   if (project !== undefined) return command === 'preview' ? preview(project) : deploy(project)
-  if (command === 'promote') return promote
-  if (command === 'preview-remove') return removePreview
-  return command === 'rollback' ? rollback : status
+  return {
+    ...{ deploy: status, stage: status, preview: status },
+    ...{ rollback, promote, status, check, setup, 'preview-remove': removePreview },
+  }[command]
 }
 
 /**

@@ -58,6 +58,16 @@ export interface Sent {
   readonly ofBytes: number
 }
 
+/** What `check` found out about one thing that a deploy needs. */
+export interface Check {
+  /** Whether a deploy works with it, works but should not have to, or fails. */
+  readonly level: 'ok' | 'doubt' | 'fail'
+  readonly what: string
+  readonly value: string
+  /** What to do first; null where there is nothing to do. */
+  readonly remedy: string | null
+}
+
 /** How a run ended on one host. */
 export interface HostOutcome {
   /** Null for the only host of a run. */
@@ -74,6 +84,8 @@ export interface HostOutcome {
   readonly server: ServerState | null
   /** Filled by a dry run. */
   readonly dryRun: DryRun | null
+  /** Filled by `check` and `setup`. */
+  readonly checks?: readonly Check[]
 }
 
 /** What a dry run found out about a host. */

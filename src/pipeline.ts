@@ -4,6 +4,10 @@ import { Failure } from './common/failure.ts'
 
 export const phaseNames = [
   'connect',
+  'setup-node',
+  'setup-pm2',
+  'setup-boot',
+  'check',
   'recover',
   'build',
   'assemble',

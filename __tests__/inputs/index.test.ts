@@ -55,6 +55,8 @@ describe('with only what is required', () => {
       'app-name': null,
       'bin-path': [],
       'install-command': null,
+      'allow-vulnerable': [],
+      'node-version': '24',
       'build-command': null,
       'app-port': null,
       'app-host': null,
@@ -227,7 +229,7 @@ describe('what is invalid', () => {
   test('a long value is not shown', () => {
     const long = 'x'.repeat(101)
     expect(messageOf({ command: long })).toBe(
-      'Input `command` must be deploy, rollback, status, stage, promote, preview or preview-remove; the value is not shown, because it has 101 characters.',
+      'Input `command` must be deploy, rollback, status, stage, promote, preview, preview-remove, check or setup; the value is not shown, because it has 101 characters.',
     )
   })
 
@@ -246,7 +248,7 @@ describe('command, release and dry-run', () => {
 
   test('another command is refused', () => {
     expect(messageOf({ command: 'destroy' })).toBe(
-      'Input `command` must be deploy, rollback, status, stage, promote, preview or preview-remove, but is "destroy".',
+      'Input `command` must be deploy, rollback, status, stage, promote, preview, preview-remove, check or setup, but is "destroy".',
     )
   })
 
@@ -390,6 +392,21 @@ describe('host identity', () => {
     expect(
       read({ fingerprint: `${fingerprint}=\n${otherFingerprint},` }).targets[0]?.hostKey.fingerprints,
     ).toEqual([fingerprint, otherFingerprint])
+  })
+
+  test('advisories are named by the ids that Gapless knows, in upper or lower case', () => {
+    const ids = 'cve-2025-29927\nCVE-2025-55182'
+    expect(read({ 'allow-vulnerable': ids })['allow-vulnerable']).toEqual([
+      'CVE-2025-29927',
+      'CVE-2025-55182',
+    ])
+  })
+
+  test.each(['true', 'all', 'CVE-2025-29928', '*'])('the advisory %j cannot be used', (id) => {
+    const { message } = failureOf({ ...required, 'allow-vulnerable': id })
+    expect(message).toContain('`allow-vulnerable`')
+    expect(message).toContain(id)
+    expect(message).toContain('CVE-2025-66478, CVE-2025-55182, CVE-2025-29927')
   })
 
   test('the lines that ssh-keygen -lf prints do as they are', () => {

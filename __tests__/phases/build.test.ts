@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { readInputs } from '../../src/inputs/index.ts'
 import { readProject } from '../../src/next/project.ts'
 import { build } from '../../src/phases/build.ts'
@@ -121,4 +121,35 @@ test('a checkout that lacks what the app serves is refused before anything is in
   const failure = await failureOf(build(createPlan(inputs, 'web'), project, [], undefined, silentLog))
   expect(failure.code).toBe('checkout-incomplete')
   expect(existsSync(join(workspace, 'was-installed'))).toBe(false)
+})
+
+describe('a Next.js with a critical hole', () => {
+  const start = (allowed: string) => {
+    const workspace = folder()
+    mkdirSync(join(workspace, 'node_modules', 'next'), { recursive: true })
+    writeFileSync(join(workspace, 'node_modules/next/package.json'), '{"name":"next","version":"16.0.6"}')
+    writeFileSync(join(workspace, 'package.json'), JSON.stringify({ dependencies: { next: '16' } }))
+    const inputs = readInputs({
+      ...ACCESS,
+      GITHUB_WORKSPACE: workspace,
+      'INPUT_APP-NAME': 'web',
+      'INPUT_INSTALL-COMMAND': 'none',
+      'INPUT_BUILD-COMMAND': 'touch was-built; exit 1',
+      'INPUT_ALLOW-VULNERABLE': allowed,
+    })
+    const work = build(createPlan(inputs, 'web'), readProject(workspace, '.'), [], undefined, silentLog)
+    return { work, wasBuilt: () => existsSync(join(workspace, 'was-built')) }
+  }
+
+  test('is refused before the build', async () => {
+    const { work, wasBuilt } = start('')
+    expect((await failureOf(work)).code).toBe('next-vulnerable')
+    expect(wasBuilt()).toBe(false)
+  })
+
+  test('is built when `allow-vulnerable` names the hole', async () => {
+    const { work, wasBuilt } = start('cve-2025-66478')
+    expect((await failureOf(work)).code).toBe('build-failed')
+    expect(wasBuilt()).toBe(true)
+  })
 })

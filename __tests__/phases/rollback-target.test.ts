@@ -14,7 +14,11 @@ const served = (number: number, changes: Partial<ReleaseSummary> = {}) =>
   releaseSummary({ id: id(number), activatedAt: `2026-01-01T00:00:0${number}.000Z`, ...changes })
 
 /** What a rollback goes to on hosts that have these releases. */
-function choose(histories: readonly (readonly ReleaseSummary[])[], release = '') {
+function choose(
+  histories: readonly (readonly ReleaseSummary[])[],
+  release = '',
+  warning: (line: string) => void = () => undefined,
+) {
   const inputs = readInputs({
     INPUT_HOST: histories.map((_, index) => `host-${index}`).join('\n'),
     INPUT_USERNAME: 'deploy',
@@ -28,7 +32,7 @@ function choose(histories: readonly (readonly ReleaseSummary[])[], release = '')
       operation === 'releases' ? { releases } : { repaired: [], changed: [] }
     return { name: `host-${index}`, agent: () => ({ call }) } as unknown as Host
   })
-  return chooseRelease(createPlan(inputs, 'site'), hosts, createPipeline(silentLog))
+  return chooseRelease(createPlan(inputs, 'site'), hosts, createPipeline({ ...silentLog, warning }))
 }
 
 const left = served(2, { left: true })
@@ -58,4 +62,19 @@ test('without one, the failure lists the releases and their states', async () =>
     code: 'no-release-to-go-back-to',
     remedy: expect.stringContaining(`${id(2)} (rolled back), ${id(3)} (live)`),
   })
+})
+
+test('a rollback to a release with a critical hole warns, once, and goes on', async () => {
+  const warnings: string[] = []
+  const { info } = served(1)
+  const old = served(1, { info: { ...info!, nextVersion: '15.1.9' } })
+  await choose(
+    [
+      [old, current],
+      [old, current],
+    ],
+    id(1),
+    (line) => void warnings.push(line),
+  )
+  expect(warnings).toEqual([expect.stringContaining('CVE-2025-29927')])
 })

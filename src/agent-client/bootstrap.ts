@@ -13,6 +13,8 @@ import {
   homeFolders,
   LOGIN_PATH,
   LOGIN_SHELL_TIMEOUT,
+  OLDEST_NODE,
+  runtimeFolder,
   systemFolders,
   systemVersionFolders,
   versionFolders,
@@ -46,39 +48,46 @@ function squeezed(code: string): string {
   return code.replace(/^\s*(\/\/.*)?\n?/gm, '')
 }
 
-/** The oldest Node that the agent and the launcher run on. */
-const OLDEST_NODE = 18
-
 /**
  * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
  */
 const LEAN = '--max-semi-space-size=2'
 
-/**
- * Tries, in order: what the user named, the Node of the running PM2 daemon, the PATH, the PATH of the user's
- * login shell, the usual places, and of several versions the newest. `t` runs the first Node that fits, or
- * remembers what is wrong with it.
- */
+/** `t` runs the first Node that fits, or remembers what is wrong with it. */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
   const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
+  return [
+    't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
+      `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
+      's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
+    's=""',
+    ...tryEach(sentinel, binPath),
+    `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
+  ].join('; ')
+}
+
+/**
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
+ * running PM2 daemon, what setup brought, the PATH, the PATH of the user's login shell, the usual places, and of
+ * several versions the newest.
+ */
+export function tryEach(sentinel: string, binPath: readonly string[]): readonly string[] {
   const single = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
     '"$d"',
+    `"$HOME"/${runtimeFolder}/node`,
     '"$(command -v node 2>/dev/null)"',
   ]
   const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`)
   const mark = `${sentinel}-path`
   const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders]
   return [
-    't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
-      `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
-      's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
     // The last match of a glob is almost the newest: 9 comes after 22, and is too old.
     'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
     // After a reboot the number in the file may belong to any program, which must not be run.
     'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
     'case "$d" in */node*) ;; *) d="" ;; esac',
-    `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
+    `for n in ${single.join(' ')}; do t "$n"; done`,
     // Startup files may print anything, and may never end.
     `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
       `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
@@ -86,12 +95,11 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
     `for n in ${inHome.join(' ')}; do t "$n"; done`,
     ...versions.map((folder) => `r ${folder}/node`),
     `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
-    `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
-  ].join('; ')
+  ]
 }
 
 /** Returns any path as a shell word without a quote: each byte in octal, which `printf` decodes. */
-function shellWord(path: string): string {
+export function shellWord(path: string): string {
   const inHome = path.startsWith('~/')
   const octal = [...Buffer.from(inHome ? path.slice(1) : path)].map(
     (byte) => `\\${byte.toString(8).padStart(3, '0')}`,

@@ -147,7 +147,7 @@ function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void 
   if (pm2 === null) throw pm2Missing(searched, nodePath)
 }
 
-function nameOf({ host, port }: Target): string {
+export function nameOf({ host, port }: Target): string {
   return port === 22 ? host : `${host}:${port}`
 }
 

@@ -4,6 +4,7 @@ import { nodeOptions } from './node-options.ts'
 import { appPath, binPath, repositoryPath, sharedPath } from './paths.ts'
 import { list, optional, password, privateKey, type Row, text, withDefault } from './row.ts'
 import {
+  advisory,
   batchSize,
   boolean,
   day,
@@ -18,6 +19,7 @@ import {
   listenHost,
   memory,
   minute,
+  nodeVersion,
   oneOf,
   port,
   previewName,
@@ -42,7 +44,7 @@ const linesOrColons = /[\n:]/
 export const table = {
   command: withDefault(
     'deploy',
-    oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove'),
+    oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove', 'check', 'setup'),
   ),
   /** The release to roll back to, or to promote. */
   release: optional(releaseId),
@@ -73,8 +75,12 @@ export const table = {
   /** Relative to the workspace. */
   'working-directory': withDefault('.', repositoryPath),
   /** `none` skips the step. */
+  /** Of the Node that setup brings. */
+  'node-version': withDefault('24', nodeVersion),
   'install-command': text,
   'build-command': text,
+  /** Ids of advisories. */
+  'allow-vulnerable': list(linesOrCommas, advisory),
 
   'app-port': optional(port),
   'app-host': optional(listenHost),

@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import type { Origin } from '../common/health.ts'
+import { advisories } from '../common/next-advisories.ts'
 import { Unusable } from './unusable.ts'
 
 /** All control characters: they forge log lines, and have no place in any of these values. */
@@ -126,6 +127,22 @@ export function requestPath(text: string): string {
     throw new Unusable('a path that begins with /, percent-encoded where needed, such as /api/health')
   }
   return text
+}
+
+/** A major version, or one exact version: the agent and PM2 need 18. */
+export function nodeVersion(text: string): string {
+  const [, major] = /^v?(\d{2})(?:\.\d{1,3}\.\d{1,3})?$/.exec(text) ?? []
+  if (major === undefined || Number(major) < 18)
+    throw new Unusable('a version such as 24 or 24.9.0, from 18 on')
+  return text.replace(/^v/, '')
+}
+
+/** A critical hole that Gapless knows: any other id would let nothing pass. */
+export function advisory(text: string): string {
+  const known = advisories.flatMap(({ ids }) => ids)
+  const id = text.toUpperCase()
+  if (!known.includes(id)) throw new Unusable(`one of ${known.join(', ')}`)
+  return id
 }
 
 export function httpUrl(text: string): string {

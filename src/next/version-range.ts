@@ -8,6 +8,15 @@ export function satisfies(version: string, range: string): boolean | undefined {
   return semver.satisfies(release, range)
 }
 
+/** Whether a version is `from` or later, and before `to`; false when it cannot be read. Prereleases count as they are. */
+export function isBetween(version: string, from: string, to: string): boolean {
+  return semver.valid(version) !== null && semver.gte(version, from) && semver.lt(version, to)
+}
+
+export function newest(versions: readonly string[]): string {
+  return [...versions].sort(semver.compare).at(-1) ?? ''
+}
+
 /**
  * Whether the range has a version that is `from` or later.
  *

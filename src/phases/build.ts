@@ -10,6 +10,7 @@ import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
 import { KEY_VARIABLE, keyForWorkers, usedAnotherKey } from '../next/server-actions.ts'
 import { installedNextVersion, refuseUnsupportedNext } from '../next/supported.ts'
+import { refuseVulnerableNext } from '../next/vulnerable.ts'
 import type { Plan } from '../plan.ts'
 import type { Done, Log } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
@@ -34,7 +35,7 @@ export async function build(
   key: string | undefined,
   log: Log,
 ): Promise<Done<Built>> {
-  const { workspace, runtime } = inputs
+  const { workspace, runtime, 'allow-vulnerable': allowed } = inputs
   const { sharedDirs, sharedFiles } = runtime
   const missing = assertCheckedOut(project.directory, workspace, [...sharedDirs, ...sharedFiles])
   const options = { directory: project.directory, workspace, runTimeVariables: Object.keys(runtime.env) }
@@ -47,7 +48,10 @@ export async function build(
   const work = withoutCommands(async () => {
     const before = await install({ ...options, command: inputs['install-command'] })
     const version = installedNextVersion(project.directory)
-    if (version !== undefined) refuseUnsupportedNext(version)
+    if (version !== undefined) {
+      refuseUnsupportedNext(version)
+      refuseVulnerableNext(version, allowed)
+    }
     const variables = key === undefined ? {} : { [KEY_VARIABLE]: key }
     const start = Date.now()
     return [before, start, await runBuild({ ...building, variables })] as const
@@ -57,7 +61,9 @@ export async function build(
     throw error
   })
   const output = readBuildOutput(project.directory, workspace)
-  const doubts = doubtsAbout(output, built === undefined ? undefined : began)
+  // A build that another job made may be of another version than the installed one.
+  const allowedHoles = refuseVulnerableNext(output.nextVersion ?? '', allowed)
+  const doubts = [...allowedHoles, ...doubtsAbout(output, built === undefined ? undefined : began)]
   for (const doubt of doubts) log.warning(doubt)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
   const how = commands.length === 0 ? 'used the existing build' : commands.join(', ')

@@ -4,6 +4,7 @@ import { agreed } from '../outcome.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { failure } from '../common/errors/run.ts'
+import { describeHole, holesOf } from '../next/vulnerable.ts'
 import { Failure } from '../common/failure.ts'
 import { servedBefore, stateOf } from '../protocol/history.ts'
 import type { ReleaseSummary, Result } from '../protocol/messages.ts'
@@ -33,6 +34,7 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
       ? failure('unknown-release: none', { release: id, hosts: where })
       : failure('unknown-release', { release: id, hosts: where, known })
   }
+  for (const warning of holesIn(id, histories)) pipeline.log.warning(warning)
   const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs
   await onEach(hosts, atOnce, pipeline, async (host, { log }) =>
     tell(id, await host.agent().call('integrity', { id, repair: !dryRun }), dryRun, log),
@@ -42,6 +44,15 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
     throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` })
   })
   return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null }
+}
+
+/** A rollback goes on: the release that serves may be worse than one with a hole. */
+function holesIn(id: string, histories: readonly History[]): readonly string[] {
+  const releases = histories.flatMap((history) => history.filter((release) => release.id === id))
+  const versions = new Set(releases.flatMap(({ info }) => info?.nextVersion ?? []))
+  return [...versions].flatMap((version) =>
+    holesOf(version).map((hole) => `Release ${id}: ${describeHole(version, hole)}`),
+  )
 }
 
 function tell(

@@ -11,6 +11,14 @@ export const LOGIN_PATH = 'GAPLESS_LOGIN_PATH'
 /** A login shell may wait for something for ever; limit in s. */
 export const LOGIN_SHELL_TIMEOUT = 5
 
+/** Below the home: what `setup` brought. */
+export const RUNTIME = '.gapless/runtime'
+/** Setup brings only what is missing, so that its programs go before all others. */
+export const runtimeFolder = `${RUNTIME}/bin`
+
+/** The oldest Node that the agent and the launcher run on. */
+export const OLDEST_NODE = 18
+
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 export const versionFolders = [
   '.nvm/versions/node/*/bin',

@@ -13,6 +13,7 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
   const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : ''
   if (command === 'status' && succeeded)
     return status === 'live' ? `${liveRelease} is live${everywhere}.` : unhealthy(hosts)
+  if (command === 'check' || command === 'setup') return checked(outcome, command)
   const live = liveRelease ?? 'no release'
   const run = `The ${command ?? 'run'}`
   switch (status) {
@@ -48,6 +49,14 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
         : `${failed} failed. ${liveRelease} serves, but is not known to be healthy.`
     }
   }
+}
+
+function checked({ succeeded, hosts, liveRelease }: Outcome, command: Command): string {
+  const live = liveRelease === null ? 'No release is live yet.' : `${liveRelease} is live.`
+  if (succeeded) return `Everything is there for a deploy. ${live}`
+  return hosts.length === 0
+    ? `The ${command} failed. Nothing live was touched.`
+    : `A deploy would fail. ${live}`
 }
 
 function unhealthy(hosts: readonly HostOutcome[]): string {

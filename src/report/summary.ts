@@ -11,6 +11,7 @@ import type { ReleaseInfo } from '../protocol/messages.ts'
 import { renderOtherEvidence, renderOwnEvidence } from './evidence.ts'
 import { bullets, code, escape, folded, link, on, prose, table, titled, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
+import { renderChecks } from './checks.ts'
 import { renderDryRun } from './dry-run.ts'
 import { type Command, sentence } from './sentence.ts'
 import { slowestHost } from './slowest.ts'
@@ -72,6 +73,7 @@ export function renderSummary(report: Report, taken = 0): string {
     hosts.length < 2 ? '' : table(['Host', 'Status', 'Serving'], hosts.map(hostRow)),
     renderFacts(report),
     ...hosts.flatMap((host) => [
+      renderChecks(host),
       renderDryRun(host),
       renderServer(host),
       renderReleases(host, origin),

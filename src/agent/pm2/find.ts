@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import {
   homeFolders,
+  runtimeFolder,
   systemFolders,
   systemVersionFolders,
   versionFolders,
@@ -26,7 +27,8 @@ export interface Pm2Search {
 /** @param binPath folders that the user named, searched first */
 export function findPm2(binPath: readonly string[]): Pm2Search {
   const home = homedir()
-  const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath()]
+  const runtime = join(home, runtimeFolder)
+  const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath(), runtime]
   const searched = new Set<string>()
   // The login shell is slow: it is asked only where the session's own PATH has no PM2.
   for (const more of [() => folders, loginPath, () => usualFolders(home)]) {

@@ -60,6 +60,25 @@ export const texts = {
     remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
     cause: 'Gapless is tested with Next.js 14.2, 15.5 and 16.',
   },
+  'next-vulnerable': {
+    message: 'Next.js {version} has the critical hole {holes}.',
+    remedy:
+      'Upgrade `next` to {fixed} or later, and commit package.json and the lockfile. To deploy all the same, set `allow-vulnerable` to {ids}.',
+    cause: '[Security](security.md#critical-holes-in-nextjs) lists the holes that Gapless refuses.',
+  },
+  'setup-failed': {
+    message: 'Setup could not bring {what} to the server: {problem}.',
+    remedy: '{remedy}',
+    cause: 'Setup can be run again at any time: it begins where it stopped.',
+  },
+  'setup-failed: fetch': {
+    message: '`{command}` failed on the runner.',
+    remedy: 'Check `node-version` and the npm configuration of the runner, then run setup again.',
+  },
+  'setup-failed: hash': {
+    message: 'The package "{name}" is not what the registry says: its hash differs.',
+    remedy: 'Check the registry or the mirror in the npm configuration, then run setup again.',
+  },
   'custom-server': {
     message: '{origin} (`{command}`) runs a custom server, "{server}".',
     remedy:

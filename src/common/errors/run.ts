@@ -3,6 +3,15 @@ import { failures } from './raise.ts'
 import type { ErrorTexts } from './text.ts'
 
 export const texts = {
+  'check-failed': {
+    message: 'A deploy would fail ({count} ✖). {problem}.',
+    remedy: '{remedy}',
+    cause: 'The summary of `command: check` has a table of everything that a deploy needs.',
+  },
+  'check-late': {
+    message: 'The agent did not finish the check.',
+    remedy: 'Check the server’s load and its disks, then run the check again.',
+  },
   'hosts-differ': {
     message: 'The hosts serve different releases: {seen}.',
     remedy: 'Deploy once to all hosts.',

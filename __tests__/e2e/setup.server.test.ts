@@ -1,0 +1,101 @@
+/** From a server with sshd and the usual Unix tools to the first deploy, as a user without root. Needs root here. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { stopProcessesIn } from '../../scripts/processes.mjs'
+import { freePort } from '../support/port.ts'
+import { runAction, type RunResult } from '../support/runner.ts'
+import { mayUnshare, type Sshd, startSshd } from '../support/sshd.ts'
+import { checkOut, type Workspace } from '../support/workspace.ts'
+
+const all = process.env['GAPLESS_TEST_ALL'] === '1'
+const UID = 21_377
+/** Wherever this machine has them. */
+const PROGRAMS = ['node', 'npm', 'pm2'].flatMap((name) =>
+  ['/usr/bin', '/usr/local/bin', '/opt/node/bin'].map((folder) => `${folder}/${name}`),
+)
+
+;(mayUnshare ? describe : describe.skip)('on a server without Node.js and PM2', () => {
+  let home: string
+  let sshd: Sshd
+  let inputs: Readonly<Record<string, string>>
+  let workspace: Workspace
+  beforeAll(async () => {
+    home = join(mkdtempSync(join(tmpdir(), 'gapless-bare-')), 'a home')
+    mkdirSync(home)
+    writeFileSync(join(home, '.bashrc'), 'echo "Welcome!"\n')
+    execFileSync('chmod', ['755', join(home, '..')])
+    execFileSync('chown', ['-R', `${UID}:${UID}`, home])
+    sshd = await startSshd({
+      env: { HOME: home, PATH: '/usr/bin:/bin' },
+      accounts: [{ name: 'deploy', shell: '/bin/bash', home, uid: UID }],
+      hidden: PROGRAMS.filter((file) => existsSync(file)),
+    })
+    workspace = checkOut()
+    inputs = {
+      host: sshd.host,
+      port: String(sshd.port),
+      username: 'deploy',
+      key: sshd.clientKey,
+      'known-hosts': sshd.hostPublicKeyLine,
+      'app-name': 'web',
+      'app-port': String(await freePort()),
+      observe: '1s',
+    }
+  }, 60_000)
+  afterAll(async () => {
+    await sshd.stop()
+    stopProcessesIn(home)
+    workspace.remove()
+    rmSync(join(home, '..'), { recursive: true, force: true, maxRetries: 5 })
+  })
+
+  const run = (command: string, more: Readonly<Record<string, string>> = {}): Promise<RunResult> =>
+    runAction({ inputs: { ...inputs, command, ...more }, workspace: workspace.path })
+  const listing = () => execFileSync('find', [home, '-printf', '%p %m %s %T@\n'], { encoding: 'utf8' })
+
+  test('check fails with a row for each, and changes nothing', async () => {
+    const before = listing()
+    const { code, summary, log, outputs } = await run('check')
+    expect({ code, status: outputs['status'] }).toEqual({ code: 1, status: 'kept' })
+    expect(log).toMatch(/✖ Node\.js: not found/)
+    expect(log).toMatch(/✖ PM2: not found/)
+    expect(log).toMatch(/✔ Home: /)
+    expect(summary).toMatch(/\| ✖ \| Node\.js \| not found \| Run `command: setup`\. \|/)
+    expect(summary).toContain('check-failed')
+    expect(listing()).toBe(before)
+  }, 60_000)
+
+  test('setup brings what is missing, and a second one changes nothing', async () => {
+    const first = await run('setup')
+    expect(first.log).toMatch(/brought Node 24\./)
+    expect(first.log).toMatch(/brought PM2 7\./)
+    expect(first.log).toMatch(/✔ Node\.js: 24\./)
+    expect(first.log).toMatch(/✔ PM2: 7\./)
+    expect(first.code).toBe(0)
+    expect(readlinkSync(join(home, '.gapless/runtime/bin/node'))).toMatch(/^\.\.\/node\/24\./)
+    const before = listing()
+    const second = await run('setup')
+    expect(second.code).toBe(0)
+    expect(second.log).not.toContain('brought')
+    // Setup tries the crontab and the user unit again, below its own folder alone.
+    expect(withoutTimes(listing())).toBe(withoutTimes(before))
+  }, 120_000)
+
+  ;(all ? test : test.skip)(
+    'a deploy finds what setup brought, and check then says that it is live',
+    async () => {
+      expect(await run('deploy')).toMatchObject({ code: 0, outputs: { status: 'live' } })
+      const { code, outputs } = await run('check')
+      expect({ code, status: outputs['status'] }).toEqual({ code: 0, status: 'live' })
+    },
+    300_000,
+  )
+})
+
+/** A folder has another time after a file in it came and went. */
+function withoutTimes(list: string): string {
+  return list.replace(/ \S+$/gm, '')
+}

@@ -1,0 +1,155 @@
+/** check: looks at everything that a deploy needs, and changes nothing. */
+import type { AgentSession } from '../agent-client/agent-session.ts'
+import { Failure } from '../common/failure.ts'
+import { withoutFullStop } from '../common/format.ts'
+import { withTimeout } from '../common/timeout.ts'
+import { failure } from '../common/errors/run.ts'
+import type { BareHost } from '../hosts/bare.ts'
+import { usableNode } from '../hosts/probe.ts'
+import type { Check, HostOutcome } from '../outcome.ts'
+import type { Done, Log } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
+import type { Finding } from '../protocol/messages.ts'
+import { findings } from './findings.ts'
+
+/** In ms. */
+const LOOK = 120_000
+
+export async function checkHost(
+  plan: Plan,
+  agentFile: string,
+  host: BareHost,
+  log: Pick<Log, 'info'>,
+): Promise<Done<HostOutcome>> {
+  const { inputs } = plan
+  const seen = await host.look()
+  const { port, instances } = inputs.runtime
+  const wanted = { workers: instances === 0 ? 2 : instances, now: Date.now() }
+  const before = findings(seen, wanted)
+  const canRun = usableNode(seen) !== null && seen.system === 'Linux'
+  const more = canRun
+    ? await askAgent(plan, agentFile, host)
+    : { checks: portOf(seen.portTaken, port), live: null, serves: false }
+  // The agent searches further for PM2 than a shell can.
+  const told = new Set(more.checks.map(({ what }) => what))
+  const checks = [...before.filter(({ what }) => !told.has(what)), ...more.checks]
+  for (const check of checks) log.info(lineOf(check))
+  const count = (level: Check['level']) => checks.filter((check) => check.level === level).length
+  const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`
+  const status = more.serves ? 'live' : 'down'
+  return { value: { name: host.name, status, live: more.live, checks, ...NOTHING_MORE }, detail }
+}
+
+const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null } as const
+
+/** @throws Failure `check-failed` where a deploy would fail */
+export function assertChecked(hosts: readonly HostOutcome[]): void {
+  const failed = hosts.flatMap(({ name, checks = [] }) =>
+    checks.filter(({ level }) => level === 'fail').map((check) => ({ name, ...check })),
+  )
+  const [first] = failed
+  if (first === undefined) return
+  const lines = failed.map((check) => `${check.name === null ? '' : `${check.name}: `}${lineOf(check)}`)
+  const problem = `${first.name === null ? '' : `${first.name}: `}${first.what}: ${withoutFullStop(first.value)}`
+  throw failure(
+    'check-failed',
+    { count: failed.length, problem, remedy: first.remedy ?? 'Correct it.' },
+    { evidence: lines.join('\n') },
+  )
+}
+
+const SIGNS = { ok: '✔', doubt: '⚠', fail: '✖' } as const
+
+function lineOf({ level, what, value, remedy }: Check): string {
+  return `${SIGNS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`
+}
+
+function portOf(taken: boolean, port: number): readonly Check[] {
+  return taken
+    ? [
+        {
+          level: 'doubt',
+          what: 'Port',
+          value: `something listens on port ${port}`,
+          remedy: 'Stop it, or set `app-port`.',
+        },
+      ]
+    : [{ level: 'ok', what: 'Port', value: `${port} is free`, remedy: null }]
+}
+
+interface Asked {
+  readonly checks: readonly Check[]
+  readonly live: string | null
+  readonly serves: boolean
+}
+
+async function askAgent({ inputs }: Plan, agentFile: string, host: BareHost): Promise<Asked> {
+  const checks: Check[] = []
+  let agent: AgentSession | undefined
+  try {
+    agent = await host.agent(agentFile)
+    return await withTimeout(lookThrough(agent, checks, inputs), LOOK, () => failure('check-late'))
+  } catch (error) {
+    const { code, message, remedy = null } = Failure.from(error)
+    // What was lost is no finding about the server.
+    if (code === 'connection-lost' || code === 'check-late') throw error
+    return {
+      checks: [...checks, { level: 'fail', what: WHATS[code] ?? code, value: message, remedy }],
+      live: null,
+      serves: false,
+    }
+  } finally {
+    agent?.close()
+  }
+}
+
+/** Of failures, what their row is about. */
+const WHATS: Readonly<Record<string, string>> = {
+  'node-missing': 'Node.js',
+  'pm2-missing': 'PM2',
+  'path-not-writable': 'Folder',
+  'path-unsafe': 'Folder',
+  'path-taken': 'Folder',
+  'current-not-a-link': 'Folder',
+  'app-name-taken': 'Name',
+  'port-taken': 'Port',
+  'port-forbidden': 'Port',
+  'address-differs': 'Port',
+  'pm2-foreign': 'PM2',
+  'pm2-stranded': 'PM2',
+}
+
+async function lookThrough(agent: AgentSession, checks: Check[], inputs: Plan['inputs']): Promise<Asked> {
+  const ok = (what: string, value: string) => checks.push({ level: 'ok', what, value, remedy: null })
+  const facts = await agent.call('inspect', {})
+  ok('Node.js', `${facts.node} (${facts.nodePath})`)
+  if (facts.pm2 === null) {
+    checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' })
+  } else ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`)
+  const { runtime, run, said, 'keep-releases': keep } = inputs
+  const address = { host: runtime.host, port: runtime.port }
+  const { findings: found } = await agent.call('dryRun', { release: null, run, address, said, keep })
+  checks.push(...found.map(checkOf))
+  const has = (what: string) => checks.some((check) => check.what === what)
+  if (!has('Folder')) ok('Folder', facts.path)
+  if (!has('Name')) ok('Name', 'free, or this app’s')
+  if (!has('Port')) ok('Port', `${runtime.port} is free, or this app’s`)
+  const { served, live, workers, lock } = await agent.call('status', {})
+  const orphans = workers.filter(({ status }) => status === 'orphaned').length
+  if (orphans > 0) {
+    const value = `${orphans} serve without PM2’s daemon, which died`
+    checks.push({ level: 'doubt', what: 'Workers', value, remedy: 'Deploy: the next deploy takes over.' })
+  } else ok('Workers', `${workers.length} of this app`)
+  const asMeant = served === live && workers.every(({ phase }) => phase === 'open')
+  return { checks, live: served, serves: served !== null && (asMeant || lock !== null) }
+}
+
+function checkOf({ effect, code, message, remedy }: Finding): Check {
+  const level = effect === 'ends' ? 'fail' : 'doubt'
+  const what =
+    (code !== null && WHATS[code]) ||
+    { ends: 'Deploy', waits: 'Lock', recovers: 'Interrupted run', replaces: 'current', gap: 'PM2’s list' }[
+      effect
+    ]
+  return { level, what, value: message, remedy }
+}
