@@ -71515,10 +71515,14 @@ const NOT_MASKED = 'Values of `env` that are not masked, because they are short,
 function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
         return command === 'preview' ? preview(project) : deploy(project);
-    return {
-        ...{ deploy: commands_status, stage: commands_status, preview: commands_status },
-        ...{ rollback: rollback, promote: promote, status: commands_status, check: check, setup: setup, 'preview-remove': removePreview },
-    }[command];
+    const stories = {
+        rollback: rollback,
+        promote: promote,
+        check: check,
+        setup: setup,
+        'preview-remove': removePreview,
+    };
+    return stories[command] ?? commands_status;
 }
 /**
  * Reports a run that was interrupted (a cancelled job, a killed runner process). It waits until the server has finished

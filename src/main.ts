@@ -87,10 +87,14 @@ const NOT_MASKED =
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
   if (project !== undefined) return command === 'preview' ? preview(project) : deploy(project)
-  return {
-    ...{ deploy: status, stage: status, preview: status },
-    ...{ rollback, promote, status, check, setup, 'preview-remove': removePreview },
-  }[command]
+  const stories: Partial<Record<typeof command, Story>> = {
+    rollback,
+    promote,
+    check,
+    setup,
+    'preview-remove': removePreview,
+  }
+  return stories[command] ?? status
 }
 
 /**
