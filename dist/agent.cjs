@@ -284,7 +284,74 @@ function idOf(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/traffic.js
+/** What workers have answered: counts that can be added up, and taken from each other. */
+
+/** The counts at an earlier moment, for how things were before. */
+const moment = object({
+    /** Of since-boot.ts, in ms. */
+    at: count,
+    answered: count,
+    failed: count,
+});
+/**
+ * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
+ * gave up are not in it.
+ */
+const traffic = object({
+    /** Answers by the first digit of their status, from 1 to 5. */
+    answers: list(count),
+    /** Connections that the worker closed in the middle of an answer. */
+    aborted: count,
+    /** Exceptions that no handler caught. */
+    errors: count,
+    inProgress: count,
+    slowestMs: count,
+    /** Answers by how long they took: see `bucketOf`. */
+    times: list(count),
+    /** The longest that the event loop stood still since the last report, in ms. */
+    loopDelayMs: count,
+    memoryBytes: count,
+    /** Failed answers by path, without the query. */
+    failing: dictionary(count),
+    /** Oldest first, and the closer together the younger they are. */
+    past: list(moment),
+});
+/** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
+function answeredBy({ answers, aborted }) {
+    const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
+    return informed + good + redirected + failed + aborted;
+}
+/** Answers with 5xx, and connections that the worker closed in the middle. */
+function failedBy({ answers, aborted }) {
+    return (answers[4] ?? 0) + aborted;
+}
+/** Each bucket of times reaches so much further than the one before it. */
+const STEP = 1.25;
+/** The bucket of an answer that took so long. The first reaches to 1 ms. */
+function bucketOf(ms) {
+    return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
+}
+/** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
+function p95({ times }) {
+    const all = times.reduce((total, some) => total + some, 0);
+    let left = all * 0.95;
+    for (const [bucket, some] of times.entries()) {
+        left -= some;
+        if (some > 0 && left <= 0)
+            return Math.round(STEP ** bucket);
+    }
+    return null;
+}
+/** The paths that failed most, the worst first. */
+function worstPaths({ failing }, most = 5) {
+    return Object.entries(failing)
+        .sort(([, one], [, other]) => other - one)
+        .slice(0, most);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
 
 
 const releaseId = matching(RELEASE_ID);
@@ -384,6 +451,8 @@ const workerState = object({
     memoryBytes: count,
     /** Null where the worker does not tell. */
     cache: nullable(cacheSharing),
+    /** Null where the worker does not count, or had no visitor. */
+    traffic: nullable(traffic),
 });
 const serverFacts = object({
     node: string,
@@ -931,6 +1000,7 @@ function lastActivation(appDirectory) {
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 
 
+
 const workerRecord = object({
     pid: count,
     /** Tells the process from a later one of the same pid: see process-identity.ts. */
@@ -961,6 +1031,8 @@ const workerRecord = object({
         /** The other workers that took traffic then. */
         beside: list(count),
     })),
+    /** Null until the first visitor, and from a launcher that does not count. */
+    traffic: nullable(traffic),
 });
 
 ;// CONCATENATED MODULE: ./build/agent/system/processes.js
@@ -3311,6 +3383,7 @@ function toStates(workers) {
         restarts: process.restarts,
         memoryBytes: process.memoryBytes,
         cache: record?.cache ?? null,
+        traffic: record?.traffic ?? null,
     }));
 }
 
@@ -3366,7 +3439,9 @@ function conclude_listed(world) {
     return world.look({}).then((seen) => seen.listed, () => []);
 }
 function settled(verdict) {
-    return { at: 'settled', verdict, known: false };
+    // The journal is no place for counts that are long.
+    const workers = verdict.workers.map((worker) => ({ ...worker, traffic: null }));
+    return { at: 'settled', verdict: { ...verdict, workers }, known: false };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
@@ -3392,7 +3467,7 @@ function exitedSince(records) {
     return [...new Set(beside)].filter((pid) => !alive.has(pid));
 }
 function orphanStates(records) {
-    return orphansIn(records).map(({ pid, release, phase, cache }) => ({
+    return orphansIn(records).map(({ pid, release, phase, cache, traffic }) => ({
         pmId: '',
         pid,
         status: 'orphaned',
@@ -3401,6 +3476,7 @@ function orphanStates(records) {
         restarts: 0,
         memoryBytes: memoryOf(pid),
         cache,
+        traffic,
     }));
 }
 
@@ -5487,6 +5563,8 @@ var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
 
+/** By this the counters of a worker know such a request. */
+const HEALTH_CHECK_AGENT = 'gapless-health-check';
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
@@ -5500,7 +5578,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             port,
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+            headers: { 'user-agent': HEALTH_CHECK_AGENT, accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));

@@ -58208,7 +58208,74 @@ function idOf(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/traffic.js
+/** What workers have answered: counts that can be added up, and taken from each other. */
+
+/** The counts at an earlier moment, for how things were before. */
+const moment = object({
+    /** Of since-boot.ts, in ms. */
+    at: count,
+    answered: count,
+    failed: count,
+});
+/**
+ * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
+ * gave up are not in it.
+ */
+const traffic = object({
+    /** Answers by the first digit of their status, from 1 to 5. */
+    answers: guards_list(count),
+    /** Connections that the worker closed in the middle of an answer. */
+    aborted: count,
+    /** Exceptions that no handler caught. */
+    errors: count,
+    inProgress: count,
+    slowestMs: count,
+    /** Answers by how long they took: see `bucketOf`. */
+    times: guards_list(count),
+    /** The longest that the event loop stood still since the last report, in ms. */
+    loopDelayMs: count,
+    memoryBytes: count,
+    /** Failed answers by path, without the query. */
+    failing: dictionary(count),
+    /** Oldest first, and the closer together the younger they are. */
+    past: guards_list(moment),
+});
+/** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
+function answeredBy({ answers, aborted }) {
+    const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
+    return informed + good + redirected + failed + aborted;
+}
+/** Answers with 5xx, and connections that the worker closed in the middle. */
+function failedBy({ answers, aborted }) {
+    return (answers[4] ?? 0) + aborted;
+}
+/** Each bucket of times reaches so much further than the one before it. */
+const STEP = 1.25;
+/** The bucket of an answer that took so long. The first reaches to 1 ms. */
+function bucketOf(ms) {
+    return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
+}
+/** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
+function p95({ times }) {
+    const all = times.reduce((total, some) => total + some, 0);
+    let left = all * 0.95;
+    for (const [bucket, some] of times.entries()) {
+        left -= some;
+        if (some > 0 && left <= 0)
+            return Math.round(STEP ** bucket);
+    }
+    return null;
+}
+/** The paths that failed most, the worst first. */
+function worstPaths({ failing }, most = 5) {
+    return Object.entries(failing)
+        .sort(([, one], [, other]) => other - one)
+        .slice(0, most);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
 
 
 const messages_releaseId = matching(RELEASE_ID);
@@ -58308,6 +58375,8 @@ const workerState = object({
     memoryBytes: count,
     /** Null where the worker does not tell. */
     cache: nullable(cacheSharing),
+    /** Null where the worker does not count, or had no visitor. */
+    traffic: nullable(traffic),
 });
 const serverFacts = object({
     node: string,
@@ -62946,6 +63015,8 @@ var external_node_http_ = __nccwpck_require__(7067);
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
 
+/** By this the counters of a worker know such a request. */
+const HEALTH_CHECK_AGENT = 'gapless-health-check';
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
@@ -62959,7 +63030,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             port,
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+            headers: { 'user-agent': HEALTH_CHECK_AGENT, accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
@@ -65973,6 +66044,7 @@ async function explainMissing(place, act) {
 
 
 
+
 async function lookAt(plan, hosts, pipeline) {
     const seen = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => log.run('status', () => look(host, log.log)));
     const live = agreed(seen.map((host) => host.live));
@@ -66010,8 +66082,25 @@ function status_linesOf({ releases, workers, journal }) {
         }),
         ...workers.map(({ pid, status, release, phase, restarts, memoryBytes, cache }) => `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ${cacheOf(cache)}, ` +
             `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
+        ...workers.flatMap(({ pid, traffic }) => (traffic === null ? [] : `worker ${pid}: ${countsOf(traffic)}`)),
         ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
     ];
+}
+function countsOf(traffic) {
+    const { answers, aborted, errors, inProgress, slowestMs, loopDelayMs, memoryBytes } = traffic;
+    const classes = answers.flatMap((some, index) => (some === 0 ? [] : `${some} of ${index + 1}xx`));
+    const worst = worstPaths(traffic).map(([path, times]) => `${path} (${times})`);
+    return [
+        `answered ${classes.join(', ') || 'nothing yet'}`,
+        `aborted ${plural(aborted, 'connection')}`,
+        plural(errors, 'uncaught exception'),
+        `${inProgress} in progress`,
+        `p95 ${format_formatDuration(p95(traffic) ?? 0)}`,
+        `slowest ${format_formatDuration(slowestMs)}`,
+        `event loop delay ${format_formatDuration(loopDelayMs)}`,
+        `${formatBytes(memoryBytes)} when it last reported`,
+        ...(worst.length === 0 ? [] : [`failed most: ${worst.join(', ')}`]),
+    ].join(', ');
 }
 function cacheOf(cache) {
     if (cache === null)
@@ -66631,6 +66720,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -66665,6 +66755,7 @@ function renderSummary(report, taken = 0) {
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
+            renderTraffic(host),
             renderJournal(host),
         ]),
         looking ? '' : timeline(rows),
@@ -66844,6 +66935,28 @@ function renderWorkers({ name, workers }, open) {
     ]);
     const list = markdown_table(['Process', 'PM2 status', 'Release', 'State', 'Cache', 'PM2 restarts'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
+}
+/** Filled by `status` alone: see conclude.ts. */
+function renderTraffic({ name, workers }) {
+    const rows = workers.flatMap(({ pid, traffic }) => {
+        if (traffic === null)
+            return [];
+        const { answers, aborted, slowestMs } = traffic;
+        const [, good = 0, redirected = 0, refused = 0, failed = 0] = answers;
+        return [
+            [
+                String(pid),
+                String(good + redirected),
+                String(refused),
+                String(failed),
+                String(aborted),
+                `${format_formatDuration(p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`,
+            ],
+        ];
+    });
+    if (rows.length === 0)
+        return '';
+    return markdown_table([markdown_escape(on('Process', name)), '2xx, 3xx', '4xx', '5xx', 'Aborted', '95% within'], rows);
 }
 
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js

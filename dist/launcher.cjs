@@ -156,7 +156,8 @@ const front_door_TICK = 100;
 const POLITENESS = 1000;
 /** Node's own, of connections that wait. */
 const BACKLOG = 511;
-function createFrontDoor(app) {
+/** @param onRequest told of each request that comes through the door */
+function createFrontDoor(app, onRequest = () => undefined) {
     const visitors = new Map();
     let draining = false;
     const doors = [];
@@ -190,6 +191,7 @@ function createFrontDoor(app) {
         });
         if (!visitor)
             return;
+        onRequest(request, response);
         visitor.busy += 1;
         visitor.latest = request;
         response.once('close', () => {
@@ -1142,7 +1144,74 @@ function idOf(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/traffic.js
+/** What workers have answered: counts that can be added up, and taken from each other. */
+
+/** The counts at an earlier moment, for how things were before. */
+const moment = object({
+    /** Of since-boot.ts, in ms. */
+    at: count,
+    answered: count,
+    failed: count,
+});
+/**
+ * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
+ * gave up are not in it.
+ */
+const traffic = object({
+    /** Answers by the first digit of their status, from 1 to 5. */
+    answers: guards_list(count),
+    /** Connections that the worker closed in the middle of an answer. */
+    aborted: count,
+    /** Exceptions that no handler caught. */
+    errors: count,
+    inProgress: count,
+    slowestMs: count,
+    /** Answers by how long they took: see `bucketOf`. */
+    times: guards_list(count),
+    /** The longest that the event loop stood still since the last report, in ms. */
+    loopDelayMs: count,
+    memoryBytes: count,
+    /** Failed answers by path, without the query. */
+    failing: dictionary(count),
+    /** Oldest first, and the closer together the younger they are. */
+    past: guards_list(moment),
+});
+/** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
+function answeredBy({ answers, aborted }) {
+    const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
+    return informed + good + redirected + failed + aborted;
+}
+/** Answers with 5xx, and connections that the worker closed in the middle. */
+function failedBy({ answers, aborted }) {
+    return (answers[4] ?? 0) + aborted;
+}
+/** Each bucket of times reaches so much further than the one before it. */
+const STEP = 1.25;
+/** The bucket of an answer that took so long. The first reaches to 1 ms. */
+function bucketOf(ms) {
+    return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
+}
+/** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
+function p95({ times }) {
+    const all = times.reduce((total, some) => total + some, 0);
+    let left = all * 0.95;
+    for (const [bucket, some] of times.entries()) {
+        left -= some;
+        if (some > 0 && left <= 0)
+            return Math.round(STEP ** bucket);
+    }
+    return null;
+}
+/** The paths that failed most, the worst first. */
+function worstPaths({ failing }, most = 5) {
+    return Object.entries(failing)
+        .sort(([, one], [, other]) => other - one)
+        .slice(0, most);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
 
 
 const releaseId = matching(RELEASE_ID);
@@ -1242,6 +1311,8 @@ const workerState = object({
     memoryBytes: count,
     /** Null where the worker does not tell. */
     cache: nullable(cacheSharing),
+    /** Null where the worker does not count, or had no visitor. */
+    traffic: nullable(traffic),
 });
 const serverFacts = object({
     node: string,
@@ -1566,6 +1637,7 @@ const reply = object({
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 
 
+
 const workerRecord = object({
     pid: count,
     /** Tells the process from a later one of the same pid: see process-identity.ts. */
@@ -1596,6 +1668,8 @@ const workerRecord = object({
         /** The other workers that took traffic then. */
         beside: guards_list(count),
     })),
+    /** Null until the first visitor, and from a launcher that does not count. */
+    traffic: nullable(traffic),
 });
 
 ;// CONCATENATED MODULE: ./build/worker/siblings.js
@@ -2006,6 +2080,8 @@ function withoutFullStop(text) {
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
 
+/** By this the counters of a worker know such a request. */
+const HEALTH_CHECK_AGENT = 'gapless-health-check';
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
@@ -2019,7 +2095,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             port,
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+            headers: { 'user-agent': HEALTH_CHECK_AGENT, accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
@@ -2190,6 +2266,7 @@ function keepRecord(directory, release, candidate) {
         cache: null,
         outlives: false,
         orphaned: null,
+        traffic: null,
     };
     let complained = false;
     let retry;
@@ -3435,6 +3512,129 @@ function insteadOfTaken(emitter, act) {
     };
 }
 
+;// CONCATENATED MODULE: external "node:perf_hooks"
+const external_node_perf_hooks_namespaceObject = require("node:perf_hooks");
+;// CONCATENATED MODULE: ./build/worker/traffic.js
+
+
+
+
+/** Between two reports, in ms. */
+const traffic_PAUSE = 1000;
+/** Paths that are told apart, and how much of each is kept. */
+const MOST_PATHS = 100;
+const LONGEST_PATH = 200;
+const OTHER_PATHS = 'other paths';
+/** Between two moments that are remembered, at the least, in ms. */
+const APART = 5000;
+/** Of the event loop's clock, in ms. */
+const RESOLUTION = 50;
+/** @param publish told of the counts when they have changed, at most once a second */
+function countTraffic(publish) {
+    const answers = [0, 0, 0, 0, 0];
+    const times = [];
+    const failing = new Map();
+    const loop = (0,external_node_perf_hooks_namespaceObject.monitorEventLoopDelay)({ resolution: RESOLUTION });
+    let [aborted, errors, inProgress, slowestMs] = [0, 0, 0, 0];
+    let past = [];
+    let leaving = false;
+    let report;
+    const failedAt = (path) => {
+        const key = failing.has(path) || failing.size < MOST_PATHS ? path : OTHER_PATHS;
+        failing.set(key, (failing.get(key) ?? 0) + 1);
+    };
+    const current = () => ({
+        answers,
+        aborted,
+        errors,
+        inProgress,
+        slowestMs: Math.round(slowestMs),
+        times,
+        // The clock itself waits for its resolution.
+        loopDelayMs: Math.max(0, Math.round(loop.max / 1e6) - RESOLUTION),
+        memoryBytes: process.memoryUsage.rss(),
+        failing: Object.fromEntries(failing),
+        past,
+    });
+    const changed = () => {
+        report ??= setTimeout(() => {
+            report = undefined;
+            const now = current();
+            past = remembering(past, now, since_boot_sinceBoot());
+            publish({ ...now, past });
+            loop.reset();
+        }, traffic_PAUSE).unref();
+    };
+    loop.enable();
+    // It changes nothing about what becomes of them.
+    process.on('uncaughtExceptionMonitor', () => {
+        errors += 1;
+        changed();
+    });
+    return {
+        count(request, response) {
+            const { socket, url = '' } = request;
+            if (request.headers['user-agent'] === HEALTH_CHECK_AGENT)
+                return;
+            const begun = performance.now();
+            inProgress += 1;
+            changed();
+            response.once('close', () => {
+                inProgress -= 1;
+                changed();
+                const isWhole = response.writableFinished;
+                if (!isWhole && (leaving || endedByClient(socket)))
+                    return;
+                const took = performance.now() - begun;
+                slowestMs = Math.max(slowestMs, took);
+                const bucket = bucketOf(took);
+                while (times.length <= bucket)
+                    times.push(0);
+                times[bucket] += 1;
+                const digit = Math.floor(response.statusCode / 100);
+                if (!isWhole)
+                    aborted += 1;
+                else
+                    answers[digit - 1] = (answers[digit - 1] ?? 0) + 1;
+                if (!isWhole || digit === 5)
+                    failedAt(traffic_pathOf(url));
+            });
+        },
+        leave: () => void (leaving = true),
+    };
+}
+/**
+ * Whether the client ended a connection in the middle. Its end arrives as the end of what it sends, or as a reset; where
+ * the app or Node closes it there is neither (18 to 24).
+ */
+function endedByClient(socket) {
+    const { code = '' } = (socket.errored ?? {});
+    return socket.readableEnded || CLIENTS_END.has(code);
+}
+const CLIENTS_END = new Set([
+    'ECONNRESET',
+    'EPIPE',
+    'ECONNABORTED',
+    'ETIMEDOUT',
+    'ERR_HTTP_REQUEST_TIMEOUT',
+]);
+function traffic_pathOf(url) {
+    return url.split('?', 1)[0].slice(0, LONGEST_PATH);
+}
+/** Adds a moment. Of any age about one is kept for each doubling, so that they stay few however long the worker lives. */
+function remembering(past, now, at) {
+    const last = past.at(-1);
+    if (last !== undefined && at - last.at < APART)
+        return past;
+    const all = [...past, { at, answered: answeredBy(now), failed: failedBy(now) }];
+    for (let index = all.length - 2; index > 0; index -= 1) {
+        const [older, younger] = [all[index - 1], all[index + 1]];
+        if (at - older.at <= 2 * (at - younger.at))
+            all.splice(index, 1);
+    }
+    return all;
+}
+
 ;// CONCATENATED MODULE: ./build/worker/main.js
 var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelativeImportExtension) || function (path, preserveJsx) {
     if (typeof path === "string" && /^\.\.?\//.test(path)) {
@@ -3450,6 +3650,7 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
  *
  *   node launcher.cjs --candidate    the same on a spare port, to check a release before it goes live
  */
+
 
 
 
@@ -3499,6 +3700,7 @@ async function launch(launcherFile, candidate) {
     const records = (0,external_node_path_namespaceObject.join)(release.appDirectory, '.gapless', 'workers');
     const record = keepRecord(records, release.id, candidate);
     const signals = holdSignals();
+    const counter = countTraffic((traffic) => record.update({ traffic }));
     let door;
     let leaving = false;
     let draining = false;
@@ -3509,6 +3711,7 @@ async function launch(launcherFile, candidate) {
         if (door && !candidate)
             await otherReleaseSettled(release, record);
         draining = true;
+        counter.leave();
         record.update({ phase: 'draining' });
         // Nobody but the agent ever came through a candidate's door.
         const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
@@ -3540,7 +3743,7 @@ async function launch(launcherFile, candidate) {
     const { server, port } = await captured;
     record.update({ phase: 'proving', port });
     others.attach(server);
-    const frontDoor = createFrontDoor(server);
+    const frontDoor = createFrontDoor(server, counter.count);
     await proveHealthy({
         port,
         check: runtime.health,

@@ -71,6 +71,7 @@ export function workerState(changes: Partial<WorkerState> = {}): WorkerState {
     restarts: 0,
     memoryBytes: 0,
     cache: null,
+    traffic: null,
     ...changes,
   }
 }

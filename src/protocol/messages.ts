@@ -19,6 +19,7 @@ import {
   string,
 } from './guards.ts'
 import { RELEASE_ID } from './release-id.ts'
+import { traffic } from './traffic.ts'
 
 const releaseId = matching(RELEASE_ID)
 
@@ -130,6 +131,8 @@ export const workerState = object({
   memoryBytes: count,
   /** Null where the worker does not tell. */
   cache: nullable(cacheSharing),
+  /** Null where the worker does not count, or had no visitor. */
+  traffic: nullable(traffic),
 })
 export type WorkerState = Guarded<typeof workerState>
 

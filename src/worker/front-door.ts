@@ -50,7 +50,11 @@ interface Visitor {
   lastActive: number
 }
 
-export function createFrontDoor(app: HttpServer): FrontDoor {
+/** @param onRequest told of each request that comes through the door */
+export function createFrontDoor(
+  app: HttpServer,
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void = () => undefined,
+): FrontDoor {
   const visitors = new Map<Socket, Visitor>()
   let draining = false
 
@@ -84,6 +88,7 @@ export function createFrontDoor(app: HttpServer): FrontDoor {
       if (draining && isLast && hasArrived(request)) closeAfter(response)
     })
     if (!visitor) return
+    onRequest(request, response)
     visitor.busy += 1
     visitor.latest = request
     response.once('close', () => {

@@ -62,5 +62,7 @@ function listed(world: World): Promise<readonly Worker[]> {
 }
 
 function settled(verdict: Verdict): State {
-  return { at: 'settled', verdict, known: false }
+  // The journal is no place for counts that are long.
+  const workers = verdict.workers.map((worker) => ({ ...worker, traffic: null }))
+  return { at: 'settled', verdict: { ...verdict, workers }, known: false }
 }
