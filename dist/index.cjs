@@ -56545,6 +56545,8 @@ const table = {
     'candidate-check': withDefault('true', values_boolean),
     observe: withDefault('5s', duration({ atMost: 10 * minute })),
     'drain-timeout': withDefault('30s', duration({ atMost: hour })),
+    /** 0: no probation. */
+    watch: withDefault('0s', duration({ atMost: 6 * hour })),
     'pre-activate': row_text,
     'post-activate': row_text,
     /** 0: do not wait. */
@@ -58242,12 +58244,12 @@ const traffic = object({
     past: guards_list(moment),
 });
 /** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
-function answeredBy({ answers, aborted }) {
+function traffic_answeredBy({ answers, aborted }) {
     const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
     return informed + good + redirected + failed + aborted;
 }
 /** Answers with 5xx, and connections that the worker closed in the middle. */
-function failedBy({ answers, aborted }) {
+function traffic_failedBy({ answers, aborted }) {
     return (answers[4] ?? 0) + aborted;
 }
 /** Each bucket of times reaches so much further than the one before it. */
@@ -58257,7 +58259,7 @@ function bucketOf(ms) {
     return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
 }
 /** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
-function p95({ times }) {
+function traffic_p95({ times }) {
     const all = times.reduce((total, some) => total + some, 0);
     let left = all * 0.95;
     for (const [bucket, some] of times.entries()) {
@@ -58274,7 +58276,55 @@ function worstPaths({ failing }, most = 5) {
         .slice(0, most);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/tally.js
+/** Counts of several workers together. */
+
+
+/** How a release did. */
+const share = object({
+    /** See `answeredBy` and `failedBy` in traffic.ts. */
+    answered: count,
+    failed: count,
+    /** How long all but the slowest 5% of the answers took at the most, in ms; null where there were none. */
+    p95: nullable(count),
+});
+const noTraffic = { answered: 0, failed: 0, times: [], failing: {} };
+/** All that a worker has answered. */
+function tallyOf(worker) {
+    const { times, failing } = worker;
+    return { answered: answeredBy(worker), failed: failedBy(worker), times, failing };
+}
+function sum(tallies) {
+    return tallies.reduce(add, noTraffic);
+}
+function add(one, other) {
+    const failing = { ...one.failing };
+    for (const [path, times] of Object.entries(other.failing))
+        failing[path] = (failing[path] ?? 0) + times;
+    const length = Math.max(one.times.length, other.times.length);
+    return {
+        answered: one.answered + other.answered,
+        failed: one.failed + other.failed,
+        times: Array.from({ length }, (_, index) => (one.times[index] ?? 0) + (other.times[index] ?? 0)),
+        failing,
+    };
+}
+function toShare(all) {
+    return { answered: all.answered, failed: all.failed, p95: p95(all) };
+}
+/** Fewer answers than this are no picture of a release. */
+const ENOUGH = 200;
+/** What a worker answered in the last `ms`, or for as much longer as it takes to know it. */
+function lately(worker, now, ms) {
+    const all = tallyOf(worker);
+    const from = worker.past.findLast(({ at, answered }) => now - at >= ms && all.answered - answered >= ENOUGH);
+    if (from === undefined)
+        return all;
+    return { ...all, answered: all.answered - from.answered, failed: all.failed - from.failed };
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
 
 
 
@@ -58429,6 +58479,7 @@ const activationSteps = [
     'reload',
     'health-check',
     'post-activate',
+    'watch',
     'rollback',
 ];
 const activationStep = guards_oneOf(...activationSteps);
@@ -58448,12 +58499,41 @@ const verdict = object({
     workers: guards_list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
+    /** Null where nobody watched it. */
+    watch: nullable(object({
+        /** The release is on probation: this is no verdict yet. */
+        open: guards_boolean,
+        /** What traffic has said last. */
+        line: string,
+        warnings: guards_list(string),
+    })),
 });
 /** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
+    return {
+        status: 'kept',
+        live,
+        previous: live,
+        rollsBackTo: null,
+        failure,
+        workers: [],
+        notFound: '',
+        watch: null,
+    };
 }
 const before = object({ current: nullable(messages_releaseId), previous: nullable(messages_releaseId) });
+/** A release on probation, for whoever resumes the activation. */
+const probation = object({
+    /** When it began, of since-boot.ts. */
+    since: count,
+    /** How the release before did until then; null: unknown. */
+    before: nullable(share),
+    restartsBefore: count,
+    /** The workers that are watched. */
+    pids: guards_list(count),
+    /** What comes of it if nothing objects. */
+    verdict,
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -58467,6 +58547,8 @@ const journalEntry = object({
     before: nullable(before),
     /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
     cause: nullable(failureRecord),
+    /** Of the begin of `watch`. */
+    probation: nullable(probation),
 });
 const run = object({
     commit: string,
@@ -58501,6 +58583,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long the release stays on probation once all workers serve it; 0: not at all. */
+    watchMs: missingAs(0, count),
 });
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -61120,6 +61204,15 @@ const activation_texts = {
         message: 'Worker {pid} of "{release}" became unhealthy: {answer}.',
         remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
     },
+    'worker-died: watched': {
+        message: 'A worker of "{release}" restarted or exited while the release was on probation.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
+    'traffic-worse': {
+        message: '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
+        remedy: 'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
+        cause: '[What traffic says](watching.md) explains the test that compares the two shares.',
+    },
     'door-closed': {
         message: 'Nothing answers on "{address}": {problem}.',
         remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
@@ -61324,6 +61417,7 @@ function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
         preActivate: null,
         postActivate: null,
         said: null,
+        watchMs: 0,
     };
     return activate(host, request, pipeline.log.info);
 }
@@ -63128,6 +63222,71 @@ async function verify(host, id, said) {
     return { value: notFound, detail: [healthy, ...moved, ...alone].join('; ') };
 }
 
+;// CONCATENATED MODULE: ./build/phases/watch.js
+/** watch: the servers watch the release by themselves, and the run waits for what comes of it. */
+
+
+
+
+
+
+/** Between two questions, in ms. */
+const PAUSE = 2000;
+/**
+ * Waits until no host has the release on probation any more, or one has taken it back.
+ * @param ended gets the verdict of each host @returns why a host has taken it back
+ */
+async function watchHosts(hosts, { activation }, ended, pipeline) {
+    let failure = null;
+    const watched = hosts.map(async (host) => {
+        const log = pipeline.on(host.name);
+        const verdict = await watchHost(host, activation, log, () => failure !== null).catch((error) => unseen(host, error, true));
+        // Another host has taken it back: this one still has to.
+        if (verdict === null)
+            return;
+        const own = reviveFailure(verdict);
+        const why = own && named(host.name, own);
+        ended.set(host, { name: host.name, verdict, failure: why });
+        failure ??= why;
+        for (const warning of verdict.watch?.warnings ?? [])
+            log.log.warning(warning);
+        if (verdict.status === 'restored')
+            await log.run('rollback', async () => ({ value: null, detail: `restored ${verdict.live}` }));
+    });
+    await Promise.all(watched);
+    return failure;
+}
+/** @returns null where it is `over` on another host */
+async function watchHost(host, activation, pipeline, over) {
+    let found = null;
+    const row = pipeline.run('watch', async () => {
+        const watch = () => host.agent().call('watch', { activation, withdraw: false });
+        const work = { begin: watch, resume: watch, isFinal: isLastWord };
+        let told = '';
+        for (;;) {
+            const verdict = await throughLosses(host, work, pipeline.log.info);
+            const line = verdict.watch?.line ?? '';
+            if (verdict.watch?.open !== true) {
+                found = verdict;
+                if (verdict.failure !== null)
+                    throw Failure.revive(verdict.failure);
+                return { value: null, detail: line };
+            }
+            if (line !== '' && line !== told)
+                pipeline.log.info(`watch: ${line}`);
+            told = line;
+            if (over())
+                return { value: null, detail: 'ended, because another host took the release back' };
+            await (0,promises_namespaceObject.setTimeout)(PAUSE);
+        }
+    });
+    await row.catch((error) => {
+        if (found === null)
+            throw error;
+    });
+    return found;
+}
+
 ;// CONCATENATED MODULE: ./build/phases/rollout.js
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
@@ -63135,6 +63294,7 @@ async function verify(host, id, said) {
  * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
  * host that has swapped restores its previous release.
  */
+
 
 
 
@@ -63202,6 +63362,7 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
         preActivate: inputs['pre-activate'],
         postActivate: inputs['post-activate'],
         said: inputs.said,
+        watchMs: inputs.watch,
     };
     const ended = new Map();
     let failure = null;
@@ -63218,6 +63379,8 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
             .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
             .catch((error) => Failure.from(error));
     }
+    if (failure === null && inputs.watch > 0)
+        failure = await watchHosts(hosts, request, ended, pipeline);
     if (failure !== null) {
         const reason = failure;
         const live = [...ended].filter(([, { verdict }]) => verdict.status === 'live');
@@ -65666,6 +65829,7 @@ const phaseNames = [
     'swap',
     'reload',
     'health-check',
+    'watch',
     'rollback',
     'cleanup',
     'status',
@@ -66095,7 +66259,7 @@ function countsOf(traffic) {
         `aborted ${plural(aborted, 'connection')}`,
         plural(errors, 'uncaught exception'),
         `${inProgress} in progress`,
-        `p95 ${format_formatDuration(p95(traffic) ?? 0)}`,
+        `p95 ${format_formatDuration(traffic_p95(traffic) ?? 0)}`,
         `slowest ${format_formatDuration(slowestMs)}`,
         `event loop delay ${format_formatDuration(loopDelayMs)}`,
         `${formatBytes(memoryBytes)} when it last reported`,
@@ -66950,7 +67114,7 @@ function renderTraffic({ name, workers }) {
                 String(refused),
                 String(failed),
                 String(aborted),
-                `${format_formatDuration(p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`,
+                `${format_formatDuration(traffic_p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`,
             ],
         ];
     });

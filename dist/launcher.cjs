@@ -182,6 +182,14 @@ function createFrontDoor(app, onRequest = () => undefined) {
         });
         listen(door);
     });
+    const emit = app.emit.bind(app);
+    // Not by a listener: whoever answers in place of the app's listeners counts, too.
+    app.emit = (...args) => {
+        const [event, request, response] = args;
+        if (event === 'request' && visitors.has(request.socket))
+            onRequest(request, response);
+        return emit(...args);
+    };
     app.prependListener('request', (request, response) => {
         const visitor = visitors.get(request.socket);
         beforeHead(response, () => {
@@ -191,7 +199,6 @@ function createFrontDoor(app, onRequest = () => undefined) {
         });
         if (!visitor)
             return;
-        onRequest(request, response);
         visitor.busy += 1;
         visitor.latest = request;
         response.once('close', () => {
@@ -1178,12 +1185,12 @@ const traffic = object({
     past: guards_list(moment),
 });
 /** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
-function answeredBy({ answers, aborted }) {
+function traffic_answeredBy({ answers, aborted }) {
     const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
     return informed + good + redirected + failed + aborted;
 }
 /** Answers with 5xx, and connections that the worker closed in the middle. */
-function failedBy({ answers, aborted }) {
+function traffic_failedBy({ answers, aborted }) {
     return (answers[4] ?? 0) + aborted;
 }
 /** Each bucket of times reaches so much further than the one before it. */
@@ -1193,7 +1200,7 @@ function bucketOf(ms) {
     return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
 }
 /** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
-function p95({ times }) {
+function traffic_p95({ times }) {
     const all = times.reduce((total, some) => total + some, 0);
     let left = all * 0.95;
     for (const [bucket, some] of times.entries()) {
@@ -1210,7 +1217,55 @@ function worstPaths({ failing }, most = 5) {
         .slice(0, most);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/tally.js
+/** Counts of several workers together. */
+
+
+/** How a release did. */
+const share = object({
+    /** See `answeredBy` and `failedBy` in traffic.ts. */
+    answered: count,
+    failed: count,
+    /** How long all but the slowest 5% of the answers took at the most, in ms; null where there were none. */
+    p95: nullable(count),
+});
+const noTraffic = { answered: 0, failed: 0, times: [], failing: {} };
+/** All that a worker has answered. */
+function tallyOf(worker) {
+    const { times, failing } = worker;
+    return { answered: answeredBy(worker), failed: failedBy(worker), times, failing };
+}
+function sum(tallies) {
+    return tallies.reduce(add, noTraffic);
+}
+function add(one, other) {
+    const failing = { ...one.failing };
+    for (const [path, times] of Object.entries(other.failing))
+        failing[path] = (failing[path] ?? 0) + times;
+    const length = Math.max(one.times.length, other.times.length);
+    return {
+        answered: one.answered + other.answered,
+        failed: one.failed + other.failed,
+        times: Array.from({ length }, (_, index) => (one.times[index] ?? 0) + (other.times[index] ?? 0)),
+        failing,
+    };
+}
+function toShare(all) {
+    return { answered: all.answered, failed: all.failed, p95: p95(all) };
+}
+/** Fewer answers than this are no picture of a release. */
+const ENOUGH = 200;
+/** What a worker answered in the last `ms`, or for as much longer as it takes to know it. */
+function lately(worker, now, ms) {
+    const all = tallyOf(worker);
+    const from = worker.past.findLast(({ at, answered }) => now - at >= ms && all.answered - answered >= ENOUGH);
+    if (from === undefined)
+        return all;
+    return { ...all, answered: all.answered - from.answered, failed: all.failed - from.failed };
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
 
 
 
@@ -1365,6 +1420,7 @@ const activationSteps = [
     'reload',
     'health-check',
     'post-activate',
+    'watch',
     'rollback',
 ];
 const activationStep = oneOf(...activationSteps);
@@ -1384,12 +1440,41 @@ const verdict = object({
     workers: guards_list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
+    /** Null where nobody watched it. */
+    watch: nullable(object({
+        /** The release is on probation: this is no verdict yet. */
+        open: guards_boolean,
+        /** What traffic has said last. */
+        line: string,
+        warnings: guards_list(string),
+    })),
 });
 /** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
+    return {
+        status: 'kept',
+        live,
+        previous: live,
+        rollsBackTo: null,
+        failure,
+        workers: [],
+        notFound: '',
+        watch: null,
+    };
 }
 const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
+/** A release on probation, for whoever resumes the activation. */
+const probation = object({
+    /** When it began, of since-boot.ts. */
+    since: count,
+    /** How the release before did until then; null: unknown. */
+    before: nullable(share),
+    restartsBefore: count,
+    /** The workers that are watched. */
+    pids: guards_list(count),
+    /** What comes of it if nothing objects. */
+    verdict,
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -1403,6 +1488,8 @@ const journalEntry = object({
     before: nullable(before),
     /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
     cause: nullable(failureRecord),
+    /** Of the begin of `watch`. */
+    probation: nullable(probation),
 });
 const run = object({
     commit: string,
@@ -1437,6 +1524,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long the release stays on probation once all workers serve it; 0: not at all. */
+    watchMs: missingAs(0, count),
 });
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -3626,7 +3715,7 @@ function remembering(past, now, at) {
     const last = past.at(-1);
     if (last !== undefined && at - last.at < APART)
         return past;
-    const all = [...past, { at, answered: answeredBy(now), failed: failedBy(now) }];
+    const all = [...past, { at, answered: traffic_answeredBy(now), failed: traffic_failedBy(now) }];
     for (let index = all.length - 2; index > 0; index -= 1) {
         const [older, younger] = [all[index - 1], all[index + 1]];
         if (at - older.at <= 2 * (at - younger.at))

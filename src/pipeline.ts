@@ -13,6 +13,7 @@ export const phaseNames = [
   'swap',
   'reload',
   'health-check',
+  'watch',
   'rollback',
   'cleanup',
   'status',

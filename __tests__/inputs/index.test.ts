@@ -95,6 +95,7 @@ describe('with only what is required', () => {
       'share-cache': true,
       'candidate-check': true,
       observe: 5000,
+      watch: 0,
       'drain-timeout': 30_000,
       'lock-timeout': 600_000,
       'keep-releases': 5,

@@ -16,6 +16,7 @@ import { checkPublicUrl } from './public-check.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 import { restoreHost, rollOutHost } from './roll-out-host.ts'
 import { verify } from './verify.ts'
+import { watchHosts } from './watch.ts'
 
 export interface Target extends Known {
   readonly kind: 'deploy' | 'rollback'
@@ -104,6 +105,7 @@ async function rollOutToEach(
     preActivate: inputs['pre-activate'],
     postActivate: inputs['post-activate'],
     said: inputs.said,
+    watchMs: inputs.watch,
   }
   const ended = new Map<Host, Ended>()
   let failure: Failure | null = null
@@ -121,6 +123,7 @@ async function rollOutToEach(
       .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
       .catch((error: unknown) => Failure.from(error))
   }
+  if (failure === null && inputs.watch > 0) failure = await watchHosts(hosts, request, ended, pipeline)
   if (failure !== null) {
     const reason = failure
     const live = [...ended].filter(([, { verdict }]) => verdict.status === 'live')

@@ -81,6 +81,13 @@ export function createFrontDoor(
       listen(door)
     })
 
+  const emit = app.emit.bind(app) as (...args: unknown[]) => boolean
+  // Not by a listener: whoever answers in place of the app's listeners counts, too.
+  app.emit = (...args: unknown[]) => {
+    const [event, request, response] = args as [string, IncomingMessage, ServerResponse]
+    if (event === 'request' && visitors.has(request.socket)) onRequest(request, response)
+    return emit(...args)
+  }
   app.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const visitor = visitors.get(request.socket)
     beforeHead(response, () => {
@@ -88,7 +95,6 @@ export function createFrontDoor(
       if (draining && isLast && hasArrived(request)) closeAfter(response)
     })
     if (!visitor) return
-    onRequest(request, response)
     visitor.busy += 1
     visitor.latest = request
     response.once('close', () => {
