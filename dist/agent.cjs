@@ -533,6 +533,8 @@ const serverFacts = object({
     serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
+    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
@@ -2722,6 +2724,21 @@ function interruptedIn(log) {
 function isOnProbation(log, activation) {
     const own = log.filter((entry) => entry.activation === activation);
     return own.some(({ probation }) => probation !== null) && !own.some((entry) => isBegin(entry, 'rollback'));
+}
+/** How the probation of the last activation went, or goes, for people; null where there is nothing to tell. */
+function probationOf(log) {
+    const last = lastThatTouched(log);
+    const own = log.filter(({ activation }) => activation === last);
+    const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live;
+    if (release === undefined)
+        return null;
+    const end = own.find(({ verdict }) => verdict !== null);
+    if (end?.verdict == null)
+        return `${release} is on probation: the server watches it.`;
+    const { status, live, failure: why } = end.verdict;
+    if (why !== null)
+        return `${release} was taken back at ${end.time}, and ended ${status}: ${why.message} ${live} serves.`;
+    return null;
 }
 /** Whether another activation has begun since this one's release is on probation. That ends it. */
 function endsProbation(log, activation) {
@@ -8334,6 +8351,8 @@ function unsafe(path, why, command) {
 
 
 
+
+
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 async function inspectServer(layout, search, pm2Home) {
     const standing = nearestExisting(layout.base);
@@ -8360,6 +8379,7 @@ async function inspectServer(layout, search, pm2Home) {
         live: await liveRelease(layout),
         serving: await servingRelease(layout),
         interrupted: await interruptedActivation(layout),
+        probation: probationOf(await readJournal(layout.journal)),
         lock: await lockHolder(layout.lock),
         now: new Date().toISOString(),
     };

@@ -58459,6 +58459,8 @@ const serverFacts = object({
     serving: nullable(messages_releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
+    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
@@ -61446,7 +61448,9 @@ async function recover(plan, hosts, pipeline) {
     return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored;
 }
 /** The server finishes an interrupted activation, or restores the previous release. */
-async function finish({ host, facts: { interrupted, live, serving } }, pipeline) {
+async function finish({ host, facts: { interrupted, live, serving, probation }, }, pipeline) {
+    if (probation)
+        pipeline.log.warning(probation);
     if (interrupted === null)
         return { live, serving };
     let served = null;
@@ -66220,6 +66224,8 @@ async function look(host, log) {
     // The log can be searched and fetched, the summary cannot.
     for (const line of status_linesOf(found))
         log.info(line);
+    if (host.facts.probation)
+        log.info(host.facts.probation);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
     // Another run may be replacing the workers: then it is enough that some serve.

@@ -1400,6 +1400,8 @@ const serverFacts = object({
     serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
+    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,

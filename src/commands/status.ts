@@ -21,6 +21,7 @@ async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcom
   const found = await host.agent().call('status', {})
   // The log can be searched and fetched, the summary cannot.
   for (const line of linesOf(found)) log.info(line)
+  if (host.facts.probation) log.info(host.facts.probation)
   const { live, served, releases, workers, lock, interrupted, journal } = found
   const { now, freeBytes } = host.facts
   // Another run may be replacing the workers: then it is enough that some serve.

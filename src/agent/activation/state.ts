@@ -59,6 +59,20 @@ export function isOnProbation(log: readonly JournalEntry[], activation: string):
   return own.some(({ probation }) => probation !== null) && !own.some((entry) => isBegin(entry, 'rollback'))
 }
 
+/** How the probation of the last activation went, or goes, for people; null where there is nothing to tell. */
+export function probationOf(log: readonly JournalEntry[]): string | null {
+  const last = lastThatTouched(log)
+  const own = log.filter(({ activation }) => activation === last)
+  const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live
+  if (release === undefined) return null
+  const end = own.find(({ verdict }) => verdict !== null)
+  if (end?.verdict == null) return `${release} is on probation: the server watches it.`
+  const { status, live, failure: why } = end.verdict
+  if (why !== null)
+    return `${release} was taken back at ${end.time}, and ended ${status}: ${why.message} ${live} serves.`
+  return null
+}
+
 /** Whether another activation has begun since this one's release is on probation. That ends it. */
 export function endsProbation(log: readonly JournalEntry[], activation: string): boolean {
   const begun = log.findIndex((entry) => entry.activation === activation && entry.probation !== null)
