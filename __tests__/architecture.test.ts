@@ -155,7 +155,8 @@ describe('each room imports', () => {
 
 describe('an activation', () => {
   const room = inFolder('agent/activation')
-  const isPure = (path: string) => ['state', 'decide'].some((name) => path === `agent/activation/${name}.ts`)
+  const isPure = (path: string) =>
+    ['state', 'decide', 'judge'].some((name) => path === `agent/activation/${name}.ts`)
   /** What brings an activation to its verdict, on a real server or a simulated one. */
   const steps = [
     'activation',
