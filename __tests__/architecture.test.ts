@@ -168,12 +168,13 @@ describe('an activation', () => {
     'run',
     'serve',
     'swap',
+    'watch',
     'world',
   ]
   const isStep = (path: string) => steps.some((name) => path === `agent/activation/${name}.ts`)
 
   test('is decided by pure functions, which import types and the words of errors alone', () => {
-    expect(sources.filter(({ path }) => isPure(path))).toHaveLength(2)
+    expect(sources.filter(({ path }) => isPure(path))).toHaveLength(3)
     const isWords = inFolder('common/errors')
     expect(breaches(isPure, ({ of, typeOnly }) => typeOnly || isWords(of))).toEqual([])
     expect(breaches(isWords, ({ of }) => isWords(of) || of === 'common/failure.ts')).toEqual([])

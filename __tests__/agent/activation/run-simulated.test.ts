@@ -1,6 +1,7 @@
 /** Whole activations on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
 import type { Pm2Options } from '../../../src/agent/pm2/client.ts'
+import type { Traffic } from '../../../src/protocol/traffic.ts'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { good } from '../../simulation/fake-worker.ts'
 import { begin, first, id, LONG, newSite, other, previous, rest, run, target } from '../../simulation/site.ts'
@@ -354,4 +355,42 @@ describe('a release on probation', () => {
     expect(await run(server, { watchMs: 30_000 })).toMatchObject({ status: 'restored', live: previous })
     expect(count(server, 'swap begin')).toBe(1)
   })
+
+  test.each([
+    ['is taken back when more of its answers fail than of those before', 0, 'restored'],
+    ['stays when as many failed before, with a warning', 50, 'live'],
+  ])('%s', async (_, failedBefore, status) => {
+    const server = await newSite()
+    const records = server.records.bind(server)
+    server.records = () =>
+      records().map((record) => ({
+        ...record,
+        traffic: trafficOf(record.release === target ? 50 : failedBefore),
+      }))
+    const verdict = await run(server, { watchMs: 30_000 })
+    expect(verdict).toMatchObject({ status, live: status === 'live' ? target : previous })
+    if (status === 'live') expect(verdict.watch?.warnings.join()).toContain('25.0% failed')
+    else {
+      expect(verdict.failure?.code).toBe('traffic-worse')
+      expect(verdict.failure?.evidence).toContain('100 × /cart')
+    }
+    await rest(server)
+    expect([...server.open()]).toEqual([verdict.live])
+  })
 })
+
+/** 200 answers, of which some failed. */
+function trafficOf(failed: number): Traffic {
+  return {
+    answers: [0, 200 - failed, 0, 0, failed],
+    aborted: 0,
+    errors: 0,
+    inProgress: 0,
+    slowestMs: 10,
+    times: [200],
+    loopDelayMs: 0,
+    memoryBytes: 0,
+    failing: { '/cart': failed },
+    past: [],
+  }
+}
