@@ -2733,8 +2733,12 @@ function probationOf(log) {
     if (release === undefined)
         return null;
     const end = own.find(({ verdict }) => verdict !== null);
-    if (end?.verdict == null)
-        return `${release} is on probation: the server watches it.`;
+    if (end?.verdict == null) {
+        const isRestoring = own.some(({ step, state }) => step === 'watch' && state === 'failed');
+        return isRestoring
+            ? `${release} is being taken back.`
+            : `${release} is on probation: the server watches it.`;
+    }
     const { status, live, failure: why } = end.verdict;
     if (why !== null)
         return `${release} was taken back at ${end.time}, and ended ${status}: ${why.message} ${live} serves.`;
@@ -6165,9 +6169,12 @@ function workersOn(layout, job, room) {
     };
     return {
         async connect() {
-            const pm2 = await connectPm2({ path, version }, pm2Home);
+            // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
+            if (connection !== null && connection.daemon === (await daemonPid(pm2Home)))
+                return;
             const known = connection?.logs;
             connection?.pm2.close();
+            const pm2 = await connectPm2({ path, version }, pm2Home);
             connection = { pm2, daemon: null, logs: new Map() };
             const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
             const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]));

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
@@ -143,6 +145,16 @@ test('the server goes on watching when the runner dies, and the next run says so
     )
     expect(run.code).not.toBe(0)
     await until('the server takes it back', () => server.current() === good, 90_000)
+    await until(
+      'the verdict is there',
+      () =>
+        readFileSync(join(server.app, '.gapless/journal.jsonl'), 'utf8')
+          .trimEnd()
+          .split('\n')
+          .at(-1)!
+          .includes('"detail":"restored"'),
+      60_000,
+    )
     const status = await deploy(workspace, { command: 'status', 'app-name': 'next-app' })
     expect(status.log).toMatch(/was taken back at .*, and ended restored: /)
   } finally {

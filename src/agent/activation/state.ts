@@ -66,7 +66,12 @@ export function probationOf(log: readonly JournalEntry[]): string | null {
   const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live
   if (release === undefined) return null
   const end = own.find(({ verdict }) => verdict !== null)
-  if (end?.verdict == null) return `${release} is on probation: the server watches it.`
+  if (end?.verdict == null) {
+    const isRestoring = own.some(({ step, state }) => step === 'watch' && state === 'failed')
+    return isRestoring
+      ? `${release} is being taken back.`
+      : `${release} is on probation: the server watches it.`
+  }
   const { status, live, failure: why } = end.verdict
   if (why !== null)
     return `${release} was taken back at ${end.time}, and ended ${status}: ${why.message} ${live} serves.`

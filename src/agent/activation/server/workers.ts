@@ -45,9 +45,11 @@ export function workersOn(layout: Layout, job: Job, room: Room): Workers & { clo
 
   return {
     async connect() {
-      const pm2 = await connectPm2({ path, version }, pm2Home)
+      // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
+      if (connection !== null && connection.daemon === (await daemonPid(pm2Home))) return
       const known = connection?.logs
       connection?.pm2.close()
+      const pm2 = await connectPm2({ path, version }, pm2Home)
       connection = { pm2, daemon: null, logs: new Map() }
       const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog])
       const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]))
