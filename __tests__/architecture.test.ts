@@ -157,7 +157,8 @@ describe('each room imports', () => {
 
 describe('an activation', () => {
   const room = inFolder('agent/activation')
-  const isPure = (path: string) => ['state', 'decide'].some((name) => path === `agent/activation/${name}.ts`)
+  const isPure = (path: string) =>
+    ['state', 'decide', 'judge'].some((name) => path === `agent/activation/${name}.ts`)
   /** What brings an activation to its verdict, on a real server or a simulated one. */
   const steps = [
     'activation',
@@ -169,12 +170,13 @@ describe('an activation', () => {
     'run',
     'serve',
     'swap',
+    'watch',
     'world',
   ]
   const isStep = (path: string) => steps.some((name) => path === `agent/activation/${name}.ts`)
 
   test('is decided by pure functions, which import types and the words of errors alone', () => {
-    expect(sources.filter(({ path }) => isPure(path))).toHaveLength(2)
+    expect(sources.filter(({ path }) => isPure(path))).toHaveLength(3)
     const isWords = inFolder('common/errors')
     expect(breaches(isPure, ({ of, typeOnly }) => typeOnly || isWords(of))).toEqual([])
     expect(breaches(isWords, ({ of }) => isWords(of) || of === 'common/failure.ts')).toEqual([])

@@ -10,6 +10,7 @@ const verdict = (status: ActivationStatus, live: string | null): Verdict => ({
   previous: before,
   rollsBackTo: null,
   notFound: '',
+  watch: null,
   failure: null,
   workers: [],
 })

@@ -284,7 +284,122 @@ function idOf(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/traffic.js
+/** What workers have answered: counts that can be added up, and taken from each other. */
+
+/** The counts at an earlier moment, for how things were before. */
+const moment = object({
+    /** Of since-boot.ts, in ms. */
+    at: count,
+    answered: count,
+    failed: count,
+});
+/**
+ * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
+ * gave up are not in it.
+ */
+const traffic = object({
+    /** Answers by the first digit of their status, from 1 to 5. */
+    answers: list(count),
+    /** Connections that the worker closed in the middle of an answer. */
+    aborted: count,
+    /** Exceptions that no handler caught. */
+    errors: count,
+    inProgress: count,
+    slowestMs: count,
+    /** Answers by how long they took: see `bucketOf`. */
+    times: list(count),
+    /** The longest that the event loop stood still since the last report, in ms. */
+    loopDelayMs: count,
+    memoryBytes: count,
+    /** Failed answers by path, without the query. */
+    failing: dictionary(count),
+    /** Oldest first, and the closer together the younger they are. */
+    past: list(moment),
+});
+/** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
+function answeredBy({ answers, aborted }) {
+    const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
+    return informed + good + redirected + failed + aborted;
+}
+/** Answers with 5xx, and connections that the worker closed in the middle. */
+function failedBy({ answers, aborted }) {
+    return (answers[4] ?? 0) + aborted;
+}
+/** Each bucket of times reaches so much further than the one before it. */
+const STEP = 1.25;
+/** The bucket of an answer that took so long. The first reaches to 1 ms. */
+function bucketOf(ms) {
+    return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
+}
+/** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
+function p95({ times }) {
+    const all = times.reduce((total, some) => total + some, 0);
+    let left = all * 0.95;
+    for (const [bucket, some] of times.entries()) {
+        left -= some;
+        if (some > 0 && left <= 0)
+            return Math.round(STEP ** bucket);
+    }
+    return null;
+}
+/** The paths that failed most, the worst first. */
+function worstPaths({ failing }, most = 5) {
+    return Object.entries(failing)
+        .sort(([, one], [, other]) => other - one)
+        .slice(0, most);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/tally.js
+/** Counts of several workers together. */
+
+
+/** How a release did. */
+const share = object({
+    /** See `answeredBy` and `failedBy` in traffic.ts. */
+    answered: count,
+    failed: count,
+    /** How long all but the slowest 5% of the answers took at the most, in ms; null where there were none. */
+    p95: nullable(count),
+});
+const noTraffic = { answered: 0, failed: 0, times: [], failing: {} };
+/** All that a worker has answered. */
+function tallyOf(worker) {
+    const { times, failing } = worker;
+    return { answered: answeredBy(worker), failed: failedBy(worker), times, failing };
+}
+function sum(tallies) {
+    return tallies.reduce(add, noTraffic);
+}
+function add(one, other) {
+    const failing = { ...one.failing };
+    for (const [path, times] of Object.entries(other.failing))
+        failing[path] = (failing[path] ?? 0) + times;
+    const length = Math.max(one.times.length, other.times.length);
+    return {
+        answered: one.answered + other.answered,
+        failed: one.failed + other.failed,
+        times: Array.from({ length }, (_, index) => (one.times[index] ?? 0) + (other.times[index] ?? 0)),
+        failing,
+    };
+}
+function toShare(all) {
+    return { answered: all.answered, failed: all.failed, p95: p95(all) };
+}
+/** Fewer answers than this are no picture of a release. */
+const ENOUGH = 200;
+/** What a worker answered in the last `ms`, or for as much longer as it takes to know it. */
+function lately(worker, now, ms) {
+    const all = tallyOf(worker);
+    const from = worker.past.findLast(({ at, answered }) => now - at >= ms && all.answered - answered >= ENOUGH);
+    if (from === undefined)
+        return all;
+    return { ...all, answered: all.answered - from.answered, failed: all.failed - from.failed };
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
+
 
 
 const releaseId = matching(RELEASE_ID);
@@ -388,6 +503,8 @@ const workerState = object({
     memoryBytes: count,
     /** Null where the worker does not tell. */
     cache: nullable(cacheSharing),
+    /** Null where the worker does not count, or had no visitor. */
+    traffic: nullable(traffic),
 });
 const serverFacts = object({
     node: string,
@@ -420,6 +537,8 @@ const serverFacts = object({
     serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
+    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
@@ -440,6 +559,7 @@ const activationSteps = [
     'reload',
     'health-check',
     'post-activate',
+    'watch',
     'rollback',
 ];
 const activationStep = oneOf(...activationSteps);
@@ -459,12 +579,41 @@ const verdict = object({
     workers: list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
+    /** Null where nobody watched it. */
+    watch: nullable(object({
+        /** The release is on probation: this is no verdict yet. */
+        open: guards_boolean,
+        /** What traffic has said last. */
+        line: string,
+        warnings: list(string),
+    })),
 });
 /** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
+    return {
+        status: 'kept',
+        live,
+        previous: live,
+        rollsBackTo: null,
+        failure,
+        workers: [],
+        notFound: '',
+        watch: null,
+    };
 }
 const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
+/** A release on probation, for whoever resumes the activation. */
+const probation = object({
+    /** When it began, of since-boot.ts. */
+    since: count,
+    /** How the release before did until then; null: unknown. */
+    before: nullable(share),
+    restartsBefore: count,
+    /** The workers that are watched. */
+    pids: list(count),
+    /** What comes of it if nothing objects. */
+    verdict,
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -478,6 +627,8 @@ const journalEntry = object({
     before: nullable(before),
     /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
     cause: nullable(failureRecord),
+    /** Of the begin of `watch`. */
+    probation: nullable(probation),
 });
 const run = object({
     commit: string,
@@ -512,6 +663,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long the release stays on probation once all workers serve it; 0: not at all. */
+    watchMs: missingAs(0, count),
 });
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -985,6 +1138,7 @@ function lastActivation(appDirectory) {
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 
 
+
 const workerRecord = object({
     pid: count,
     /** Tells the process from a later one of the same pid: see process-identity.ts. */
@@ -1015,6 +1169,8 @@ const workerRecord = object({
         /** The other workers that took traffic then. */
         beside: list(count),
     })),
+    /** Null until the first visitor, and from a launcher that does not count. */
+    traffic: nullable(traffic),
 });
 
 ;// CONCATENATED MODULE: ./build/agent/system/processes.js
@@ -1804,6 +1960,15 @@ const activation_texts = {
         message: 'Worker {pid} of "{release}" became unhealthy: {answer}.',
         remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
     },
+    'worker-died: watched': {
+        message: 'A worker of "{release}" restarted or exited while the release was on probation.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
+    'traffic-worse': {
+        message: '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
+        remedy: 'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
+        cause: '[What traffic says](watching.md) explains the test that compares the two shares.',
+    },
     'door-closed': {
         message: 'Nothing answers on "{address}": {problem}.',
         remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
@@ -2270,7 +2435,7 @@ function end(child, timeoutMs) {
 
 
 
-const none = { before: null, cause: null };
+const none = { before: null, cause: null, probation: null };
 /**
  * @param withReserve carries out each write, and may make room where there is none
  */
@@ -2630,8 +2795,9 @@ function stateOf(log, activation, lost) {
         return lost ? { at: 'swapped', before } : { at: 'prepared' };
     if (lastThatTouched(log) !== activation)
         return { at: 'superseded', before, cause: activation_failure('overtaken: interrupted') };
+    const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null;
     if (restoring === undefined)
-        return { at: 'swapped', before };
+        return probation === null ? { at: 'swapped', before } : { at: 'watching', before, probation };
     const failed = own.find((entry) => entry.cause !== null)?.cause;
     return { at: 'restoring', before, cause: failed ?? activation_failure('activation-died: while restoring') };
 }
@@ -2643,6 +2809,37 @@ function hasTouched(log, activation) {
 function interruptedIn(log) {
     const last = lastThatTouched(log);
     return log.some(({ activation, verdict }) => activation === last && verdict !== null) ? null : last;
+}
+/** Whether its release is live, and on probation. Nobody needs to wait for the end of that. */
+function isOnProbation(log, activation) {
+    const own = log.filter((entry) => entry.activation === activation);
+    return own.some(({ probation }) => probation !== null) && !own.some((entry) => isBegin(entry, 'rollback'));
+}
+/** How the probation of the last activation went, or goes, for people; null where there is nothing to tell. */
+function probationOf(log) {
+    const last = lastThatTouched(log);
+    const own = log.filter(({ activation }) => activation === last);
+    const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live;
+    if (release === undefined)
+        return null;
+    const end = own.find(({ verdict }) => verdict !== null);
+    if (end?.verdict == null) {
+        const isRestoring = own.some(({ step, state }) => step === 'watch' && state === 'failed');
+        return isRestoring
+            ? `${release} is being taken back.`
+            : `${release} is on probation: the server watches it.`;
+    }
+    const { status, live, failure: why } = end.verdict;
+    if (why !== null)
+        return `${release} was taken back at ${end.time}, and ended ${status}: ${why.message} ${live} serves.`;
+    return null;
+}
+/** Whether another activation has begun since this one's release is on probation. That ends it. */
+function endsProbation(log, activation) {
+    const begun = log.findIndex((entry) => entry.activation === activation && entry.probation !== null);
+    return log
+        .slice(begun + 1)
+        .some((entry) => entry.activation !== activation && entry.step !== 'watch' && entry.verdict === null);
 }
 /** The activation that touched something last. */
 function lastThatTouched(log) {
@@ -2665,6 +2862,7 @@ function onFailure(state, cause, seen) {
                 return kept(cause, seen);
             return restoring(cause, seen);
         case 'swapped':
+        case 'watching':
             return restoring(cause, seen);
         case 'restoring':
             return { at: 'ended', as: 'down', cause };
@@ -2686,6 +2884,7 @@ function kept(cause, { serving }) {
         failure,
         workers: [],
         notFound: '',
+        watch: null,
     };
     return { at: 'settled', verdict, known: false };
 }
@@ -3404,6 +3603,7 @@ function toStates(workers) {
         restarts: process.restarts,
         memoryBytes: process.memoryBytes,
         cache: record?.cache ?? null,
+        traffic: record?.traffic ?? null,
     }));
 }
 
@@ -3421,6 +3621,11 @@ async function conclude(activation, status, cause) {
         const serving = { activation: id, kind, replaced: replaces ?? before.current };
         await bestEffort(world, world.markServing(release, serving), 'Could not mark the release as verified');
     }
+    const wasLive = (await world.entries().catch(() => [])).some(({ activation: of, probation }) => of === id && probation !== null);
+    if (status === 'restored' && wasLive && previous !== null) {
+        const serving = { activation: id, kind: 'restore', replaced: release };
+        await bestEffort(world, world.markServing(previous.release, serving), 'Could not mark the release as left');
+    }
     // Whatever came of it, this was the last time that anybody restores that.
     await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced');
     if (status === 'live') {
@@ -3437,6 +3642,7 @@ async function conclude(activation, status, cause) {
         failure: cause && toRecord(cause),
         workers: toStates(workers),
         notFound: status === 'live' ? await world.notFound(release) : '',
+        watch: null,
     });
 }
 /** The current release is another activation's: nothing is touched. */
@@ -3453,13 +3659,16 @@ async function leaveAsIs(world, cause) {
         failure: cause && toRecord(cause),
         workers: toStates(workers),
         notFound: '',
+        watch: null,
     });
 }
 function conclude_listed(world) {
     return world.look({}).then((seen) => seen.listed, () => []);
 }
 function settled(verdict) {
-    return { at: 'settled', verdict, known: false };
+    // The journal is no place for counts that are long.
+    const workers = verdict.workers.map((worker) => ({ ...worker, traffic: null }));
+    return { at: 'settled', verdict: { ...verdict, workers }, known: false };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
@@ -3485,7 +3694,7 @@ function exitedSince(records) {
     return [...new Set(beside)].filter((pid) => !alive.has(pid));
 }
 function orphanStates(records) {
-    return orphansIn(records).map(({ pid, release, phase, cache }) => ({
+    return orphansIn(records).map(({ pid, release, phase, cache, traffic }) => ({
         pmId: '',
         pid,
         status: 'orphaned',
@@ -3494,6 +3703,7 @@ function orphanStates(records) {
         restarts: 0,
         memoryBytes: memoryOf(pid),
         cache,
+        traffic,
     }));
 }
 
@@ -3903,6 +4113,7 @@ function timesOf(releases) {
 
 
 
+
 /** @throws where the target cannot be read, or PM2 not asked */
 async function gatherFacts(world, job, state) {
     const { request, appName } = job;
@@ -3924,7 +4135,9 @@ async function gatherFacts(world, job, state) {
     // What an earlier process had asked for runs beside the old workers already, and has its memory.
     const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
     const instances = world.instancesOf(target.runtime) - there;
-    const own = (await world.entries()).filter(({ activation }) => activation === request.activation);
+    const entries = await world.entries();
+    const others = records.filter(({ release, phase }) => release !== request.release && phase === 'open');
+    const own = entries.filter(({ activation }) => activation === request.activation);
     return {
         target,
         previous,
@@ -3938,7 +4151,21 @@ async function gatherFacts(world, job, state) {
         replaced,
         orphans: describeOrphans(records),
         done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
+        beforeTraffic: shareOf(others, world.sinceBoot(), request.watchMs),
+        beforeRestarts: restartsSince(entries, current, processes),
     };
+}
+function shareOf(records, now, ms) {
+    const counts = records.flatMap(({ traffic }) => traffic ?? []);
+    return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))));
+}
+/** What PM2 has counted since the verdict that made the release live. */
+function restartsSince(entries, release, processes) {
+    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release)?.verdict;
+    if (!verdict)
+        return 0;
+    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
+    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
 }
 /** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
 async function beforeSwap(world, { request }, { current, resumed, replaced }) {
@@ -4330,6 +4557,8 @@ async function goLive(activation) {
             throw failure.reworded(failure.message, { remedy: needsOthers });
         });
     });
+    if (activation.job.request.watchMs > 0)
+        return { at: 'watching', before: facts.before, probation: null };
     return { at: 'ended', as: 'live', cause: null };
 }
 /** The old workers took a share of all requests to the public address, those of the new release to itself included. */
@@ -4899,12 +5128,248 @@ async function withEvidence({ world }, cause) {
     return failure.reworded(failure.message, { evidence });
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/judge.js
+/** How likely a release that is as good as the one before is taken back, over all looks. */
+const FALSE_ALARM = 0.001;
+/** Fewer answers say nothing. */
+const FEWEST = 20;
+/** A look for each growth of the answers by so much. */
+const GROWTH = 1.1;
+/** By how much a share must be worse to matter. */
+const MATTERS = 0.01;
+function judge({ own, before, restarts, restartsBefore, lastLook }) {
+    if (restarts > restartsBefore && (before === null || !isWorse(before, own, 1)))
+        return 'restarted';
+    const look = lookAt(own.answered);
+    return look > lastLook && before !== null && isWorse(own, before, look) ? 'worse' : 'well';
+}
+/** The number of the look that so many answers are worth: it depends on nothing but their count. 0: none. */
+function lookAt(answered) {
+    return answered < FEWEST ? 0 : 1 + Math.floor(Math.log(answered / FEWEST) / Math.log(GROWTH));
+}
+/** Whether a share is worse than another one, beyond chance, and by enough to matter. */
+function isWorse(own, other, look) {
+    if (own.answered < FEWEST || other.answered === 0)
+        return false;
+    if (judge_shareOf(own) - judge_shareOf(other) < MATTERS)
+        return false;
+    return chance(own, other) <= FALSE_ALARM / (look * (look + 1));
+}
+function judge_shareOf({ answered, failed }) {
+    return answered === 0 ? 0 : failed / answered;
+}
+/** How likely so many of all failures, or more, are among the own answers, if both releases are alike. */
+function chance(own, other) {
+    const failed = own.failed + other.failed;
+    const all = own.answered + other.answered;
+    const most = Math.min(failed, own.answered);
+    let term = Math.exp(choose(own.answered, own.failed) + choose(other.answered, other.failed) - choose(all, failed));
+    let sum = 0;
+    for (let count = own.failed; count <= most; count += 1) {
+        sum += term;
+        const [ownLeft, otherLeft] = [own.answered - count, failed - count];
+        term *= (ownLeft * otherLeft) / ((count + 1) * (other.answered - otherLeft + 1));
+        if (term < sum * 1e-12)
+            break;
+    }
+    return Math.min(1, sum);
+}
+/** The logarithm of a binomial coefficient. */
+function choose(all, some) {
+    return logFactorial(all) - logFactorial(some) - logFactorial(all - some);
+}
+/** Stirling's series; exact to 12 digits from 10 on. */
+function logFactorial(number) {
+    if (number < 10) {
+        let product = 1;
+        for (let factor = 2; factor <= number; factor += 1)
+            product *= factor;
+        return Math.log(product);
+    }
+    const series = 1 / (12 * number) - 1 / (360 * number ** 3) + 1 / (1260 * number ** 5);
+    return number * Math.log(number) - number + Math.log(2 * Math.PI * number) / 2 + series;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/watch.js
+/** The release is live, and stays on probation: real traffic says whether it may stay. */
+
+
+
+
+
+
+
+/** Between two looks, in ms. */
+const watch_PAUSE = 1000;
+/** Between two lines, in ms. */
+const LINES = 10_000;
+/** From here on a share of failed answers is worth a warning, and p95 in ms. */
+const BAD = 0.01;
+const SLOW = 1000;
+const SLOWER = 3;
+/**
+ * Watches the release without the app's lock, so that whoever comes next need not wait: another activation ends this.
+ * @throws Failure `worker-died`, `traffic-worse` once it has the lock again, to restore the previous release
+ */
+async function watch(activation, known) {
+    const { world, job, facts } = activation;
+    const { activation: id, watchMs } = job.request;
+    const { release } = facts.target;
+    const probation = known ?? (await watch_begin(activation));
+    activation.during = 'watch';
+    const detail = `on probation for ${formatDuration(watchMs)}`;
+    await world.journal.begin('watch', detail, { before: facts.before, probation });
+    await world.unlock();
+    const seen = new Map();
+    let [lastLook, told] = [0, world.now()];
+    for (;;) {
+        await world.sleep(watch_PAUSE);
+        const records = await world.records();
+        // Before anything is made of what the workers do: it may be the doing of the next activation.
+        const entries = await world.entries();
+        const settled = settledIn(entries, activation);
+        if (settled !== null)
+            return settled;
+        if (endsProbation(entries, id))
+            return watch_end(probation, seen, 'another activation began');
+        const now = world.sinceBoot();
+        if (now < probation.since)
+            return watch_end(probation, seen, 'the server was started again');
+        if (now - probation.since >= watchMs) {
+            const settled = await retake(activation);
+            if (settled !== null)
+                return settled;
+            await world.journal.done('watch', lineOf(seen, probation));
+            return watch_end(probation, seen, '');
+        }
+        for (const { pid, release: of, traffic } of records)
+            if (of === release && traffic !== null)
+                seen.set(pid, tallyOf(traffic));
+        const all = sum([...seen.values()]);
+        const judgement = judge({
+            own: all,
+            before: probation.before,
+            restarts: probation.pids.filter((pid) => !isOpen(records, pid)).length,
+            restartsBefore: probation.restartsBefore,
+            lastLook,
+        });
+        lastLook = Math.max(lastLook, lookAt(all.answered));
+        if (judgement !== 'well') {
+            const problem = objection(judgement, release, all, probation);
+            const settled = await retake(activation);
+            if (settled !== null)
+                return settled;
+            // A release that another activation is about to replace is that one's matter.
+            if (endsProbation(await world.entries(), id))
+                return watch_end(probation, seen, 'another activation began');
+            await world.journal.failed('watch', problem.message);
+            // PM2's daemon may have died since.
+            await world.connect();
+            throw problem;
+        }
+        if (world.now() - told >= LINES) {
+            told = world.now();
+            await world.journal.note('watch', lineOf(seen, probation));
+        }
+    }
+}
+/** Takes the lock again. @returns how another process of this activation has ended it meanwhile; null: none has */
+async function retake(activation) {
+    const { world } = activation;
+    // Whoever holds it for longer has begun, and ends the probation.
+    await world.lock().catch(() => undefined);
+    return settledIn(await world.entries(), activation);
+}
+function settledIn(entries, { job, facts }) {
+    const state = stateOf(entries, job.request.activation, false);
+    if (state.at === 'settled')
+        return state;
+    // It restores already: only the verdict of that counts.
+    return state.at === 'restoring' ? { ...state, before: facts.before } : null;
+}
+/** From here on the release counts as live. */
+async function watch_begin(activation) {
+    const { world, facts } = activation;
+    const state = await conclude(activation, 'live', null);
+    if (state.at !== 'settled')
+        throw new Error('the release is not live');
+    const { verdict } = state;
+    return {
+        since: world.sinceBoot(),
+        before: facts.previous === null ? null : facts.beforeTraffic,
+        restartsBefore: facts.beforeRestarts,
+        pids: verdict.workers
+            .filter(({ release, phase }) => release === facts.target.release && phase === 'open')
+            .map(({ pid }) => pid),
+        verdict,
+    };
+}
+function isOpen(records, pid) {
+    return records.some((record) => record.pid === pid && record.phase === 'open');
+}
+function watch_end({ verdict, before }, seen, why) {
+    const all = toShare(sum([...seen.values()]));
+    const line = [lineOf(seen, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ');
+    const watched = { ...verdict, watch: { open: false, line, warnings: warningsOf(all, before) } };
+    return { at: 'settled', verdict: watched, known: false };
+}
+function warningsOf(own, before) {
+    if (before === null)
+        return [];
+    const warnings = [];
+    if (own.answered >= 20 && judge_shareOf(own) >= BAD) {
+        const shares = `${inWords(own)}; the release before: ${inWords(before)}`;
+        warnings.push(`The release stays, but answers fail: ${shares}.`);
+    }
+    if (own.p95 !== null && before.p95 !== null && own.p95 > SLOW && own.p95 > SLOWER * before.p95) {
+        const times = `${formatDuration(own.p95)}, and before ${formatDuration(before.p95)}`;
+        warnings.push(`The release stays, but is slow: 95% of its answers took up to ${times}.`);
+    }
+    return warnings;
+}
+function lineOf(seen, { before }) {
+    const own = toShare(sum([...seen.values()]));
+    return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`;
+}
+function inWords(share) {
+    const { answered, p95 } = share;
+    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
+    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
+}
+function percent(share) {
+    return `${(100 * judge_shareOf(share)).toFixed(1)}%`;
+}
+function objection(judgement, release, own, { before }) {
+    const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`);
+    const evidence = [
+        `new: ${own.failed} of ${own.answered} answers failed (${percent(own)})`,
+        ...(before === null
+            ? []
+            : [`before: ${before.failed} of ${before.answered} answers failed (${percent(before)})`]),
+        ...(worst.length === 0 ? [] : ['paths that failed most:', ...worst]),
+    ].join('\n');
+    if (judgement === 'restarted')
+        return activation_failure('worker-died: watched', { release }, { evidence });
+    const { answered, failed } = before ?? { answered: 0, failed: 0 };
+    const values = {
+        release,
+        answered: own.answered,
+        failed: own.failed,
+        share: percent(own),
+        answeredBefore: answered,
+        failedBefore: failed,
+        shareBefore: percent({ answered, failed }),
+    };
+    return activation_failure('traffic-worse', values, { evidence });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/run.js
 /**
  * The activation: from the lock to the verdict, and back if need be. It runs detached from the SSH session, so that it
  * ends in a verdict whatever happens to the runner; the runner only reads the journal. Every step can be repeated: its
  * process may die at any moment, and another one goes on from what the journal says.
  */
+
 
 
 
@@ -4943,6 +5408,8 @@ function next(run, state) {
             return prepareAndSwap(activation);
         case 'swapped':
             return goLive(activation);
+        case 'watching':
+            return watch(activation, state.probation);
         case 'restoring':
             return restore(activation, state.cause);
         case 'ended':
@@ -5007,7 +5474,7 @@ async function lockInTurn(world, activation) {
     await world.lock();
     const entries = await world.entries();
     const other = interruptedIn(entries);
-    if (other === null || hasTouched(entries, activation))
+    if (other === null || hasTouched(entries, activation) || isOnProbation(entries, other))
         return;
     await world.unlock();
     await world.journal.note('lock', `finishing activation ${other} first, which was interrupted`);
@@ -5591,6 +6058,8 @@ var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
 
+/** By this the counters of a worker know such a request. */
+const HEALTH_CHECK_AGENT = 'gapless-health-check';
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
@@ -5606,7 +6075,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+            headers: { 'user-agent': HEALTH_CHECK_AGENT, accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
@@ -5626,7 +6095,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             });
             response.on('error', (error) => fail(error.message));
             response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+            response.on('end', () => resolve(health_judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
         });
     });
 }
@@ -5638,7 +6107,7 @@ function addressed({ origin }) {
     return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
 }
 /** Whether an HTTP answer is healthy. */
-function judge(check, status, body) {
+function health_judge(check, status, body) {
     const excerpt = body.slice(0, EXCERPT);
     const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
     if (!accepted)
@@ -5920,6 +6389,7 @@ function instancesOf({ instances }, daemon, at = kernel) {
 
 
 
+
 /** Whose event loop turns has answered by then, whatever the answer is, in ms. */
 const HUNG = 5000;
 function workersOn(layout, job, room) {
@@ -5937,15 +6407,21 @@ function workersOn(layout, job, room) {
     };
     return {
         async connect() {
+            // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
+            if (connection !== null && connection.daemon === (await daemonPid(pm2Home)))
+                return;
+            const known = connection?.logs;
+            connection?.pm2.close();
             const pm2 = await connectPm2({ path, version }, pm2Home);
             connection = { pm2, daemon: null, logs: new Map() };
             const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
-            const logs = await sizesOf([daemonLog(pm2Home), ...files]);
+            const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]));
             connection = { pm2, daemon: await daemonPid(pm2Home), logs };
         },
         close: () => connection?.pm2.close(),
         daemon: () => daemonPid(pm2Home),
         list: async () => byId(await list()),
+        records: async () => (await readWorkers(layout.workers)).filter(({ candidate }) => !candidate),
         async look({ health, replacing = false }) {
             const { pm2 } = connected();
             const seen = await lookAtWorkers({ layout, pm2, appName });
@@ -6439,6 +6915,17 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
             onEntry(entry);
             if (entry.verdict !== null)
                 return entry.verdict;
+            if (entry.probation === null)
+                continue;
+            const own = (await readJournal(layout.journal)).filter((one) => one.activation === activation);
+            const ended = own.find(({ verdict }) => verdict !== null)?.verdict;
+            if (ended)
+                return ended;
+            const isRestoring = own.some(({ step }) => step === 'rollback');
+            const line = own.findLast(({ step, state }) => step === 'watch' && state === 'note')?.detail ?? '';
+            // It goes on by itself, for longer than anybody should have to wait.
+            if (running() && !isRestoring)
+                return { ...entry.probation.verdict, watch: { open: true, line, warnings: [] } };
         }
     }
     const output = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => ''));
@@ -8769,6 +9256,8 @@ function unsafe(path, why, command) {
 
 
 
+
+
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 async function inspectServer(layout, search, pm2Home) {
     const standing = nearestExisting(layout.base);
@@ -8795,6 +9284,7 @@ async function inspectServer(layout, search, pm2Home) {
         live: await liveRelease(layout),
         serving: await servingRelease(layout),
         interrupted: await interruptedActivation(layout),
+        probation: probationOf(await readJournal(layout.journal)),
         lock: await lockHolder(layout.lock),
         now: new Date().toISOString(),
     };

@@ -56705,6 +56705,8 @@ const table = {
     'test-timeout': withDefault('10m', duration({ atLeast: 1, atMost: 6 * hour })),
     observe: withDefault('5s', duration({ atMost: 10 * minute })),
     'drain-timeout': withDefault('30s', duration({ atMost: hour })),
+    /** 0: no probation. */
+    watch: withDefault('0s', duration({ atMost: 6 * hour })),
     'pre-activate': row_text,
     'post-activate': row_text,
     preview: optional(previewName),
@@ -58483,7 +58485,122 @@ function idOf(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/traffic.js
+/** What workers have answered: counts that can be added up, and taken from each other. */
+
+/** The counts at an earlier moment, for how things were before. */
+const moment = object({
+    /** Of since-boot.ts, in ms. */
+    at: count,
+    answered: count,
+    failed: count,
+});
+/**
+ * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
+ * gave up are not in it.
+ */
+const traffic = object({
+    /** Answers by the first digit of their status, from 1 to 5. */
+    answers: guards_list(count),
+    /** Connections that the worker closed in the middle of an answer. */
+    aborted: count,
+    /** Exceptions that no handler caught. */
+    errors: count,
+    inProgress: count,
+    slowestMs: count,
+    /** Answers by how long they took: see `bucketOf`. */
+    times: guards_list(count),
+    /** The longest that the event loop stood still since the last report, in ms. */
+    loopDelayMs: count,
+    memoryBytes: count,
+    /** Failed answers by path, without the query. */
+    failing: dictionary(count),
+    /** Oldest first, and the closer together the younger they are. */
+    past: guards_list(moment),
+});
+/** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
+function traffic_answeredBy({ answers, aborted }) {
+    const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
+    return informed + good + redirected + failed + aborted;
+}
+/** Answers with 5xx, and connections that the worker closed in the middle. */
+function traffic_failedBy({ answers, aborted }) {
+    return (answers[4] ?? 0) + aborted;
+}
+/** Each bucket of times reaches so much further than the one before it. */
+const STEP = 1.25;
+/** The bucket of an answer that took so long. The first reaches to 1 ms. */
+function bucketOf(ms) {
+    return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
+}
+/** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
+function traffic_p95({ times }) {
+    const all = times.reduce((total, some) => total + some, 0);
+    let left = all * 0.95;
+    for (const [bucket, some] of times.entries()) {
+        left -= some;
+        if (some > 0 && left <= 0)
+            return Math.round(STEP ** bucket);
+    }
+    return null;
+}
+/** The paths that failed most, the worst first. */
+function worstPaths({ failing }, most = 5) {
+    return Object.entries(failing)
+        .sort(([, one], [, other]) => other - one)
+        .slice(0, most);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/tally.js
+/** Counts of several workers together. */
+
+
+/** How a release did. */
+const share = object({
+    /** See `answeredBy` and `failedBy` in traffic.ts. */
+    answered: count,
+    failed: count,
+    /** How long all but the slowest 5% of the answers took at the most, in ms; null where there were none. */
+    p95: nullable(count),
+});
+const noTraffic = { answered: 0, failed: 0, times: [], failing: {} };
+/** All that a worker has answered. */
+function tallyOf(worker) {
+    const { times, failing } = worker;
+    return { answered: answeredBy(worker), failed: failedBy(worker), times, failing };
+}
+function sum(tallies) {
+    return tallies.reduce(add, noTraffic);
+}
+function add(one, other) {
+    const failing = { ...one.failing };
+    for (const [path, times] of Object.entries(other.failing))
+        failing[path] = (failing[path] ?? 0) + times;
+    const length = Math.max(one.times.length, other.times.length);
+    return {
+        answered: one.answered + other.answered,
+        failed: one.failed + other.failed,
+        times: Array.from({ length }, (_, index) => (one.times[index] ?? 0) + (other.times[index] ?? 0)),
+        failing,
+    };
+}
+function toShare(all) {
+    return { answered: all.answered, failed: all.failed, p95: p95(all) };
+}
+/** Fewer answers than this are no picture of a release. */
+const ENOUGH = 200;
+/** What a worker answered in the last `ms`, or for as much longer as it takes to know it. */
+function lately(worker, now, ms) {
+    const all = tallyOf(worker);
+    const from = worker.past.findLast(({ at, answered }) => now - at >= ms && all.answered - answered >= ENOUGH);
+    if (from === undefined)
+        return all;
+    return { ...all, answered: all.answered - from.answered, failed: all.failed - from.failed };
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
+
 
 
 const messages_releaseId = matching(RELEASE_ID);
@@ -58587,6 +58704,8 @@ const workerState = object({
     memoryBytes: count,
     /** Null where the worker does not tell. */
     cache: nullable(cacheSharing),
+    /** Null where the worker does not count, or had no visitor. */
+    traffic: nullable(traffic),
 });
 const serverFacts = object({
     node: string,
@@ -58619,6 +58738,8 @@ const serverFacts = object({
     serving: nullable(messages_releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
+    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
@@ -58639,6 +58760,7 @@ const activationSteps = [
     'reload',
     'health-check',
     'post-activate',
+    'watch',
     'rollback',
 ];
 const activationStep = guards_oneOf(...activationSteps);
@@ -58658,12 +58780,41 @@ const verdict = object({
     workers: guards_list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
+    /** Null where nobody watched it. */
+    watch: nullable(object({
+        /** The release is on probation: this is no verdict yet. */
+        open: guards_boolean,
+        /** What traffic has said last. */
+        line: string,
+        warnings: guards_list(string),
+    })),
 });
 /** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
+    return {
+        status: 'kept',
+        live,
+        previous: live,
+        rollsBackTo: null,
+        failure,
+        workers: [],
+        notFound: '',
+        watch: null,
+    };
 }
 const before = object({ current: nullable(messages_releaseId), previous: nullable(messages_releaseId) });
+/** A release on probation, for whoever resumes the activation. */
+const probation = object({
+    /** When it began, of since-boot.ts. */
+    since: count,
+    /** How the release before did until then; null: unknown. */
+    before: nullable(share),
+    restartsBefore: count,
+    /** The workers that are watched. */
+    pids: guards_list(count),
+    /** What comes of it if nothing objects. */
+    verdict,
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -58677,6 +58828,8 @@ const journalEntry = object({
     before: nullable(before),
     /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
     cause: nullable(failureRecord),
+    /** Of the begin of `watch`. */
+    probation: nullable(probation),
 });
 const run = object({
     commit: string,
@@ -58711,6 +58864,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long the release stays on probation once all workers serve it; 0: not at all. */
+    watchMs: missingAs(0, count),
 });
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -61475,6 +61630,15 @@ const activation_texts = {
         message: 'Worker {pid} of "{release}" became unhealthy: {answer}.',
         remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
     },
+    'worker-died: watched': {
+        message: 'A worker of "{release}" restarted or exited while the release was on probation.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
+    'traffic-worse': {
+        message: '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
+        remedy: 'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
+        cause: '[What traffic says](watching.md) explains the test that compares the two shares.',
+    },
     'door-closed': {
         message: 'Nothing answers on "{address}": {problem}.',
         remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
@@ -61683,6 +61847,7 @@ function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
         preActivate: null,
         postActivate: null,
         said: null,
+        watchMs: 0,
     };
     return activate(host, request, pipeline.log.info);
 }
@@ -61711,7 +61876,9 @@ async function recover(plan, hosts, pipeline) {
     return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored;
 }
 /** The server finishes an interrupted activation, or restores the previous release. */
-async function finish({ host, facts: { interrupted, live, serving } }, pipeline) {
+async function finish({ host, facts: { interrupted, live, serving, probation }, }, pipeline) {
+    if (probation)
+        pipeline.log.warning(probation);
     if (interrupted === null)
         return { live, serving };
     let served = null;
@@ -63899,6 +64066,8 @@ var external_node_http_ = __nccwpck_require__(7067);
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
 
+/** By this the counters of a worker know such a request. */
+const HEALTH_CHECK_AGENT = 'gapless-health-check';
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
@@ -63914,7 +64083,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+            headers: { 'user-agent': HEALTH_CHECK_AGENT, accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
@@ -64048,6 +64217,7 @@ const phaseNames = [
     'swap',
     'reload',
     'health-check',
+    'watch',
     'rollback',
     'cleanup',
     'status',
@@ -64853,6 +65023,71 @@ function verify_detailOf({ bootMs, status, movedPorts, cache }) {
     return [healthy, ...moved, ...notSharing([{ cache }])].join('; ');
 }
 
+;// CONCATENATED MODULE: ./build/phases/watch.js
+/** watch: the servers watch the release by themselves, and the run waits for what comes of it. */
+
+
+
+
+
+
+/** Between two questions, in ms. */
+const PAUSE = 2000;
+/**
+ * Waits until no host has the release on probation any more, or one has taken it back.
+ * @param ended gets the verdict of each host @returns why a host has taken it back
+ */
+async function watchHosts(hosts, { activation }, ended, pipeline) {
+    let failure = null;
+    const watched = hosts.map(async (host) => {
+        const log = pipeline.on(host.name);
+        const verdict = await watchHost(host, activation, log, () => failure !== null).catch((error) => unseen(host, error, true));
+        // Another host has taken it back: this one still has to.
+        if (verdict === null)
+            return;
+        const own = reviveFailure(verdict);
+        const why = own && named(host.name, own);
+        ended.set(host, { name: host.name, verdict, failure: why });
+        failure ??= why;
+        for (const warning of verdict.watch?.warnings ?? [])
+            log.log.warning(warning);
+        if (verdict.status === 'restored')
+            await log.run('rollback', async () => ({ value: null, detail: `restored ${verdict.live}` }));
+    });
+    await Promise.all(watched);
+    return failure;
+}
+/** @returns null where it is `over` on another host */
+async function watchHost(host, activation, pipeline, over) {
+    let found = null;
+    const row = pipeline.run('watch', async () => {
+        const watch = () => host.agent().call('watch', { activation, withdraw: false });
+        const work = { begin: watch, resume: watch, isFinal: isLastWord };
+        let told = '';
+        for (;;) {
+            const verdict = await throughLosses(host, work, pipeline.log.info);
+            const line = verdict.watch?.line ?? '';
+            if (verdict.watch?.open !== true) {
+                found = verdict;
+                if (verdict.failure !== null)
+                    throw Failure.revive(verdict.failure);
+                return { value: null, detail: line };
+            }
+            if (line !== '' && line !== told)
+                pipeline.log.info(`watch: ${line}`);
+            told = line;
+            if (over())
+                return { value: null, detail: 'ended, because another host took the release back' };
+            await (0,promises_namespaceObject.setTimeout)(PAUSE);
+        }
+    });
+    await row.catch((error) => {
+        if (found === null)
+            throw error;
+    });
+    return found;
+}
+
 ;// CONCATENATED MODULE: ./build/phases/rollout.js
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
@@ -64860,6 +65095,7 @@ function verify_detailOf({ bootMs, status, movedPorts, cache }) {
  * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
  * host that has swapped restores its previous release.
  */
+
 
 
 
@@ -64901,6 +65137,7 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
         preActivate: inputs['pre-activate'],
         postActivate: inputs['post-activate'],
         said: inputs.said,
+        watchMs: inputs.watch,
     };
     const ended = new Map();
     let failure = null;
@@ -64917,6 +65154,8 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
             .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
             .catch((error) => Failure.from(error));
     }
+    if (failure === null && inputs.watch > 0)
+        failure = await watchHosts(hosts, request, ended, pipeline);
     if (failure !== null) {
         const reason = failure;
         const live = [...ended].filter(([, { verdict }]) => verdict.status === 'live');
@@ -67765,6 +68004,7 @@ async function explainMissing(place, act) {
 
 
 
+
 async function lookAt(plan, hosts, pipeline) {
     const seen = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => log.run('status', () => look(host, log.log)));
     const live = agreed(seen.map((host) => host.live));
@@ -67776,6 +68016,8 @@ async function look(host, log) {
     // The log can be searched and fetched, the summary cannot.
     for (const line of status_linesOf(found))
         log.info(line);
+    if (host.facts.probation)
+        log.info(host.facts.probation);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
     // Another run may be replacing the workers: then it is enough that some serve.
@@ -67802,8 +68044,25 @@ function status_linesOf({ releases, workers, journal }) {
         }),
         ...workers.map(({ pid, status, release, phase, restarts, memoryBytes, cache }) => `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ${cacheOf(cache)}, ` +
             `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
+        ...workers.flatMap(({ pid, traffic }) => (traffic === null ? [] : `worker ${pid}: ${countsOf(traffic)}`)),
         ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
     ];
+}
+function countsOf(traffic) {
+    const { answers, aborted, errors, inProgress, slowestMs, loopDelayMs, memoryBytes } = traffic;
+    const classes = answers.flatMap((some, index) => (some === 0 ? [] : `${some} of ${index + 1}xx`));
+    const worst = worstPaths(traffic).map(([path, times]) => `${path} (${times})`);
+    return [
+        `answered ${classes.join(', ') || 'nothing yet'}`,
+        `aborted ${plural(aborted, 'connection')}`,
+        plural(errors, 'uncaught exception'),
+        `${inProgress} in progress`,
+        `p95 ${format_formatDuration(traffic_p95(traffic) ?? 0)}`,
+        `slowest ${format_formatDuration(slowestMs)}`,
+        `event loop delay ${format_formatDuration(loopDelayMs)}`,
+        `${formatBytes(memoryBytes)} when it last reported`,
+        ...(worst.length === 0 ? [] : [`failed most: ${worst.join(', ')}`]),
+    ].join(', ');
 }
 function cacheOf(cache) {
     if (cache === null)
@@ -68816,6 +69075,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -68853,6 +69113,7 @@ function renderSummary(report, taken = 0) {
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
+            renderTraffic(host),
             renderJournal(host),
         ]),
         looking ? '' : timeline(rows),
@@ -69059,6 +69320,28 @@ function renderWorkers({ name, workers }, open) {
     ]);
     const list = markdown_table(['Process', 'PM2 status', 'Release', 'State', 'Cache', 'PM2 restarts'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
+}
+/** Filled by `status` alone: see conclude.ts. */
+function renderTraffic({ name, workers }) {
+    const rows = workers.flatMap(({ pid, traffic }) => {
+        if (traffic === null)
+            return [];
+        const { answers, aborted, slowestMs } = traffic;
+        const [, good = 0, redirected = 0, refused = 0, failed = 0] = answers;
+        return [
+            [
+                String(pid),
+                String(good + redirected),
+                String(refused),
+                String(failed),
+                String(aborted),
+                `${format_formatDuration(traffic_p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`,
+            ],
+        ];
+    });
+    if (rows.length === 0)
+        return '';
+    return markdown_table([markdown_escape(on('Process', name)), '2xx, 3xx', '4xx', '5xx', 'Aborted', '95% within'], rows);
 }
 
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
@@ -71162,7 +71445,7 @@ function setOutputs({ outcome, url, durationMs }, log) {
 /** Of one request, in ms. */
 const api_PATIENCE = 10_000;
 /** Before a second try, and twice as long before each one after that, in ms. */
-const PAUSE = 500;
+const api_PAUSE = 500;
 const TRIES = 5;
 function createApi({ url, token, repository, limitMs }) {
     // It takes the runner's proxy from the environment.
@@ -71203,16 +71486,16 @@ function createApi({ url, token, repository, limitMs }) {
 }
 /** How long to wait before the next try, in ms; null: another try would get the same answer. */
 function pauseAfter({ status, headers }, tries) {
-    const usual = PAUSE * 2 ** (tries - 1);
+    const usual = api_PAUSE * 2 ** (tries - 1);
     if (status === 0 || status >= 500)
         return usual;
     if (status !== 403 && status !== 429)
         return null;
     const after = Number(headers['retry-after']);
     if (headers['retry-after'] !== undefined && !Number.isNaN(after))
-        return Math.max(after * 1000, PAUSE);
+        return Math.max(after * 1000, api_PAUSE);
     if (headers['x-ratelimit-remaining'] === '0') {
-        return Math.max(Number(headers['x-ratelimit-reset']) * 1000 - Date.now(), PAUSE);
+        return Math.max(Number(headers['x-ratelimit-reset']) * 1000 - Date.now(), api_PAUSE);
     }
     return status === 429 ? usual : null;
 }

@@ -156,8 +156,7 @@ const front_door_TICK = 100;
 const POLITENESS = 1000;
 /** Node's own, of connections that wait. */
 const BACKLOG = 511;
-/** @param headers of every answer, whatever the app says about them */
-function createFrontDoor(app, headers = {}) {
+function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}) {
     const visitors = new Map();
     let draining = false;
     const doors = [];
@@ -182,6 +181,14 @@ function createFrontDoor(app, headers = {}) {
         });
         listen(door);
     });
+    const emit = app.emit.bind(app);
+    // Not by a listener: whoever answers in place of the app's listeners counts, too.
+    app.emit = (...args) => {
+        const [event, request, response] = args;
+        if (event === 'request' && visitors.has(request.socket))
+            onRequest(request, response);
+        return emit(...args);
+    };
     app.prependListener('request', (request, response) => {
         const visitor = visitors.get(request.socket);
         beforeHead(response, () => {
@@ -1145,7 +1152,122 @@ function idOf(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/traffic.js
+/** What workers have answered: counts that can be added up, and taken from each other. */
+
+/** The counts at an earlier moment, for how things were before. */
+const moment = object({
+    /** Of since-boot.ts, in ms. */
+    at: count,
+    answered: count,
+    failed: count,
+});
+/**
+ * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
+ * gave up are not in it.
+ */
+const traffic = object({
+    /** Answers by the first digit of their status, from 1 to 5. */
+    answers: guards_list(count),
+    /** Connections that the worker closed in the middle of an answer. */
+    aborted: count,
+    /** Exceptions that no handler caught. */
+    errors: count,
+    inProgress: count,
+    slowestMs: count,
+    /** Answers by how long they took: see `bucketOf`. */
+    times: guards_list(count),
+    /** The longest that the event loop stood still since the last report, in ms. */
+    loopDelayMs: count,
+    memoryBytes: count,
+    /** Failed answers by path, without the query. */
+    failing: dictionary(count),
+    /** Oldest first, and the closer together the younger they are. */
+    past: guards_list(moment),
+});
+/** Answers that say whether the worker is well: all but those to a mistake of the client (4xx). */
+function traffic_answeredBy({ answers, aborted }) {
+    const [informed = 0, good = 0, redirected = 0, , failed = 0] = answers;
+    return informed + good + redirected + failed + aborted;
+}
+/** Answers with 5xx, and connections that the worker closed in the middle. */
+function traffic_failedBy({ answers, aborted }) {
+    return (answers[4] ?? 0) + aborted;
+}
+/** Each bucket of times reaches so much further than the one before it. */
+const STEP = 1.25;
+/** The bucket of an answer that took so long. The first reaches to 1 ms. */
+function bucketOf(ms) {
+    return ms <= 1 ? 0 : Math.ceil(Math.log(ms) / Math.log(STEP));
+}
+/** How long all but the slowest 5% took at the most, in ms; null where there were no answers. */
+function traffic_p95({ times }) {
+    const all = times.reduce((total, some) => total + some, 0);
+    let left = all * 0.95;
+    for (const [bucket, some] of times.entries()) {
+        left -= some;
+        if (some > 0 && left <= 0)
+            return Math.round(STEP ** bucket);
+    }
+    return null;
+}
+/** The paths that failed most, the worst first. */
+function worstPaths({ failing }, most = 5) {
+    return Object.entries(failing)
+        .sort(([, one], [, other]) => other - one)
+        .slice(0, most);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/tally.js
+/** Counts of several workers together. */
+
+
+/** How a release did. */
+const share = object({
+    /** See `answeredBy` and `failedBy` in traffic.ts. */
+    answered: count,
+    failed: count,
+    /** How long all but the slowest 5% of the answers took at the most, in ms; null where there were none. */
+    p95: nullable(count),
+});
+const noTraffic = { answered: 0, failed: 0, times: [], failing: {} };
+/** All that a worker has answered. */
+function tallyOf(worker) {
+    const { times, failing } = worker;
+    return { answered: answeredBy(worker), failed: failedBy(worker), times, failing };
+}
+function sum(tallies) {
+    return tallies.reduce(add, noTraffic);
+}
+function add(one, other) {
+    const failing = { ...one.failing };
+    for (const [path, times] of Object.entries(other.failing))
+        failing[path] = (failing[path] ?? 0) + times;
+    const length = Math.max(one.times.length, other.times.length);
+    return {
+        answered: one.answered + other.answered,
+        failed: one.failed + other.failed,
+        times: Array.from({ length }, (_, index) => (one.times[index] ?? 0) + (other.times[index] ?? 0)),
+        failing,
+    };
+}
+function toShare(all) {
+    return { answered: all.answered, failed: all.failed, p95: p95(all) };
+}
+/** Fewer answers than this are no picture of a release. */
+const ENOUGH = 200;
+/** What a worker answered in the last `ms`, or for as much longer as it takes to know it. */
+function lately(worker, now, ms) {
+    const all = tallyOf(worker);
+    const from = worker.past.findLast(({ at, answered }) => now - at >= ms && all.answered - answered >= ENOUGH);
+    if (from === undefined)
+        return all;
+    return { ...all, answered: all.answered - from.answered, failed: all.failed - from.failed };
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
+
+
 
 
 const releaseId = matching(RELEASE_ID);
@@ -1249,6 +1371,8 @@ const workerState = object({
     memoryBytes: count,
     /** Null where the worker does not tell. */
     cache: nullable(cacheSharing),
+    /** Null where the worker does not count, or had no visitor. */
+    traffic: nullable(traffic),
 });
 const serverFacts = object({
     node: string,
@@ -1281,6 +1405,8 @@ const serverFacts = object({
     serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
+    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
@@ -1301,6 +1427,7 @@ const activationSteps = [
     'reload',
     'health-check',
     'post-activate',
+    'watch',
     'rollback',
 ];
 const activationStep = oneOf(...activationSteps);
@@ -1320,12 +1447,41 @@ const verdict = object({
     workers: guards_list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
+    /** Null where nobody watched it. */
+    watch: nullable(object({
+        /** The release is on probation: this is no verdict yet. */
+        open: guards_boolean,
+        /** What traffic has said last. */
+        line: string,
+        warnings: guards_list(string),
+    })),
 });
 /** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
+    return {
+        status: 'kept',
+        live,
+        previous: live,
+        rollsBackTo: null,
+        failure,
+        workers: [],
+        notFound: '',
+        watch: null,
+    };
 }
 const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
+/** A release on probation, for whoever resumes the activation. */
+const probation = object({
+    /** When it began, of since-boot.ts. */
+    since: count,
+    /** How the release before did until then; null: unknown. */
+    before: nullable(share),
+    restartsBefore: count,
+    /** The workers that are watched. */
+    pids: guards_list(count),
+    /** What comes of it if nothing objects. */
+    verdict,
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -1339,6 +1495,8 @@ const journalEntry = object({
     before: nullable(before),
     /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
     cause: nullable(failureRecord),
+    /** Of the begin of `watch`. */
+    probation: nullable(probation),
 });
 const run = object({
     commit: string,
@@ -1373,6 +1531,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long the release stays on probation once all workers serve it; 0: not at all. */
+    watchMs: missingAs(0, count),
 });
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -1623,6 +1783,7 @@ const reply = object({
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 
 
+
 const workerRecord = object({
     pid: count,
     /** Tells the process from a later one of the same pid: see process-identity.ts. */
@@ -1653,6 +1814,8 @@ const workerRecord = object({
         /** The other workers that took traffic then. */
         beside: guards_list(count),
     })),
+    /** Null until the first visitor, and from a launcher that does not count. */
+    traffic: nullable(traffic),
 });
 
 ;// CONCATENATED MODULE: ./build/worker/siblings.js
@@ -2070,6 +2233,8 @@ function withoutFullStop(text) {
 /** Requests a release's health on this machine, for the launcher and for the agent. */
 
 
+/** By this the counters of a worker know such a request. */
+const HEALTH_CHECK_AGENT = 'gapless-health-check';
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
@@ -2085,7 +2250,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+            headers: { 'user-agent': HEALTH_CHECK_AGENT, accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
@@ -2326,6 +2491,7 @@ function keepRecord(directory, release, candidate) {
         cache: null,
         outlives: false,
         orphaned: null,
+        traffic: null,
     };
     let complained = false;
     let retry;
@@ -3571,6 +3737,129 @@ function insteadOfTaken(emitter, act) {
     };
 }
 
+;// CONCATENATED MODULE: external "node:perf_hooks"
+const external_node_perf_hooks_namespaceObject = require("node:perf_hooks");
+;// CONCATENATED MODULE: ./build/worker/traffic.js
+
+
+
+
+/** Between two reports, in ms. */
+const traffic_PAUSE = 1000;
+/** Paths that are told apart, and how much of each is kept. */
+const MOST_PATHS = 100;
+const LONGEST_PATH = 200;
+const OTHER_PATHS = 'other paths';
+/** Between two moments that are remembered, at the least, in ms. */
+const APART = 5000;
+/** Of the event loop's clock, in ms. */
+const RESOLUTION = 50;
+/** @param publish told of the counts when they have changed, at most once a second */
+function countTraffic(publish) {
+    const answers = [0, 0, 0, 0, 0];
+    const times = [];
+    const failing = new Map();
+    const loop = (0,external_node_perf_hooks_namespaceObject.monitorEventLoopDelay)({ resolution: RESOLUTION });
+    let [aborted, errors, inProgress, slowestMs] = [0, 0, 0, 0];
+    let past = [];
+    let leaving = false;
+    let report;
+    const failedAt = (path) => {
+        const key = failing.has(path) || failing.size < MOST_PATHS ? path : OTHER_PATHS;
+        failing.set(key, (failing.get(key) ?? 0) + 1);
+    };
+    const current = () => ({
+        answers,
+        aborted,
+        errors,
+        inProgress,
+        slowestMs: Math.round(slowestMs),
+        times,
+        // The clock itself waits for its resolution.
+        loopDelayMs: Math.max(0, Math.round(loop.max / 1e6) - RESOLUTION),
+        memoryBytes: process.memoryUsage.rss(),
+        failing: Object.fromEntries(failing),
+        past,
+    });
+    const changed = () => {
+        report ??= setTimeout(() => {
+            report = undefined;
+            const now = current();
+            past = remembering(past, now, since_boot_sinceBoot());
+            publish({ ...now, past });
+            loop.reset();
+        }, traffic_PAUSE).unref();
+    };
+    loop.enable();
+    // It changes nothing about what becomes of them.
+    process.on('uncaughtExceptionMonitor', () => {
+        errors += 1;
+        changed();
+    });
+    return {
+        count(request, response) {
+            const { socket, url = '' } = request;
+            if (request.headers['user-agent'] === HEALTH_CHECK_AGENT)
+                return;
+            const begun = performance.now();
+            inProgress += 1;
+            changed();
+            response.once('close', () => {
+                inProgress -= 1;
+                changed();
+                const isWhole = response.writableFinished;
+                if (!isWhole && (leaving || endedByClient(socket)))
+                    return;
+                const took = performance.now() - begun;
+                slowestMs = Math.max(slowestMs, took);
+                const bucket = bucketOf(took);
+                while (times.length <= bucket)
+                    times.push(0);
+                times[bucket] += 1;
+                const digit = Math.floor(response.statusCode / 100);
+                if (!isWhole)
+                    aborted += 1;
+                else
+                    answers[digit - 1] = (answers[digit - 1] ?? 0) + 1;
+                if (!isWhole || digit === 5)
+                    failedAt(traffic_pathOf(url));
+            });
+        },
+        leave: () => void (leaving = true),
+    };
+}
+/**
+ * Whether the client ended a connection in the middle. Its end arrives as the end of what it sends, or as a reset; where
+ * the app or Node closes it there is neither (18 to 24).
+ */
+function endedByClient(socket) {
+    const { code = '' } = (socket.errored ?? {});
+    return socket.readableEnded || CLIENTS_END.has(code);
+}
+const CLIENTS_END = new Set([
+    'ECONNRESET',
+    'EPIPE',
+    'ECONNABORTED',
+    'ETIMEDOUT',
+    'ERR_HTTP_REQUEST_TIMEOUT',
+]);
+function traffic_pathOf(url) {
+    return url.split('?', 1)[0].slice(0, LONGEST_PATH);
+}
+/** Adds a moment. Of any age about one is kept for each doubling, so that they stay few however long the worker lives. */
+function remembering(past, now, at) {
+    const last = past.at(-1);
+    if (last !== undefined && at - last.at < APART)
+        return past;
+    const all = [...past, { at, answered: traffic_answeredBy(now), failed: traffic_failedBy(now) }];
+    for (let index = all.length - 2; index > 0; index -= 1) {
+        const [older, younger] = [all[index - 1], all[index + 1]];
+        if (at - older.at <= 2 * (at - younger.at))
+            all.splice(index, 1);
+    }
+    return all;
+}
+
 ;// CONCATENATED MODULE: ./build/worker/main.js
 var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelativeImportExtension) || function (path, preserveJsx) {
     if (typeof path === "string" && /^\.\.?\//.test(path)) {
@@ -3586,6 +3875,7 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
  *
  *   node launcher.cjs --candidate    the same on a spare port, to check a release before it goes live
  */
+
 
 
 
@@ -3640,6 +3930,7 @@ async function launch(launcherFile, candidate) {
     const records = (0,external_node_path_namespaceObject.join)(release.appDirectory, '.gapless', 'workers');
     const record = keepRecord(records, release.id, candidate);
     const signals = holdSignals();
+    const counter = countTraffic((traffic) => record.update({ traffic }));
     let door;
     let leaving = false;
     let draining = false;
@@ -3650,6 +3941,7 @@ async function launch(launcherFile, candidate) {
         if (door && !candidate)
             await otherReleaseSettled(release, record);
         draining = true;
+        counter.leave();
         record.update({ phase: 'draining' });
         // Nobody but the agent and a test ever came through a candidate's door.
         const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
@@ -3682,7 +3974,8 @@ async function launch(launcherFile, candidate) {
     const { server, port } = await captured;
     record.update({ phase: 'proving', port });
     others.attach(server);
-    const frontDoor = createFrontDoor(server, socket === null ? {} : NOINDEX);
+    const headers = socket === null ? {} : NOINDEX;
+    const frontDoor = createFrontDoor(server, { headers, onRequest: counter.count });
     await proveHealthy({
         port,
         check: runtime.health,

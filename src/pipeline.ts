@@ -17,6 +17,7 @@ export const phaseNames = [
   'swap',
   'reload',
   'health-check',
+  'watch',
   'rollback',
   'cleanup',
   'status',

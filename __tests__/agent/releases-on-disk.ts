@@ -37,6 +37,7 @@ export const request: ActivationRequest = {
   lockTimeoutMs: 0,
   preActivate: null,
   postActivate: null,
+  watchMs: 0,
   said: null,
 }
 

@@ -27,6 +27,7 @@ const seen: Result<'status'> = {
       verdict: null,
       before: null,
       cause: null,
+      probation: null,
     },
   ],
 }

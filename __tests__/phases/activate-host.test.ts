@@ -11,6 +11,7 @@ const live: Verdict = {
   previous: null,
   rollsBackTo: null,
   notFound: '',
+  watch: null,
   failure: null,
   workers: [],
 }

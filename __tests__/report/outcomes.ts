@@ -80,12 +80,25 @@ export function workerState(changes: Partial<WorkerState> = {}): WorkerState {
     restarts: 0,
     memoryBytes: 0,
     cache: null,
+    traffic: null,
     ...changes,
   }
 }
 
 /** A report in which no field is empty: together, every part of the summary. */
 export function fullReport(): Report {
+  const traffic = {
+    answers: [0, 5, 1, 1, 1],
+    aborted: 1,
+    errors: 1,
+    inProgress: 1,
+    slowestMs: 9,
+    times: [1, 2],
+    loopDelayMs: 1,
+    memoryBytes: 1,
+    failing: { '/cart': 2 },
+    past: [{ at: 1, answered: 1, failed: 1 }],
+  }
   const failure = (where: string) =>
     new Failure('worker-died', `A worker died on ${where}`, {
       remedy: 'Read its last log lines.',
@@ -114,8 +127,9 @@ export function fullReport(): Report {
     previous: before,
     rollsBackTo: before,
     notFound: 'ENOENT: a missing file',
+    watch: { open: true, line: '12 requests', warnings: ['It is slow.'] },
     failure: { code: 'locked', message: 'It is locked', remedy: 'Wait.', evidence: 'its holder' },
-    workers: [workerState({ cache })],
+    workers: [workerState({ cache, traffic })],
   }
   const host = (name: string) =>
     hostOutcome({
@@ -123,7 +137,7 @@ export function fullReport(): Report {
       status: 'down',
       live: before,
       failure: failure(name),
-      workers: [workerState({ status: 'launching', phase: 'draining', cache })],
+      workers: [workerState({ status: 'launching', phase: 'draining', cache, traffic })],
       releases: [releaseSummary({ id: before, activatedAt: '2026-01-01T00:00:01.000Z', info })],
       server: {
         now: '2026-01-02T00:00:00.000Z',
@@ -135,6 +149,13 @@ export function fullReport(): Report {
             time: '2026-01-01T00:00:02.000Z',
             activation: 'an id',
             before: { current: before, previous: before },
+            probation: {
+              since: 1,
+              before: { answered: 1, failed: 1, p95: 1 },
+              restartsBefore: 1,
+              pids: [4242],
+              verdict,
+            },
             cause: failure(name).toRecord(),
             step: 'swap',
             state: 'note',

@@ -163,6 +163,7 @@ describe('the summary', () => {
       verdict: null,
       before: null,
       cause: null,
+      probation: null,
     }
     const server = {
       now: '2026-01-03T00:00:02.000Z',

@@ -115,6 +115,7 @@ export class FakeWorker {
       cache: null,
       outlives: true,
       orphaned: this.orphaned,
+      traffic: null,
     }
   }
 

@@ -286,6 +286,7 @@ export function fakeWorld(
     connect: () => ask<void>('connect', (_, done) => done(undefined)),
     daemon: () => call('daemon', () => (server.pm2.alive ? server.pm2.pid : null)),
     list,
+    records: () => call('records', () => server.records()),
     look: async ({ health, replacing = false }) => look(health !== undefined, replacing),
     act: perform,
     savePm2: () => ask<void>('save', (_, done) => done(undefined)),

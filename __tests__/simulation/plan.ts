@@ -7,6 +7,8 @@ export interface Plan {
   readonly kind: 'deploy' | 'rollback'
   /** Of each worker of the release on trial, in the order in which they start; then from the beginning again. */
   readonly fates: readonly Fate[]
+  /** How long the release is on probation, in ms. */
+  readonly watchMs: number
   /** How long each call of a process into its world takes, in ms. */
   readonly latency: number
   readonly preActivate: Hook
@@ -72,6 +74,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   kind: fc.constantFrom('deploy', 'rollback'),
   fates: fc.oneof(fc.constant([good]), fc.array(fate, { minLength: 1, maxLength: 4 })),
   latency: fc.constantFrom(0, 1, 7, 40),
+  watchMs: fc.constantFrom(0, 0, 5000, 60_000),
   preActivate: hook,
   postActivate: hook,
   crashes: fc.oneof(fc.constant([]), fc.array(crash, { maxLength: 3 })),

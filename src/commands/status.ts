@@ -1,10 +1,11 @@
 /** status: what is live, the releases, what the workers run. It changes nothing. */
-import { formatBytes, plural } from '../common/format.ts'
+import { formatBytes, formatDuration, plural } from '../common/format.ts'
 import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { stateOf } from '../protocol/history.ts'
 import type { Result, WorkerState } from '../protocol/messages.ts'
+import { p95, type Traffic, worstPaths } from '../protocol/traffic.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 
 export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Outcome> {
@@ -20,6 +21,7 @@ async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcom
   const found = await host.agent().call('status', {})
   // The log can be searched and fetched, the summary cannot.
   for (const line of linesOf(found)) log.info(line)
+  if (host.facts.probation) log.info(host.facts.probation)
   const { live, served, releases, workers, lock, interrupted, journal } = found
   const { now, freeBytes } = host.facts
   // Another run may be replacing the workers: then it is enough that some serve.
@@ -50,10 +52,28 @@ function linesOf({ releases, workers, journal }: Result<'status'>): readonly str
         `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ${cacheOf(cache)}, ` +
         `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`,
     ),
+    ...workers.flatMap(({ pid, traffic }) => (traffic === null ? [] : `worker ${pid}: ${countsOf(traffic)}`)),
     ...journal.map(({ time, step, state, detail }) =>
       ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' '),
     ),
   ]
+}
+
+function countsOf(traffic: Traffic): string {
+  const { answers, aborted, errors, inProgress, slowestMs, loopDelayMs, memoryBytes } = traffic
+  const classes = answers.flatMap((some, index) => (some === 0 ? [] : `${some} of ${index + 1}xx`))
+  const worst = worstPaths(traffic).map(([path, times]) => `${path} (${times})`)
+  return [
+    `answered ${classes.join(', ') || 'nothing yet'}`,
+    `aborted ${plural(aborted, 'connection')}`,
+    plural(errors, 'uncaught exception'),
+    `${inProgress} in progress`,
+    `p95 ${formatDuration(p95(traffic) ?? 0)}`,
+    `slowest ${formatDuration(slowestMs)}`,
+    `event loop delay ${formatDuration(loopDelayMs)}`,
+    `${formatBytes(memoryBytes)} when it last reported`,
+    ...(worst.length === 0 ? [] : [`failed most: ${worst.join(', ')}`]),
+  ].join(', ')
 }
 
 function cacheOf(cache: WorkerState['cache']): string {

@@ -32,6 +32,9 @@ export interface Answer {
   readonly excerpt: string
 }
 
+/** By this the counters of a worker know such a request. */
+export const HEALTH_CHECK_AGENT = 'gapless-health-check'
+
 /** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000
 const BODY_LIMIT = 1024 * 1024
@@ -53,7 +56,7 @@ export function askHealth(
       ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
       path: check.path,
       agent: false,
-      headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+      headers: { 'user-agent': HEALTH_CHECK_AGENT, accept: '*/*', ...addressed(check) },
     })
     const deadline = setTimeout(
       () => request.destroy(new Error(`no answer within ${formatDuration(timeoutMs)}`)),

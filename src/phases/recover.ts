@@ -39,9 +39,13 @@ type Found = Pick<ServerFacts, 'live' | 'serving'>
 
 /** The server finishes an interrupted activation, or restores the previous release. */
 async function finish(
-  { host, facts: { interrupted, live, serving } }: { readonly host: Host; readonly facts: ServerFacts },
+  {
+    host,
+    facts: { interrupted, live, serving, probation },
+  }: { readonly host: Host; readonly facts: ServerFacts },
   pipeline: Pipeline,
 ): Promise<Found> {
+  if (probation) pipeline.log.warning(probation)
   if (interrupted === null) return { live, serving }
   let served: string | null = null
   const recovery = pipeline.run('recover', async () => {

@@ -108,6 +108,7 @@ function restoreOn(
     preActivate: null,
     postActivate: null,
     said: null,
+    watchMs: 0,
   }
   return activate(host, request, pipeline.log.info)
 }

@@ -16,6 +16,7 @@ import type { Host } from '../hosts/host.ts'
 import { restoreHost, rollOutHost } from './roll-out-host.ts'
 import { reject, type Target, warnOfMissing } from './target.ts'
 import { verifyAll } from './verify.ts'
+import { watchHosts } from './watch.ts'
 
 /** @throws Failure while nothing live has been touched */
 export async function rollOut(
@@ -58,6 +59,7 @@ async function rollOutToEach(
     preActivate: inputs['pre-activate'],
     postActivate: inputs['post-activate'],
     said: inputs.said,
+    watchMs: inputs.watch,
   }
   const ended = new Map<Host, Ended>()
   let failure: Failure | null = null
@@ -75,6 +77,7 @@ async function rollOutToEach(
       .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
       .catch((error: unknown) => Failure.from(error))
   }
+  if (failure === null && inputs.watch > 0) failure = await watchHosts(hosts, request, ended, pipeline)
   if (failure !== null) {
     const reason = failure
     const live = [...ended].filter(([, { verdict }]) => verdict.status === 'live')

@@ -19,6 +19,8 @@ import {
   string,
 } from './guards.ts'
 import { RELEASE_ID } from './release-id.ts'
+import { share } from './tally.ts'
+import { traffic } from './traffic.ts'
 
 const releaseId = matching(RELEASE_ID)
 
@@ -134,6 +136,8 @@ export const workerState = object({
   memoryBytes: count,
   /** Null where the worker does not tell. */
   cache: nullable(cacheSharing),
+  /** Null where the worker does not count, or had no visitor. */
+  traffic: nullable(traffic),
 })
 export type WorkerState = Guarded<typeof workerState>
 
@@ -168,6 +172,8 @@ export const serverFacts = object({
   serving: nullable(releaseId),
   /** An activation that swapped and ended without a verdict, because its process or the server died. */
   interrupted: nullable(string),
+  /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+  probation: nullable(string),
   /** The holder of the lock, in words. */
   lock: nullable(string),
   now: string,
@@ -193,6 +199,7 @@ export const activationSteps = [
   'reload',
   'health-check',
   'post-activate',
+  'watch',
   'rollback',
 ] as const
 export const activationStep = oneOf(...activationSteps)
@@ -214,16 +221,49 @@ const verdict = object({
   workers: list(workerState),
   /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
   notFound: missingAs('', string),
+  /** Null where nobody watched it. */
+  watch: nullable(
+    object({
+      /** The release is on probation: this is no verdict yet. */
+      open: boolean,
+      /** What traffic has said last. */
+      line: string,
+      warnings: list(string),
+    }),
+  ),
 })
 export type Verdict = Guarded<typeof verdict>
 
 /** Nothing live was touched: the same release serves as before. @param failure the reason */
 export function keptVerdict(live: string | null, failure: Verdict['failure']): Verdict {
-  return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' }
+  return {
+    status: 'kept',
+    live,
+    previous: live,
+    rollsBackTo: null,
+    failure,
+    workers: [],
+    notFound: '',
+    watch: null,
+  }
 }
 
 const before = object({ current: nullable(releaseId), previous: nullable(releaseId) })
 export type Before = Guarded<typeof before>
+
+/** A release on probation, for whoever resumes the activation. */
+const probation = object({
+  /** When it began, of since-boot.ts. */
+  since: count,
+  /** How the release before did until then; null: unknown. */
+  before: nullable(share),
+  restartsBefore: count,
+  /** The workers that are watched. */
+  pids: list(count),
+  /** What comes of it if nothing objects. */
+  verdict,
+})
+export type Probation = Guarded<typeof probation>
 
 export const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'] as const
 
@@ -239,6 +279,8 @@ export const journalEntry = object({
   before: nullable(before),
   /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
   cause: nullable(failureRecord),
+  /** Of the begin of `watch`. */
+  probation: nullable(probation),
 })
 export type JournalEntry = Guarded<typeof journalEntry>
 
@@ -282,6 +324,8 @@ export const activationRequest = object({
   postActivate: nullable(string),
   /** Null where the app is only restored: the release's own address counts. */
   said: nullable(said),
+  /** How long the release stays on probation once all workers serve it; 0: not at all. */
+  watchMs: missingAs(0, count),
 })
 export type ActivationRequest = Guarded<typeof activationRequest>
 

@@ -8,6 +8,7 @@ import { buildsCheckout, type Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { stateOf } from '../protocol/history.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
+import { p95 } from '../protocol/traffic.ts'
 import { renderOtherEvidence, renderOwnEvidence } from './evidence.ts'
 import { bullets, code, escape, folded, link, on, prose, table, titled, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
@@ -78,6 +79,7 @@ export function renderSummary(report: Report, taken = 0): string {
       renderServer(host),
       renderReleases(host, origin),
       renderWorkers(host, looking || !succeeded),
+      renderTraffic(host),
       renderJournal(host),
     ]),
     looking ? '' : timeline(rows),
@@ -308,4 +310,25 @@ function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
   ])
   const list = table(['Process', 'PM2 status', 'Release', 'State', 'Cache', 'PM2 restarts'], rows)
   return folded(on(plural(workers.length, 'worker'), name), list, open)
+}
+
+/** Filled by `status` alone: see conclude.ts. */
+function renderTraffic({ name, workers }: HostOutcome): string {
+  const rows = workers.flatMap(({ pid, traffic }) => {
+    if (traffic === null) return []
+    const { answers, aborted, slowestMs } = traffic
+    const [, good = 0, redirected = 0, refused = 0, failed = 0] = answers
+    return [
+      [
+        String(pid),
+        String(good + redirected),
+        String(refused),
+        String(failed),
+        String(aborted),
+        `${formatDuration(p95(traffic) ?? 0)}, slowest ${formatDuration(slowestMs)}`,
+      ],
+    ]
+  })
+  if (rows.length === 0) return ''
+  return table([escape(on('Process', name)), '2xx, 3xx', '4xx', '5xx', 'Aborted', '95% within'], rows)
 }

@@ -50,8 +50,17 @@ interface Visitor {
   lastActive: number
 }
 
-/** @param headers of every answer, whatever the app says about them */
-export function createFrontDoor(app: HttpServer, headers: Readonly<Record<string, string>> = {}): FrontDoor {
+interface FrontDoorOptions {
+  /** Of every answer, whatever the app says about them. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Told of each request that comes through the door. */
+  readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+export function createFrontDoor(
+  app: HttpServer,
+  { headers = {}, onRequest = () => undefined }: FrontDoorOptions = {},
+): FrontDoor {
   const visitors = new Map<Socket, Visitor>()
   let draining = false
 
@@ -78,6 +87,13 @@ export function createFrontDoor(app: HttpServer, headers: Readonly<Record<string
       listen(door)
     })
 
+  const emit = app.emit.bind(app) as (...args: unknown[]) => boolean
+  // Not by a listener: whoever answers in place of the app's listeners counts, too.
+  app.emit = (...args: unknown[]) => {
+    const [event, request, response] = args as [string, IncomingMessage, ServerResponse]
+    if (event === 'request' && visitors.has(request.socket)) onRequest(request, response)
+    return emit(...args)
+  }
   app.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const visitor = visitors.get(request.socket)
     beforeHead(response, () => {

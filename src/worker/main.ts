@@ -29,6 +29,7 @@ import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
 import { shareCache } from './shared-cache/index.ts'
 import { moveTakenPorts } from './taken-ports.ts'
+import { countTraffic } from './traffic.ts'
 
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000
@@ -63,6 +64,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   const records = join(release.appDirectory, '.gapless', 'workers')
   const record = keepRecord(records, release.id, candidate)
   const signals = holdSignals()
+  const counter = countTraffic((traffic) => record.update({ traffic }))
   let door: FrontDoor | undefined
   let leaving = false
   let draining = false
@@ -72,6 +74,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     leaving = true
     if (door && !candidate) await otherReleaseSettled(release, record)
     draining = true
+    counter.leave()
     record.update({ phase: 'draining' })
     // Nobody but the agent and a test ever came through a candidate's door.
     const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs
@@ -103,7 +106,8 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   const { server, port } = await captured
   record.update({ phase: 'proving', port })
   others.attach(server)
-  const frontDoor = createFrontDoor(server, socket === null ? {} : NOINDEX)
+  const headers = socket === null ? {} : NOINDEX
+  const frontDoor = createFrontDoor(server, { headers, onRequest: counter.count })
   await proveHealthy({
     port,
     check: runtime.health,

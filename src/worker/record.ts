@@ -32,6 +32,7 @@ export function keepRecord(directory: string, release: string, candidate: boolea
     cache: null,
     outlives: false,
     orphaned: null,
+    traffic: null,
   }
   let complained = false
   let retry: NodeJS.Timeout | undefined

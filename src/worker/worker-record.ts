@@ -1,5 +1,6 @@
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 import { cacheSharing } from '../protocol/messages.ts'
+import { traffic } from '../protocol/traffic.ts'
 import {
   boolean,
   count,
@@ -44,5 +45,7 @@ export const workerRecord = object({
       beside: list(count),
     }),
   ),
+  /** Null until the first visitor, and from a launcher that does not count. */
+  traffic: nullable(traffic),
 })
 export type WorkerRecord = Guarded<typeof workerRecord>

@@ -52,6 +52,7 @@ function recordOf(pid: number, [release, phase]: Told): WorkerRecord {
     cache: null,
     outlives: true,
     orphaned: null,
+    traffic: null,
     candidate: false,
   }
   return { pid, release, phase, port: isOpen ? 40_000 : 0, doorPort: isOpen ? 3000 : 0, ...rest }

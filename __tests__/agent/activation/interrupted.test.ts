@@ -18,6 +18,7 @@ const verdict: Verdict = {
   previous: null,
   rollsBackTo: null,
   notFound: '',
+  watch: null,
   failure: null,
   workers: [],
 }

@@ -26,6 +26,7 @@ const live: Verdict = {
   previous: null,
   rollsBackTo: null,
   notFound: '',
+  watch: null,
   failure: null,
   workers: [],
 }

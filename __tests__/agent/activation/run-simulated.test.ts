@@ -1,6 +1,7 @@
 /** Whole activations on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
 import type { Pm2Options } from '../../../src/agent/pm2/client.ts'
+import type { Traffic } from '../../../src/protocol/traffic.ts'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { good } from '../../simulation/fake-worker.ts'
 import { begin, first, id, LONG, newSite, other, previous, rest, run, target } from '../../simulation/site.ts'
@@ -306,3 +307,90 @@ test('a disk without room for the reserve keeps the release away', async () => {
   await server.clock.runUntil(() => !process.alive(), LONG)
   expect(server.current).toBe(previous)
 })
+
+describe('a release on probation', () => {
+  test('goes live for all others at once, and gets its verdict when the time is over', async () => {
+    const server = await newSite()
+    const process = begin(server, { watchMs: 30_000 })
+    await server.clock.runUntil(() => count(server, 'watch begin') === 1, LONG)
+    await server.clock.runUntil(() => server.lock === null, 1000)
+    expect(process.end()).toBeNull()
+    await server.clock.runUntil(() => process.end() !== null, LONG)
+    expect(process.end()).toMatchObject({ status: 'live', live: target, watch: { open: false } })
+    expect(entries(server).slice(-3)).toEqual(['watch begin', 'watch done', 'verdict'])
+  })
+
+  test('is taken back when a worker dies, and nobody notices', async () => {
+    const server = await newSite((index) => (index === 0 ? { ...good, diesAfter: 10_000 } : good))
+    const process = begin(server, { watchMs: 30_000 })
+    let gaps = 0
+    const isGap = () => server.serving().size === 0 && (gaps += 1)
+    await server.clock.runUntil(() => process.end() !== null, LONG, isGap)
+    expect(process.end()).toMatchObject({
+      status: 'restored',
+      live: previous,
+      failure: { code: 'worker-died' },
+    })
+    await rest(server)
+    expect([server.current, [...server.open()], gaps, server.lock]).toEqual([previous, [previous], 0, null])
+  })
+
+  test('stays when another activation begins, which replaces it', async () => {
+    const server = await newSite()
+    const process = begin(server, { watchMs: 300_000 })
+    await server.clock.runUntil(() => count(server, 'watch begin') === 1, LONG)
+    expect(await run(server, { release: other, activation: id(2) })).toMatchObject({
+      status: 'live',
+      previous: target,
+    })
+    await server.clock.runUntil(() => process.end() !== null, LONG)
+    expect(process.end()).toMatchObject({ status: 'live', live: target })
+    await rest(server)
+    expect([server.current, [...server.open()]]).toEqual([other, [other]])
+  })
+
+  test('is watched on by whoever resumes the activation', async () => {
+    const server = await newSite((index) => (index === 0 ? { ...good, diesAfter: 10_000 } : good))
+    await dieAfter(server, 'watch begin', { watchMs: 30_000 })
+    expect(await run(server, { watchMs: 30_000 })).toMatchObject({ status: 'restored', live: previous })
+    expect(count(server, 'swap begin')).toBe(1)
+  })
+
+  test.each([
+    ['is taken back when more of its answers fail than of those before', 0, 'restored'],
+    ['stays when as many failed before, with a warning', 50, 'live'],
+  ])('%s', async (_, failedBefore, status) => {
+    const server = await newSite()
+    const records = server.records.bind(server)
+    server.records = () =>
+      records().map((record) => ({
+        ...record,
+        traffic: trafficOf(record.release === target ? 50 : failedBefore),
+      }))
+    const verdict = await run(server, { watchMs: 30_000 })
+    expect(verdict).toMatchObject({ status, live: status === 'live' ? target : previous })
+    if (status === 'live') expect(verdict.watch?.warnings.join()).toContain('25.0% failed')
+    else {
+      expect(verdict.failure?.code).toBe('traffic-worse')
+      expect(verdict.failure?.evidence).toContain('100 × /cart')
+    }
+    await rest(server)
+    expect([...server.open()]).toEqual([verdict.live])
+  })
+})
+
+/** 200 answers, of which some failed. */
+function trafficOf(failed: number): Traffic {
+  return {
+    answers: [0, 200 - failed, 0, 0, failed],
+    aborted: 0,
+    errors: 0,
+    inProgress: 0,
+    slowestMs: 10,
+    times: [200],
+    loopDelayMs: 0,
+    memoryBytes: 0,
+    failing: { '/cart': failed },
+    past: [],
+  }
+}

@@ -51,6 +51,7 @@ test('of two processes of one activation the second has the verdict of the first
     previous: null,
     rollsBackTo: null,
     notFound: '',
+    watch: null,
     failure: null,
     workers: [],
   }

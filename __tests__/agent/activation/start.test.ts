@@ -72,6 +72,7 @@ test('one that has its verdict is not started anew', async () => {
     previous: null,
     rollsBackTo: null,
     notFound: '',
+    watch: null,
     failure: null,
     workers: [],
   } as const

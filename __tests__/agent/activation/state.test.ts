@@ -31,6 +31,7 @@ function entry(words: string, facts: Partial<JournalEntry> = {}): JournalEntry {
     verdict: null,
     before: null,
     cause: null,
+    probation: null,
     ...facts,
   }
 }

@@ -17,6 +17,7 @@ const worker = (pid: number, more: Partial<WorkerRecord> = {}) =>
     candidate: false,
     phase: 'open',
     orphaned: null,
+    traffic: null,
     ...more,
   }) as WorkerRecord
 const orphan = (pid: number, beside: readonly number[]) => worker(pid, { orphaned: { since: 1, beside } })

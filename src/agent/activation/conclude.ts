@@ -18,6 +18,17 @@ export async function conclude(activation: Activation, status: Ending, cause: Ca
     const serving = { activation: id, kind, replaced: replaces ?? before.current }
     await bestEffort(world, world.markServing(release, serving), 'Could not mark the release as verified')
   }
+  const wasLive = (await world.entries().catch(() => [])).some(
+    ({ activation: of, probation }) => of === id && probation !== null,
+  )
+  if (status === 'restored' && wasLive && previous !== null) {
+    const serving = { activation: id, kind: 'restore', replaced: release } as const
+    await bestEffort(
+      world,
+      world.markServing(previous.release, serving),
+      'Could not mark the release as left',
+    )
+  }
   // Whatever came of it, this was the last time that anybody restores that.
   await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced')
   if (status === 'live') {
@@ -34,6 +45,7 @@ export async function conclude(activation: Activation, status: Ending, cause: Ca
     failure: cause && toRecord(cause),
     workers: toStates(workers),
     notFound: status === 'live' ? await world.notFound(release) : '',
+    watch: null,
   })
 }
 
@@ -51,6 +63,7 @@ export async function leaveAsIs(world: World, cause: Cause): Promise<State> {
     failure: cause && toRecord(cause),
     workers: toStates(workers),
     notFound: '',
+    watch: null,
   })
 }
 
@@ -62,5 +75,7 @@ function listed(world: World): Promise<readonly Worker[]> {
 }
 
 function settled(verdict: Verdict): State {
-  return { at: 'settled', verdict, known: false }
+  // The journal is no place for counts that are long.
+  const workers = verdict.workers.map((worker) => ({ ...worker, traffic: null }))
+  return { at: 'settled', verdict: { ...verdict, workers }, known: false }
 }

@@ -1,5 +1,7 @@
 /** What was true when this process of the activation began. */
 import type { Before, JournalEntry } from '../../protocol/messages.ts'
+import { lately, type Share, sum, toShare } from '../../protocol/tally.ts'
+import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Pm2App, Pm2Process } from '../pm2/client.ts'
 import { describeOrphans } from '../pm2/orphans.ts'
 import { recordsIn } from './decide.ts'
@@ -33,6 +35,9 @@ export interface Facts {
   readonly orphans: string | null
   /** The steps that an earlier process has done. */
   readonly done: ReadonlySet<JournalEntry['step']>
+  /** How the release before has done, and how many restarts PM2 counts of it since it is live; null: unknown. */
+  readonly beforeTraffic: Share | null
+  readonly beforeRestarts: number
 }
 
 /** @throws where the target cannot be read, or PM2 not asked */
@@ -56,7 +61,9 @@ export async function gatherFacts(world: World, job: Job, state: State): Promise
   // What an earlier process had asked for runs beside the old workers already, and has its memory.
   const there = resumed ? records.filter((record) => record.release === request.release).length : 0
   const instances = world.instancesOf(target.runtime) - there
-  const own = (await world.entries()).filter(({ activation }) => activation === request.activation)
+  const entries = await world.entries()
+  const others = records.filter(({ release, phase }) => release !== request.release && phase === 'open')
+  const own = entries.filter(({ activation }) => activation === request.activation)
   return {
     target,
     previous,
@@ -70,7 +77,31 @@ export async function gatherFacts(world: World, job: Job, state: State): Promise
     replaced,
     orphans: describeOrphans(records),
     done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
+    beforeTraffic: shareOf(others, world.sinceBoot(), request.watchMs),
+    beforeRestarts: restartsSince(entries, current, processes),
   }
+}
+
+function shareOf(records: readonly WorkerRecord[], now: number, ms: number): Share | null {
+  const counts = records.flatMap(({ traffic }) => traffic ?? [])
+  return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))))
+}
+
+/** What PM2 has counted since the verdict that made the release live. */
+function restartsSince(
+  entries: readonly JournalEntry[],
+  release: string | null,
+  processes: readonly { readonly id: number; readonly restarts: number }[],
+): number {
+  const verdict = entries.findLast(
+    (entry) => entry.verdict !== null && entry.verdict.live === release,
+  )?.verdict
+  if (!verdict) return 0
+  const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]))
+  return processes.reduce(
+    (all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)),
+    0,
+  )
 }
 
 interface Found {

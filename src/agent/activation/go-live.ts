@@ -34,6 +34,7 @@ export async function goLive(activation: Activation): Promise<State> {
       throw failure.reworded(failure.message, { remedy: needsOthers })
     })
   })
+  if (activation.job.request.watchMs > 0) return { at: 'watching', before: facts.before, probation: null }
   return { at: 'ended', as: 'live', cause: null }
 }
 

@@ -15,12 +15,14 @@ import {
   type AfterFailure,
   hasTouched,
   interruptedIn,
+  isOnProbation,
   mayDismiss,
   onFailure,
   type State,
   stateOf,
 } from './state.ts'
 import { prepareAndSwap } from './swap.ts'
+import { watch } from './watch.ts'
 import type { World } from './world.ts'
 
 interface Run {
@@ -60,6 +62,8 @@ function next(run: Run, state: State): Promise<State> {
       return prepareAndSwap(activation!)
     case 'swapped':
       return goLive(activation!)
+    case 'watching':
+      return watch(activation!, state.probation)
     case 'restoring':
       return restore(activation!, state.cause)
     case 'ended':
@@ -120,7 +124,7 @@ async function lockInTurn(world: World, activation: string): Promise<void> {
   await world.lock()
   const entries = await world.entries()
   const other = interruptedIn(entries)
-  if (other === null || hasTouched(entries, activation)) return
+  if (other === null || hasTouched(entries, activation) || isOnProbation(entries, other)) return
   await world.unlock()
   await world.journal.note('lock', `finishing activation ${other} first, which was interrupted`)
   await world.finish(other)

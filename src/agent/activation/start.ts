@@ -192,6 +192,15 @@ async function follow(
       heard = performance.now()
       onEntry(entry)
       if (entry.verdict !== null) return entry.verdict
+      if (entry.probation === null) continue
+      const own = (await readJournal(layout.journal)).filter((one) => one.activation === activation)
+      const ended = own.find(({ verdict }) => verdict !== null)?.verdict
+      if (ended) return ended
+      const isRestoring = own.some(({ step }) => step === 'rollback')
+      const line = own.findLast(({ step, state }) => step === 'watch' && state === 'note')?.detail ?? ''
+      // It goes on by itself, for longer than anybody should have to wait.
+      if (running() && !isRestoring)
+        return { ...entry.probation.verdict, watch: { open: true, line, warnings: [] } }
     }
   }
   const output = lastLines(await readFile(log, 'utf8').catch(() => ''))

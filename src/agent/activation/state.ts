@@ -1,7 +1,7 @@
 /** Where an activation stands and what comes next, decided from its journal and what is seen. Pure. */
 import { failure } from '../../common/errors/activation.ts'
 import type { Failure } from '../../common/failure.ts'
-import type { ActivationStep, Before, JournalEntry, Verdict } from '../../protocol/messages.ts'
+import type { ActivationStep, Before, JournalEntry, Probation, Verdict } from '../../protocol/messages.ts'
 import type { ActivationFile } from '../../worker/activation-file.ts'
 import type { Times } from './stay.ts'
 
@@ -11,6 +11,8 @@ export type State =
   | { readonly at: 'prepared' }
   /** The link may have been renamed. `before` is null where the journal of version 0.1 does not say. */
   | { readonly at: 'swapped'; readonly before: Before | null }
+  /** All workers serve the release, and it is on probation; null: that begins now. */
+  | { readonly at: 'watching'; readonly before: Before | null; readonly probation: Probation | null }
   | { readonly at: 'restoring'; readonly before: Before | null; readonly cause: Cause }
   /** Nothing is to be touched any more: the current release is another activation's. */
   | { readonly at: 'superseded'; readonly before: Before | null; readonly cause: Cause }
@@ -33,7 +35,9 @@ export function stateOf(log: readonly JournalEntry[], activation: string, lost: 
   if (!own.some(touches)) return lost ? { at: 'swapped', before } : { at: 'prepared' }
   if (lastThatTouched(log) !== activation)
     return { at: 'superseded', before, cause: failure('overtaken: interrupted') }
-  if (restoring === undefined) return { at: 'swapped', before }
+  const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null
+  if (restoring === undefined)
+    return probation === null ? { at: 'swapped', before } : { at: 'watching', before, probation }
   const failed = own.find((entry) => entry.cause !== null)?.cause
   return { at: 'restoring', before, cause: failed ?? failure('activation-died: while restoring') }
 }
@@ -47,6 +51,39 @@ export function hasTouched(log: readonly JournalEntry[], activation: string): bo
 export function interruptedIn(log: readonly JournalEntry[]): string | null {
   const last = lastThatTouched(log)
   return log.some(({ activation, verdict }) => activation === last && verdict !== null) ? null : last
+}
+
+/** Whether its release is live, and on probation. Nobody needs to wait for the end of that. */
+export function isOnProbation(log: readonly JournalEntry[], activation: string): boolean {
+  const own = log.filter((entry) => entry.activation === activation)
+  return own.some(({ probation }) => probation !== null) && !own.some((entry) => isBegin(entry, 'rollback'))
+}
+
+/** How the probation of the last activation went, or goes, for people; null where there is nothing to tell. */
+export function probationOf(log: readonly JournalEntry[]): string | null {
+  const last = lastThatTouched(log)
+  const own = log.filter(({ activation }) => activation === last)
+  const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live
+  if (release === undefined) return null
+  const end = own.find(({ verdict }) => verdict !== null)
+  if (end?.verdict == null) {
+    const isRestoring = own.some(({ step, state }) => step === 'watch' && state === 'failed')
+    return isRestoring
+      ? `${release} is being taken back.`
+      : `${release} is on probation: the server watches it.`
+  }
+  const { status, live, failure: why } = end.verdict
+  if (why !== null)
+    return `${release} was taken back at ${end.time}, and ended ${status}: ${why.message} ${live} serves.`
+  return null
+}
+
+/** Whether another activation has begun since this one's release is on probation. That ends it. */
+export function endsProbation(log: readonly JournalEntry[], activation: string): boolean {
+  const begun = log.findIndex((entry) => entry.activation === activation && entry.probation !== null)
+  return log
+    .slice(begun + 1)
+    .some((entry) => entry.activation !== activation && entry.step !== 'watch' && entry.verdict === null)
 }
 
 /** The activation that touched something last. */
@@ -88,6 +125,7 @@ export function onFailure(state: State, cause: Failure, seen: AfterFailure): Sta
       if (seen.before === undefined || seen.current === seen.before.current) return kept(cause, seen)
       return restoring(cause, seen)
     case 'swapped':
+    case 'watching':
       return restoring(cause, seen)
     case 'restoring':
       return { at: 'ended', as: 'down', cause }
@@ -111,6 +149,7 @@ function kept(cause: Failure, { serving }: AfterFailure): State {
     failure,
     workers: [],
     notFound: '',
+    watch: null,
   }
   return { at: 'settled', verdict, known: false }
 }

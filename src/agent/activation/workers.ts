@@ -95,5 +95,6 @@ export function toStates(workers: readonly Worker[]): readonly WorkerState[] {
     restarts: process.restarts,
     memoryBytes: process.memoryBytes,
     cache: record?.cache ?? null,
+    traffic: record?.traffic ?? null,
   }))
 }

@@ -1,6 +1,7 @@
 /** What an activation touches: only behind this are a clock, files, signals and PM2. */
 import type { Failure } from '../../common/failure.ts'
 import type { ActivationRequest, JournalEntry, Runtime } from '../../protocol/messages.ts'
+import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Pm2Process } from '../pm2/client.ts'
 import type { Serving } from '../store/history.ts'
 import type { Act, Seen } from './decide.ts'
@@ -64,13 +65,15 @@ export interface Turn {
 }
 
 export interface Workers {
-  /** @throws Failure `pm2-failed`, `pm2-foreign` */
+  /** Again where PM2's daemon is another one. @throws Failure `pm2-failed`, `pm2-foreign` */
   connect(): Promise<void>
   /** PM2's daemon, or null. */
   daemon(): Promise<number | null>
   /** PM2's list of this app, in the order of its ids. */
   list(): Promise<readonly Pm2Process[]>
   look(ask: Ask): Promise<Seen>
+  /** Of all workers that live, without asking PM2. */
+  records(): Promise<readonly WorkerRecord[]>
   /** @throws where PM2 refuses */
   act(act: Act): Promise<void>
   /** Keeps PM2's list for the next boot. */

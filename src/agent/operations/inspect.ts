@@ -5,6 +5,8 @@ import { relative } from 'node:path'
 import type { ServerFacts } from '../../protocol/messages.ts'
 import { assertPm2HomeWritable, assertWritable } from '../system/access.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
+import { readJournal } from '../activation/journal.ts'
+import { probationOf } from '../activation/state.ts'
 import { nearestExisting } from '../system/files.ts'
 import type { Pm2Search } from '../pm2/find.ts'
 import type { Layout } from '../store/layout.ts'
@@ -44,6 +46,7 @@ export async function inspectServer(
     live: await liveRelease(layout),
     serving: await servingRelease(layout),
     interrupted: await interruptedActivation(layout),
+    probation: probationOf(await readJournal(layout.journal)),
     lock: await lockHolder(layout.lock),
     now: new Date().toISOString(),
   }

@@ -25,7 +25,7 @@ function exitedSince(records: readonly WorkerRecord[]): readonly number[] {
 }
 
 export function orphanStates(records: readonly WorkerRecord[]): readonly WorkerState[] {
-  return orphansIn(records).map(({ pid, release, phase, cache }) => ({
+  return orphansIn(records).map(({ pid, release, phase, cache, traffic }) => ({
     pmId: '',
     pid,
     status: 'orphaned',
@@ -34,5 +34,6 @@ export function orphanStates(records: readonly WorkerRecord[]): readonly WorkerS
     restarts: 0,
     memoryBytes: memoryOf(pid),
     cache,
+    traffic,
   }))
 }

@@ -69,6 +69,17 @@ export const texts = {
     message: 'Worker {pid} of "{release}" became unhealthy: {answer}.',
     remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
   },
+  'worker-died: watched': {
+    message: 'A worker of "{release}" restarted or exited while the release was on probation.',
+    remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+  },
+  'traffic-worse': {
+    message:
+      '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
+    remedy:
+      'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
+    cause: '[What traffic says](watching.md) explains the test that compares the two shares.',
+  },
   'door-closed': {
     message: 'Nothing answers on "{address}": {problem}.',
     remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',

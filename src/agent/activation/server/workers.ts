@@ -5,6 +5,7 @@ import { assertClaims } from '../../pm2/claims.ts'
 import { connectPm2, type Pm2 } from '../../pm2/client.ts'
 import { daemonPid } from '../../pm2/daemon.ts'
 import { assertNoOtherDoor } from '../../pm2/port.ts'
+import { readWorkers } from '../../pm2/workers.ts'
 import type { Layout } from '../../store/layout.ts'
 import { signal } from '../../system/processes.ts'
 import { reachable } from '../../system/sockets.ts'
@@ -44,15 +45,20 @@ export function workersOn(layout: Layout, job: Job, room: Room): Workers & { clo
 
   return {
     async connect() {
+      // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
+      if (connection !== null && connection.daemon === (await daemonPid(pm2Home))) return
+      const known = connection?.logs
+      connection?.pm2.close()
       const pm2 = await connectPm2({ path, version }, pm2Home)
       connection = { pm2, daemon: null, logs: new Map() }
       const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog])
-      const logs = await sizesOf([daemonLog(pm2Home), ...files])
+      const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]))
       connection = { pm2, daemon: await daemonPid(pm2Home), logs }
     },
     close: () => connection?.pm2.close(),
     daemon: () => daemonPid(pm2Home),
     list: async () => byId(await list()),
+    records: async () => (await readWorkers(layout.workers)).filter(({ candidate }) => !candidate),
     async look({ health, replacing = false }) {
       const { pm2 } = connected()
       const seen = await lookAtWorkers({ layout, pm2, appName })
