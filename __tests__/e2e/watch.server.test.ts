@@ -122,45 +122,53 @@ test('a release whose visitors get errors is taken back, with both shares as evi
   }
 }, 120_000)
 
-test('a release stays that answers 404, and whose clients give up', async () => {
-  const run = await deploy(workspace, { watch: '12s' })
-  expect([run.code, run.outputs['status']]).toEqual([0, 'live'])
-  expect(run.log).toMatch(/watch: \d+ requests, 0\.0% failed, p95 .*; the release before: \d+ requests, /)
-  expect(visitors.broken).toEqual([])
-  good = run.outputs['release']!
-}, 120_000)
+thorough(
+  'a release stays that answers 404, and whose clients give up',
+  async () => {
+    const run = await deploy(workspace, { watch: '12s' })
+    expect([run.code, run.outputs['status']]).toEqual([0, 'live'])
+    expect(run.log).toMatch(/watch: \d+ requests, 0\.0% failed, p95 .*; the release before: \d+ requests, /)
+    expect(visitors.broken).toEqual([])
+    good = run.outputs['release']!
+  },
+  120_000,
+)
 
-test('the server goes on watching when the runner dies, and the next run says so', async () => {
-  const from = ill(0.5, 14_000)
-  try {
-    const run = await deploy(
-      from,
-      { watch: '60s' },
-      {
-        onStart: (child) =>
-          void until('it is on probation', () => server.current() !== good, 60_000)
-            .then(() => delay(3000))
-            .then(() => child.kill('SIGKILL')),
-      },
-    )
-    expect(run.code).not.toBe(0)
-    await until('the server takes it back', () => server.current() === good, 90_000)
-    await until(
-      'the verdict is there',
-      () =>
-        readFileSync(join(server.app, '.gapless/journal.jsonl'), 'utf8')
-          .trimEnd()
-          .split('\n')
-          .at(-1)!
-          .includes('"detail":"restored"'),
-      60_000,
-    )
-    const status = await deploy(workspace, { command: 'status', 'app-name': 'next-app' })
-    expect(status.log).toMatch(/was taken back at .*, and ended restored: /)
-  } finally {
-    from.remove()
-  }
-}, 180_000)
+thorough(
+  'the server goes on watching when the runner dies, and the next run says so',
+  async () => {
+    const from = ill(0.5, 14_000)
+    try {
+      const run = await deploy(
+        from,
+        { watch: '60s' },
+        {
+          onStart: (child) =>
+            void until('it is on probation', () => server.current() !== good, 60_000)
+              .then(() => delay(3000))
+              .then(() => child.kill('SIGKILL')),
+        },
+      )
+      expect(run.code).not.toBe(0)
+      await until('the server takes it back', () => server.current() === good, 90_000)
+      await until(
+        'the verdict is there',
+        () =>
+          readFileSync(join(server.app, '.gapless/journal.jsonl'), 'utf8')
+            .trimEnd()
+            .split('\n')
+            .at(-1)!
+            .includes('"detail":"restored"'),
+        60_000,
+      )
+      const status = await deploy(workspace, { command: 'status', 'app-name': 'next-app' })
+      expect(status.log).toMatch(/was taken back at .*, and ended restored: /)
+    } finally {
+      from.remove()
+    }
+  },
+  180_000,
+)
 
 thorough(
   'a newer deploy ends the watch',
