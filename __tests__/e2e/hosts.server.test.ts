@@ -99,7 +99,7 @@ describe('a redeploy', () => {
     90_000,
   )
 
-  withHosts(
+  thorough(
     'that throws at boot is found out before anything is swapped anywhere',
     async () => {
       const before = current()
@@ -117,7 +117,7 @@ describe('a redeploy', () => {
     90_000,
   )
 
-  withHosts(
+  thorough(
     'that dies on the second host alone is taken back on the first',
     async () => {
       const before = current()

@@ -306,9 +306,12 @@ export function fakeWorld(
       call('forgetReplaced', () => {
         server.replaced = null
       }),
-    putBack: async () => {
-      throw new Failure('restore-failed', 'not simulated')
-    },
+    putBack: ({ processes }) =>
+      call('putBack', () => {
+        for (const { script, cwd, mode, definition } of processes)
+          server.daemon().start({ script, cwd, mode }, definition as unknown as Pm2Options, () => undefined)
+        return 'started again'
+      }),
     assertClaims: () => call('assertClaims', () => undefined),
     assertNoOtherDoor: () => call('assertNoOtherDoor', () => undefined),
 

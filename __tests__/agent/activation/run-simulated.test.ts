@@ -1,5 +1,6 @@
 /** Whole activations on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
+import type { Pm2Options } from '../../../src/agent/pm2/client.ts'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { good } from '../../simulation/fake-worker.ts'
 import { begin, first, id, LONG, newSite, other, previous, rest, run, target } from '../../simulation/site.ts'
@@ -19,6 +20,14 @@ async function dieAfter(
 ): Promise<void> {
   const process = begin(server, changes, { ...options, diesAfterLine: line })
   expect(await server.clock.runUntil(() => !process.alive(), LONG)).toBe(true)
+}
+
+/** The server before the first deploy. */
+async function removeAll(server: FakeServer): Promise<void> {
+  for (const { id } of server.pm2.list()) server.pm2.remove(id, () => undefined)
+  await rest(server)
+  for (const release of [first, previous]) server.releases.delete(release)
+  server.current = null
 }
 
 describe('a good release', () => {
@@ -108,14 +117,23 @@ describe('a release that fails', () => {
 
   test('with nothing to go back to leaves the app stopped', async () => {
     const server = await newSite(() => ({ ...good, diesAtBoot: true }))
-    for (const process of server.pm2.list()) server.pm2.remove(process.id, () => undefined)
-    await rest(server)
-    server.releases.delete(first)
-    server.releases.delete(previous)
-    server.current = null
+    await removeAll(server)
     expect(await run(server)).toMatchObject({ status: 'down', live: null, previous: null })
     await rest(server)
     expect([server.current, alive(server).length]).toEqual([null, 0])
+  })
+
+  test('with nothing to go back to starts the app again that it replaced', async () => {
+    const server = await newSite(() => ({ ...good, diesAtBoot: true }))
+    const [{ definition } = { definition: {} }] = server.pm2.list()
+    await removeAll(server)
+    const old = { script: '/srv/old.js', cwd: '/srv', mode: 'fork_mode' }
+    server.pm2.start(old, definition as unknown as Pm2Options, () => undefined)
+    await rest(server)
+    expect([...server.open()]).toEqual(['foreign'])
+    expect(await run(server)).toMatchObject({ status: 'down', live: null, previous: null })
+    await rest(server)
+    expect(server.pm2.list()).toMatchObject([{ ...old, status: 'online' }])
   })
 })
 
