@@ -59788,8 +59788,9 @@ async function loadAgent(settings, require, module) {
                     continue;
                 }
                 for (const each of made) {
-                    fs.mkdirSync(each);
-                    fs.chmodSync(each, 0o755);
+                    // Another run may have made it meanwhile.
+                    if (fs.mkdirSync(each, { recursive: true }) !== undefined)
+                        fs.chmodSync(each, 0o755);
                 }
                 break;
             }

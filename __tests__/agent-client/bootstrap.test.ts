@@ -351,6 +351,18 @@ describe('the agent', () => {
     expect(modes).toEqual(['755', '755', '755', '700', '700'])
   })
 
+  test('is kept also where another run makes the same folders at the same time', async () => {
+    mkdirSync(join(home, 'apps'))
+    const tooEarly = join(folder(), 'too-early.cjs')
+    writeFileSync(
+      tooEarly,
+      `const fs = require('node:fs'), { existsSync } = fs
+      fs.existsSync = (path) => path !== ${JSON.stringify(join(home, 'apps'))} && existsSync(path)`,
+    )
+    await start({}, { env: { NODE_OPTIONS: `--require ${tooEarly}` } })
+    expect(readdirSync(join(own(), 'agent'))).toHaveLength(1)
+  })
+
   test('is not written through a link that somebody put there', async () => {
     const [victim, path] = [join(folder(), 'victim'), join(home, 'apps/site')]
     writeFileSync(victim, 'untouched')

@@ -178,8 +178,8 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
           continue
         }
         for (const each of made) {
-          fs.mkdirSync(each)
-          fs.chmodSync(each, 0o755)
+          // Another run may have made it meanwhile.
+          if (fs.mkdirSync(each, { recursive: true }) !== undefined) fs.chmodSync(each, 0o755)
         }
         break
       }
