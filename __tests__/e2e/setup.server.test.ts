@@ -11,6 +11,7 @@ import { mayUnshare, type Sshd, startSshd } from '../support/sshd.ts'
 import { checkOut, type Workspace } from '../support/workspace.ts'
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
+const thorough = all ? test : test.skip
 const UID = 21_377
 /** Wherever this machine has them. */
 const PROGRAMS = ['node', 'npm', 'pm2'].flatMap((name) =>
@@ -68,23 +69,27 @@ const PROGRAMS = ['node', 'npm', 'pm2'].flatMap((name) =>
     expect(listing()).toBe(before)
   }, 60_000)
 
-  test('setup brings what is missing, and a second one changes nothing', async () => {
-    const first = await run('setup')
-    expect(first.log).toMatch(/brought Node 24\./)
-    expect(first.log).toMatch(/brought PM2 7\./)
-    expect(first.log).toMatch(/✔ Node\.js: 24\./)
-    expect(first.log).toMatch(/✔ PM2: 7\./)
-    expect(first.code).toBe(0)
-    expect(readlinkSync(join(home, '.gapless/runtime/bin/node'))).toMatch(/^\.\.\/node\/24\./)
-    const before = listing()
-    const second = await run('setup')
-    expect(second.code).toBe(0)
-    expect(second.log).not.toContain('brought')
-    // Setup tries the crontab and the user unit again, below its own folder alone.
-    expect(withoutTimes(listing())).toBe(withoutTimes(before))
-  }, 120_000)
+  thorough(
+    'setup brings what is missing, and a second one changes nothing',
+    async () => {
+      const first = await run('setup')
+      expect(first.log).toMatch(/brought Node 24\./)
+      expect(first.log).toMatch(/brought PM2 7\./)
+      expect(first.log).toMatch(/✔ Node\.js: 24\./)
+      expect(first.log).toMatch(/✔ PM2: 7\./)
+      expect(first.code).toBe(0)
+      expect(readlinkSync(join(home, '.gapless/runtime/bin/node'))).toMatch(/^\.\.\/node\/24\./)
+      const before = listing()
+      const second = await run('setup')
+      expect(second.code).toBe(0)
+      expect(second.log).not.toContain('brought')
+      // Setup tries the crontab and the user unit again, below its own folder alone.
+      expect(withoutTimes(listing())).toBe(withoutTimes(before))
+    },
+    120_000,
+  )
 
-  ;(all ? test : test.skip)(
+  thorough(
     'a deploy finds what setup brought, and check then says that it is live',
     async () => {
       expect(await run('deploy')).toMatchObject({ code: 0, outputs: { status: 'live' } })
