@@ -40,6 +40,7 @@ test('the status of an orphan says what it is, and what it runs', () => {
       phase: 'open',
       restarts: 0,
       memoryBytes: expect.any(Number),
+      traffic: null,
     },
   ])
   expect(orphanStates([orphan(process.pid, [])])[0]!.memoryBytes).toBeGreaterThan(1_000_000)
