@@ -25,6 +25,8 @@ import { temporaryFolders } from '../support/folder.ts'
 import { localShell, type LocalShell } from '../support/local-shell.ts'
 import { silentLog } from '../support/log.ts'
 
+/** No process has this number. */
+const NOBODY = 999_999_999
 const folder = temporaryFolders()
 const shells: LocalShell[] = []
 let home: string
@@ -101,9 +103,16 @@ function tools(): string {
   return bin
 }
 
-/** @param change of the script, as if it ran in another place */
-function hostAt(change: (probe: Probe) => Probe = (seen) => seen): BareHost {
+/** @param change of what is seen, as if it ran in another place @param programs more of them, by name */
+function hostAt(
+  change: (probe: Probe) => Probe = (seen) => seen,
+  programs: Readonly<Record<string, string>> = {},
+): BareHost {
   const path = tools()
+  for (const [name, text] of Object.entries(programs)) {
+    writeFileSync(join(path, name), `#!/bin/sh\n${text}\n`)
+    chmodSync(join(path, name), 0o755)
+  }
   const shell = () => {
     const opened = localShell({ env: { HOME: home, PATH: path, SHELL: '/bin/sh' } })
     shells.push(opened)
@@ -183,13 +192,61 @@ test.each([
 )
 
 test('begins again after what an interrupted run left', async () => {
-  mkdirSync(join(runtime(), '.new-node-1/package/bin'), { recursive: true })
+  mkdirSync(join(runtime(), `.new-node-${NOBODY}/package/bin`), { recursive: true })
   mkdirSync(join(runtime(), 'node/24.9.0'), { recursive: true })
   mkdirSync(join(runtime(), 'bin'))
   symlinkSync('../node/24.9.0/bin/node', join(runtime(), 'bin/node'))
   expect(await setUp(hostAt())).toMatchObject({ 'setup-node': expect.stringContaining('brought Node') })
   expect(readdirSync(runtime()).toSorted()).toEqual(['bin', 'node', 'pm2'])
 }, 60_000)
+
+test('leaves another run alone that is at work beside it', async () => {
+  const other = `.new-node-${process.pid}`
+  mkdirSync(join(runtime(), other), { recursive: true })
+  expect(await setUp(hostAt())).toMatchObject({ 'setup-node': expect.stringContaining('brought Node') })
+  expect(readdirSync(runtime())).toContain(other)
+}, 60_000)
+
+describe('where cron starts PM2 at boot', () => {
+  /** A crontab in a file, and what `crontab -l` says where there is none. */
+  const cron = (missing: string) => ({
+    crontab: `f="$HOME/crontab"; case "$1" in -l) [ -e "$f" ] && exec cat "$f"; echo "${missing}" >&2; exit 1 ;; *) cp "$1" "$f" ;; esac`,
+    cp: 'exec /bin/cp "$@"',
+  })
+  const asFound = (seen: Probe): Probe => ({ ...seen, boot: '' })
+  // A home with `$` has none: see below.
+  beforeEach(() => {
+    home = folder()
+  })
+
+  test.each(['no crontab for deploy', "crontab: can't open 'deploy': No such file or directory"])(
+    'adds its line to none (%s), and replaces it the next time',
+    async (missing) => {
+      const host = hostAt(asFound, cron(missing))
+      for (let times = 0; times < 2; times += 1)
+        expect(await setUp(host)).toMatchObject({ 'setup-boot': expect.stringContaining('`@reboot`') })
+      const lines = readFileSync(join(home, 'crontab'), 'utf8').split('\n').filter(Boolean)
+      expect(lines).toEqual([expect.stringMatching(/^@reboot PM2_HOME=.* resurrect # gapless$/)])
+    },
+    60_000,
+  )
+
+  test('keeps the lines of the user', async () => {
+    writeFileSync(join(home, 'crontab'), '0 4 * * * backup\n')
+    await setUp(hostAt(asFound, cron('')))
+    expect(readFileSync(join(home, 'crontab'), 'utf8')).toMatch(/^0 4 \* \* \* backup\n@reboot /)
+  }, 60_000)
+
+  test('writes nothing where the lines of the user cannot be read', async () => {
+    const programs = {
+      crontab: 'case "$1" in -l) echo "I/O error" >&2; exit 1 ;; *) : >"$HOME/written" ;; esac',
+    }
+    expect(await setUp(hostAt(asFound, programs))).toMatchObject({
+      'setup-boot': expect.stringContaining('nothing starts PM2 at boot yet'),
+    })
+    expect(existsSync(join(home, 'written'))).toBe(false)
+  }, 60_000)
+})
 
 test('does not keep a Node that does not run on the server', async () => {
   const broken = {

@@ -100,8 +100,9 @@ async function send(
   const script = [
     'umask 022',
     `r="$HOME/${RUNTIME}"; mkdir -p "$r/bin" "$r/${name}" && chmod 700 "$HOME/.gapless" && cd "$r" || { say problem folder; return; }`,
-    // Those of interrupted runs, too.
-    `for n in .new-${name}-*; do [ -e "$n" ] && rm -rf "$n"; done; t=".new-${name}-$$"; mkdir "$t" || { say problem folder; return; }`,
+    // Those of interrupted runs, too. Another run may be at work beside this one: the number is its shell's.
+    `for n in .new-${name}-*; do p="\${n##*-}"; if [ "$p" = $$ ] || ! kill -0 "$p" 2>/dev/null; then rm -rf "$n"; fi; done`,
+    `t=".new-${name}-$$"; mkdir "$t" || { say problem folder; return; }`,
     `cat >"$t/packed" || { rm -rf "$t"; say problem disk; return; }`,
     `if [ "$(wc -c <"$t/packed" | tr -d " ")" != ${bundle.bytes} ]; then rm -rf "$t"; say problem incomplete; return; fi`,
     `if command -v sha256sum >/dev/null 2>&1 && ! sha256sum "$t/packed" | grep -q "^${bundle.sha256}"; then rm -rf "$t"; say problem incomplete; return; fi`,
@@ -197,9 +198,11 @@ async function startAtBoot(host: BareHost, seen: Probe): Promise<Done<null>> {
     `mkdir -p "$d" && head -c ${Buffer.byteLength(unit)} "$t" >"$d/.gapless-pm2.service.new" && mv -f "$d/.gapless-pm2.service.new" "$d/gapless-pm2.service" &&`,
     'systemctl --user daemon-reload </dev/null && systemctl --user enable gapless-pm2.service >/dev/null 2>&1 </dev/null && say boot unit',
     'elif command -v crontab >/dev/null 2>&1; then',
-    `{ crontab -l 2>/dev/null | grep -v "# gapless$"; tail -c ${Buffer.byteLength(cron)} "$t"; } >"$t.cron" && crontab "$t.cron" && say boot cron`,
+    // A list that cannot be read is not an empty one: what the user has in it must stay.
+    '{ LC_ALL=C crontab -l >"$t.old" 2>"$t.said" || grep -qi -e "no crontab" -e "no such file" "$t.said"; } &&',
+    `{ grep -v "# gapless$" "$t.old"; tail -c ${Buffer.byteLength(cron)} "$t"; } >"$t.cron" && crontab "$t.cron" && say boot cron`,
     'fi',
-    'rm -f "$t" "$t.cron"',
+    'rm -f "$t" "$t.old" "$t.said" "$t.cron"',
   ].join('\n')
   const { said } = await host.run(script, { body: body(), timeoutMs: 60_000 })
   const by = new Map(said).get('boot')
