@@ -5221,6 +5221,7 @@ async function watch(activation, known) {
     await world.journal.begin('watch', detail, { before: facts.before, probation });
     await world.unlock();
     const seen = new Map();
+    const soFar = () => sum([...seen.values()]);
     let [lastLook, told] = [0, world.now()];
     for (;;) {
         await world.sleep(watch_PAUSE);
@@ -5231,21 +5232,21 @@ async function watch(activation, known) {
         if (settled !== null)
             return settled;
         if (endsProbation(entries, id))
-            return watch_end(probation, seen, 'another activation began');
+            return watch_end(probation, soFar(), 'another activation began');
         const now = world.sinceBoot();
         if (now < probation.since)
-            return watch_end(probation, seen, 'the server was started again');
+            return watch_end(probation, soFar(), 'the server was started again');
         if (now - probation.since >= watchMs) {
             const settled = await retake(activation);
             if (settled !== null)
                 return settled;
-            await world.journal.done('watch', lineOf(seen, probation));
-            return watch_end(probation, seen, '');
+            await world.journal.done('watch', lineOf(toShare(soFar()), probation));
+            return watch_end(probation, soFar(), '');
         }
         for (const { pid, release: of, traffic } of records)
             if (of === release && traffic !== null)
                 seen.set(pid, tallyOf(traffic));
-        const all = sum([...seen.values()]);
+        const all = soFar();
         const judgement = judge({
             own: all,
             before: probation.before,
@@ -5261,7 +5262,7 @@ async function watch(activation, known) {
                 return settled;
             // A release that another activation is about to replace is that one's matter.
             if (endsProbation(await world.entries(), id))
-                return watch_end(probation, seen, 'another activation began');
+                return watch_end(probation, soFar(), 'another activation began');
             await world.journal.failed('watch', problem.message);
             // PM2's daemon may have died since.
             await world.connect();
@@ -5269,7 +5270,7 @@ async function watch(activation, known) {
         }
         if (world.now() - told >= LINES) {
             told = world.now();
-            await world.journal.note('watch', lineOf(seen, probation));
+            await world.journal.note('watch', lineOf(toShare(all), probation));
         }
     }
 }
@@ -5307,17 +5308,17 @@ async function watch_begin(activation) {
 function isOpen(records, pid) {
     return records.some((record) => record.pid === pid && record.phase === 'open');
 }
-function watch_end({ verdict, before }, seen, why) {
-    const all = toShare(sum([...seen.values()]));
-    const line = [lineOf(seen, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ');
-    const watched = { ...verdict, watch: { open: false, line, warnings: warningsOf(all, before) } };
+function watch_end({ verdict, before }, all, why) {
+    const own = toShare(all);
+    const line = [lineOf(own, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ');
+    const watched = { ...verdict, watch: { open: false, line, warnings: warningsOf(own, before) } };
     return { at: 'settled', verdict: watched, known: false };
 }
 function warningsOf(own, before) {
     if (before === null)
         return [];
     const warnings = [];
-    if (own.answered >= 20 && judge_shareOf(own) >= BAD) {
+    if (own.answered >= FEWEST && judge_shareOf(own) >= BAD) {
         const shares = `${inWords(own)}; the release before: ${inWords(before)}`;
         warnings.push(`The release stays, but answers fail: ${shares}.`);
     }
@@ -5327,8 +5328,7 @@ function warningsOf(own, before) {
     }
     return warnings;
 }
-function lineOf(seen, { before }) {
-    const own = toShare(sum([...seen.values()]));
+function lineOf(own, { before }) {
     return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`;
 }
 function inWords(share) {
@@ -5336,8 +5336,8 @@ function inWords(share) {
     const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
     return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
 }
-function percent(share) {
-    return `${(100 * judge_shareOf(share)).toFixed(1)}%`;
+function percent(counts) {
+    return `${(100 * judge_shareOf(counts)).toFixed(1)}%`;
 }
 function objection(judgement, release, own, { before }) {
     const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`);
@@ -6202,6 +6202,7 @@ const PREVIEW_NAME = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
 
 
 
+
 /** The kernel takes this many bytes for the address of a Unix socket. */
 const LONGEST_SOCKET = 107;
 /** The app whose preview this is. */
@@ -6217,6 +6218,17 @@ function assertSocketFits(layout) {
     const bytes = Buffer.byteLength(socket);
     if (bytes > LONGEST_SOCKET)
         throw preview_failure('preview-unusable', { socket, bytes, most: LONGEST_SOCKET });
+}
+/**
+ * Through a link it would be the folder of something else.
+ * @returns whether the preview has a folder
+ * @throws Failure `preview-unusable`
+ */
+function hasOwnFolder({ base }) {
+    const folder = (0,external_node_fs_namespaceObject.lstatSync)(base, { throwIfNoEntry: false });
+    if (folder !== undefined && !folder.isDirectory())
+        throw preview_failure('preview-unusable: folder', { folder: base });
+    return folder !== undefined;
 }
 /** Where the base of an upload is: the first upload of a preview may be based on a release of its app. */
 async function layoutOfBase(layout, base, isPreview) {
@@ -6352,10 +6364,7 @@ function assertSocketIsFree(layout) {
     const stat = (0,external_node_fs_namespaceObject.lstatSync)(socket, { throwIfNoEntry: false });
     if (stat !== undefined && !stat.isSocket())
         throw preview_failure('preview-unusable: socket', { socket });
-    const folder = (0,external_node_fs_namespaceObject.lstatSync)(layout.base, { throwIfNoEntry: false });
-    // Through a link it would be the folder of something else.
-    if (folder !== undefined && !folder.isDirectory())
-        throw preview_failure('preview-unusable: folder', { folder: layout.base });
+    hasOwnFolder(layout);
 }
 /** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
 async function assertClaims(claim, running) {
@@ -9086,20 +9095,17 @@ async function removePreview(layout, { lockTimeoutMs, dryRun }, pm2) {
     const { base } = layout;
     if ((0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(base)) !== 'previews' || !PREVIEW_NAME.test((0,external_node_path_namespaceObject.basename)(base)))
         throw new Error(`${base} is no preview`);
-    const folder = (0,external_node_fs_namespaceObject.lstatSync)(base, { throwIfNoEntry: false });
-    // Through a link it would be the folder of something else.
-    if (folder !== undefined && !folder.isDirectory())
-        throw preview_failure('preview-unusable: folder', { folder: base });
+    const hasFolder = hasOwnFolder(layout);
     return pm2.with(async (daemon) => {
         const find = async () => ((await daemon?.all()) ?? []).filter((process) => isOf(process, base));
-        const release = folder === undefined ? null : await liveRelease(layout).catch(() => null);
-        const found = folder !== undefined || (await find()).length > 0;
+        const release = hasFolder ? await liveRelease(layout).catch(() => null) : null;
+        const found = hasFolder || (await find()).length > 0;
         if (dryRun || !found) {
             if (!dryRun)
                 await removeSocket(layout);
             return { release, found };
         }
-        if (folder !== undefined) {
+        if (hasFolder) {
             await (0,promises_namespaceObject.mkdir)(layout.lock, { recursive: true, mode: 0o700 });
             // It goes with the folder.
             await takeLock(layout.lock, 'the removal of this preview', lockTimeoutMs);

@@ -58197,6 +58197,8 @@ function otherApps(workspace) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
+/** The marks of a check's levels, in the log and in the summary. */
+const CHECK_MARKS = { ok: '✔', doubt: '⚠', fail: '✖' };
 /** Whether a run without `dry-run` would fail now. */
 function wouldFail({ findings }) {
     return findings.some(({ effect }) => effect === 'ends');
@@ -58229,6 +58231,14 @@ function notSharing(workers) {
     const reasons = new Set(workers.flatMap(({ cache }) => (cache?.shared === false ? [cache.why] : [])));
     return [...reasons].map((why) => `each worker keeps its cache to itself: ${why}`);
 }
+/** Of a host: what only some commands find out. */
+const nothingMore = {
+    failure: null,
+    workers: [],
+    releases: [],
+    server: null,
+    dryRun: null,
+};
 /** Returns the outcome of all hosts: `live` if all are live, `restored` if all serve their previous release. */
 function together(known, ended) {
     // A host that is down matters most.
@@ -58248,11 +58258,9 @@ function together(known, ended) {
             name,
             status: own,
             live,
+            ...nothingMore,
             failure: why,
             workers,
-            releases: [],
-            server: null,
-            dryRun: null,
         })),
     };
 }
@@ -62362,6 +62370,7 @@ function proxy({ nginxKeepAlive }) {
 
 
 
+
 /** In ms. */
 const check_host_LOOK = 120_000;
 async function checkHost(plan, agentFile, host, log) {
@@ -62382,9 +62391,8 @@ async function checkHost(plan, agentFile, host, log) {
     const count = (level) => checks.filter((check) => check.level === level).length;
     const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`;
     const status = more.serves ? 'live' : 'down';
-    return { value: { name: host.name, status, live: more.live, checks, ...NOTHING_MORE }, detail };
+    return { value: { name: host.name, status, live: more.live, checks, ...nothingMore }, detail };
 }
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null };
 /** @throws Failure `check-failed` where a deploy would fail */
 function assertChecked(hosts) {
     const failed = hosts.flatMap(({ name, checks = [] }) => checks.filter(({ level }) => level === 'fail').map((check) => ({ name, ...check })));
@@ -62395,9 +62403,8 @@ function assertChecked(hosts) {
     const problem = `${first.name === null ? '' : `${first.name}: `}${first.what}: ${withoutFullStop(first.value)}`;
     throw run_failure('check-failed', { count: failed.length, problem, remedy: first.remedy ?? 'Correct it.' }, { evidence: lines.join('\n') });
 }
-const SIGNS = { ok: '✔', doubt: '⚠', fail: '✖' };
 function lineOf({ level, what, value, remedy }) {
-    return `${SIGNS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`;
+    return `${CHECK_MARKS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`;
 }
 function portOf(taken, port) {
     return taken
@@ -65195,7 +65202,7 @@ async function stage(plan, hosts, pipeline, target) {
     await verifyAll(plan, hosts, pipeline, target);
     const mark = async ({ name, agent }) => {
         const { serving } = await agent().call('markStaged', { id: release, run });
-        return { value: { name, status: 'staged', live: serving, ...stage_NOTHING_MORE }, detail: 'staged' };
+        return { value: { name, status: 'staged', live: serving, ...nothingMore }, detail: 'staged' };
     };
     const staged = await onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => mark(host))).catch(async (error) => {
         await reject(hosts, target, { swapped: false, remove: true });
@@ -65205,7 +65212,6 @@ async function stage(plan, hosts, pipeline, target) {
     const live = agreed(staged.map((host) => host.live));
     return { ...untouched({ ...target, live }), status: 'staged', succeeded: true, hosts: staged };
 }
-const stage_NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null };
 
 ;// CONCATENATED MODULE: ./build/common/errors/server.js
 /** The server: its disk, its users, PM2, ports, and the releases on it. */
@@ -67934,12 +67940,12 @@ async function dryRun(hosts, { inputs }, known, pipeline, act) {
         for (const finding of dryRun.findings)
             dry_run_tell(finding, log.log);
         const { name, facts } = host;
-        const value = { name, live: facts.serving, dryRun, status: 'kept', ...dry_run_NOTHING_MORE };
+        const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE };
         return { value, detail: dry_run_detailOf(dryRun) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
-const dry_run_NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
+const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
 async function dry_run_ask({ inputs }, { agent }, release) {
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = release === null ? { host: runtime.host, port: runtime.port } : null;
@@ -68392,6 +68398,7 @@ const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, 
 
 
 
+
 /** The major version that Gapless is tested with most. */
 const runtime_packages_PM2 = 'pm2@7';
 /** In ms. */
@@ -68449,8 +68456,7 @@ function fetcher() {
     };
 }
 function bundleOf(version, file) {
-    const sha256 = (0,external_node_crypto_.createHash)('sha256').update((0,external_node_fs_namespaceObject.readFileSync)(file)).digest('hex');
-    return { version, file, bytes: (0,external_node_fs_namespaceObject.statSync)(file).size, sha256 };
+    return { version, file, bytes: (0,external_node_fs_namespaceObject.statSync)(file).size, sha256: sha256((0,external_node_fs_namespaceObject.readFileSync)(file)) };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/setup-host.js
@@ -68828,13 +68834,14 @@ function origin_matching(pattern, text) {
 }
 
 ;// CONCATENATED MODULE: ./build/report/checks.js
+/** What check found out about a host, as Markdown. */
 
-const checks_SIGNS = { ok: '✔', doubt: '⚠', fail: '✖' };
+
 function renderChecks({ name, checks = [] }) {
     if (checks.length === 0)
         return '';
     const rows = checks.map(({ level, what, value, remedy }) => [
-        checks_SIGNS[level],
+        CHECK_MARKS[level],
         what,
         { markdown: prose(value) },
         { markdown: prose(remedy ?? '') },

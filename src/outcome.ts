@@ -58,6 +58,9 @@ export interface Sent {
   readonly ofBytes: number
 }
 
+/** The marks of a check's levels, in the log and in the summary. */
+export const CHECK_MARKS = { ok: '✔', doubt: '⚠', fail: '✖' } as const
+
 /** What `check` found out about one thing that a deploy needs. */
 export interface Check {
   /** Whether a deploy works with it, works but should not have to, or fails. */
@@ -170,6 +173,15 @@ export interface Ended {
   readonly failure: Failure | null
 }
 
+/** Of a host: what only some commands find out. */
+export const nothingMore = {
+  failure: null,
+  workers: [],
+  releases: [],
+  server: null,
+  dryRun: null,
+} as const satisfies Partial<HostOutcome>
+
 /** Returns the outcome of all hosts: `live` if all are live, `restored` if all serve their previous release. */
 export function together(known: Known, ended: readonly Ended[]): Outcome {
   // A host that is down matters most.
@@ -189,11 +201,9 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
       name,
       status: own,
       live,
+      ...nothingMore,
       failure: why,
       workers,
-      releases: [],
-      server: null,
-      dryRun: null,
     })),
   }
 }

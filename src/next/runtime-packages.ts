@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { failure } from '../common/errors/build.ts'
+import { sha256 } from '../common/hash-file.ts'
 import { stepEnvironment } from './step-environment.ts'
 
 export interface Bundle {
@@ -95,6 +96,5 @@ export function fetcher(): Fetched {
 }
 
 function bundleOf(version: string, file: string): Bundle {
-  const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex')
-  return { version, file, bytes: statSync(file).size, sha256 }
+  return { version, file, bytes: statSync(file).size, sha256: sha256(readFileSync(file)) }
 }

@@ -6,7 +6,7 @@ import { withTimeout } from '../common/timeout.ts'
 import { failure } from '../common/errors/run.ts'
 import type { BareHost } from '../hosts/bare.ts'
 import { usableNode } from '../hosts/probe.ts'
-import type { Check, HostOutcome } from '../outcome.ts'
+import { type Check, CHECK_MARKS, type HostOutcome, nothingMore } from '../outcome.ts'
 import type { Done, Log } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Finding } from '../protocol/messages.ts'
@@ -37,10 +37,8 @@ export async function checkHost(
   const count = (level: Check['level']) => checks.filter((check) => check.level === level).length
   const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`
   const status = more.serves ? 'live' : 'down'
-  return { value: { name: host.name, status, live: more.live, checks, ...NOTHING_MORE }, detail }
+  return { value: { name: host.name, status, live: more.live, checks, ...nothingMore }, detail }
 }
-
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null } as const
 
 /** @throws Failure `check-failed` where a deploy would fail */
 export function assertChecked(hosts: readonly HostOutcome[]): void {
@@ -58,10 +56,8 @@ export function assertChecked(hosts: readonly HostOutcome[]): void {
   )
 }
 
-const SIGNS = { ok: '✔', doubt: '⚠', fail: '✖' } as const
-
 function lineOf({ level, what, value, remedy }: Check): string {
-  return `${SIGNS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`
+  return `${CHECK_MARKS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`
 }
 
 function portOf(taken: boolean, port: number): readonly Check[] {

@@ -1,5 +1,5 @@
 /** stage: verifies the release on every host, and marks it as staged. Nothing is swapped. */
-import { agreed, type HostOutcome, type Outcome, untouched } from '../outcome.ts'
+import { agreed, type HostOutcome, nothingMore, type Outcome, untouched } from '../outcome.ts'
 import type { Done, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { type Host, onEach } from '../hosts/host.ts'
@@ -19,7 +19,7 @@ export async function stage(
   await verifyAll(plan, hosts, pipeline, target)
   const mark = async ({ name, agent }: Host): Promise<Done<HostOutcome>> => {
     const { serving } = await agent().call('markStaged', { id: release, run })
-    return { value: { name, status: 'staged', live: serving, ...NOTHING_MORE }, detail: 'staged' }
+    return { value: { name, status: 'staged', live: serving, ...nothingMore }, detail: 'staged' }
   }
   const staged = await onEach(hosts, atOnce, pipeline, (host, log) =>
     log.run('verify', () => mark(host)),
@@ -31,5 +31,3 @@ export async function stage(
   const live = agreed(staged.map((host) => host.live))
   return { ...untouched({ ...target, live }), status: 'staged', succeeded: true, hosts: staged }
 }
-
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null, dryRun: null } as const

@@ -1,13 +1,11 @@
 /** What check found out about a host, as Markdown. */
-import type { HostOutcome } from '../outcome.ts'
+import { CHECK_MARKS, type HostOutcome } from '../outcome.ts'
 import { escape, on, prose, table } from './markdown.ts'
-
-const SIGNS = { ok: '✔', doubt: '⚠', fail: '✖' } as const
 
 export function renderChecks({ name, checks = [] }: HostOutcome): string {
   if (checks.length === 0) return ''
   const rows = checks.map(({ level, what, value, remedy }) => [
-    SIGNS[level],
+    CHECK_MARKS[level],
     what,
     { markdown: prose(value) },
     { markdown: prose(remedy ?? '') },

@@ -8,21 +8,21 @@
  */
 import type { Tally } from '../../protocol/tally.ts'
 
-export type Share = Pick<Tally, 'answered' | 'failed'>
+export type Counts = Pick<Tally, 'answered' | 'failed'>
 
 /** How likely a release that is as good as the one before is taken back, over all looks. */
 const FALSE_ALARM = 0.001
 /** Fewer answers say nothing. */
-const FEWEST = 20
+export const FEWEST = 20
 /** A look for each growth of the answers by so much. */
 const GROWTH = 1.1
 /** By how much a share must be worse to matter. */
 const MATTERS = 0.01
 
 export interface Seen {
-  readonly own: Share
+  readonly own: Counts
   /** Of the release before; null: unknown. */
-  readonly before: Share | null
+  readonly before: Counts | null
   /** How many workers restarted or exited. */
   readonly restarts: number
   readonly restartsBefore: number
@@ -44,18 +44,18 @@ export function lookAt(answered: number): number {
 }
 
 /** Whether a share is worse than another one, beyond chance, and by enough to matter. */
-export function isWorse(own: Share, other: Share, look: number): boolean {
+export function isWorse(own: Counts, other: Counts, look: number): boolean {
   if (own.answered < FEWEST || other.answered === 0) return false
   if (shareOf(own) - shareOf(other) < MATTERS) return false
   return chance(own, other) <= FALSE_ALARM / (look * (look + 1))
 }
 
-export function shareOf({ answered, failed }: Share): number {
+export function shareOf({ answered, failed }: Counts): number {
   return answered === 0 ? 0 : failed / answered
 }
 
 /** How likely so many of all failures, or more, are among the own answers, if both releases are alike. */
-function chance(own: Share, other: Share): number {
+function chance(own: Counts, other: Counts): number {
   const failed = own.failed + other.failed
   const all = own.answered + other.answered
   const most = Math.min(failed, own.answered)

@@ -8,7 +8,7 @@ import { worstPaths } from '../../protocol/traffic.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Activation } from './activation.ts'
 import { conclude } from './conclude.ts'
-import { judge, lookAt, shareOf } from './judge.ts'
+import { type Counts, FEWEST, judge, lookAt, shareOf } from './judge.ts'
 import { endsProbation, type State, stateOf } from './state.ts'
 
 /** Between two looks, in ms. */
@@ -35,6 +35,7 @@ export async function watch(activation: Activation, known: Probation | null): Pr
   await world.unlock()
 
   const seen = new Map<number, Tally>()
+  const soFar = () => sum([...seen.values()])
   let [lastLook, told] = [0, world.now()]
   for (;;) {
     await world.sleep(PAUSE)
@@ -43,18 +44,18 @@ export async function watch(activation: Activation, known: Probation | null): Pr
     const entries = await world.entries()
     const settled = settledIn(entries, activation)
     if (settled !== null) return settled
-    if (endsProbation(entries, id)) return end(probation, seen, 'another activation began')
+    if (endsProbation(entries, id)) return end(probation, soFar(), 'another activation began')
     const now = world.sinceBoot()
-    if (now < probation.since) return end(probation, seen, 'the server was started again')
+    if (now < probation.since) return end(probation, soFar(), 'the server was started again')
     if (now - probation.since >= watchMs) {
       const settled = await retake(activation)
       if (settled !== null) return settled
-      await world.journal.done('watch', lineOf(seen, probation))
-      return end(probation, seen, '')
+      await world.journal.done('watch', lineOf(toShare(soFar()), probation))
+      return end(probation, soFar(), '')
     }
     for (const { pid, release: of, traffic } of records)
       if (of === release && traffic !== null) seen.set(pid, tallyOf(traffic))
-    const all = sum([...seen.values()])
+    const all = soFar()
     const judgement = judge({
       own: all,
       before: probation.before,
@@ -68,7 +69,7 @@ export async function watch(activation: Activation, known: Probation | null): Pr
       const settled = await retake(activation)
       if (settled !== null) return settled
       // A release that another activation is about to replace is that one's matter.
-      if (endsProbation(await world.entries(), id)) return end(probation, seen, 'another activation began')
+      if (endsProbation(await world.entries(), id)) return end(probation, soFar(), 'another activation began')
       await world.journal.failed('watch', problem.message)
       // PM2's daemon may have died since.
       await world.connect()
@@ -76,7 +77,7 @@ export async function watch(activation: Activation, known: Probation | null): Pr
     }
     if (world.now() - told >= LINES) {
       told = world.now()
-      await world.journal.note('watch', lineOf(seen, probation))
+      await world.journal.note('watch', lineOf(toShare(all), probation))
     }
   }
 }
@@ -117,17 +118,17 @@ function isOpen(records: readonly WorkerRecord[], pid: number): boolean {
   return records.some((record) => record.pid === pid && record.phase === 'open')
 }
 
-function end({ verdict, before }: Probation, seen: ReadonlyMap<number, Tally>, why: string): State {
-  const all = toShare(sum([...seen.values()]))
-  const line = [lineOf(seen, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ')
-  const watched: Verdict = { ...verdict, watch: { open: false, line, warnings: warningsOf(all, before) } }
+function end({ verdict, before }: Probation, all: Tally, why: string): State {
+  const own = toShare(all)
+  const line = [lineOf(own, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ')
+  const watched: Verdict = { ...verdict, watch: { open: false, line, warnings: warningsOf(own, before) } }
   return { at: 'settled', verdict: watched, known: false }
 }
 
 function warningsOf(own: Share, before: Share | null): readonly string[] {
   if (before === null) return []
   const warnings: string[] = []
-  if (own.answered >= 20 && shareOf(own) >= BAD) {
+  if (own.answered >= FEWEST && shareOf(own) >= BAD) {
     const shares = `${inWords(own)}; the release before: ${inWords(before)}`
     warnings.push(`The release stays, but answers fail: ${shares}.`)
   }
@@ -138,8 +139,7 @@ function warningsOf(own: Share, before: Share | null): readonly string[] {
   return warnings
 }
 
-function lineOf(seen: ReadonlyMap<number, Tally>, { before }: Pick<Probation, 'before'>): string {
-  const own = toShare(sum([...seen.values()]))
+function lineOf(own: Share, { before }: Pick<Probation, 'before'>): string {
   return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`
 }
 
@@ -149,8 +149,8 @@ function inWords(share: Share): string {
   return `${plural(answered, 'request')}, ${percent(share)} failed${time}`
 }
 
-function percent(share: Pick<Share, 'answered' | 'failed'>): string {
-  return `${(100 * shareOf(share)).toFixed(1)}%`
+function percent(counts: Counts): string {
+  return `${(100 * shareOf(counts)).toFixed(1)}%`
 }
 
 function objection(

@@ -14,7 +14,7 @@ import { type Claim, previewChecks, type Running } from '../pm2/claims.ts'
 import type { Pm2, Pm2Process } from '../pm2/client.ts'
 import { readWorkers } from '../pm2/workers.ts'
 import type { Layout } from '../store/layout.ts'
-import { appOf, lastDeployed, previewsOf, socketOf } from '../store/previews.ts'
+import { appOf, hasOwnFolder, lastDeployed, previewsOf, socketOf } from '../store/previews.ts'
 import { liveRelease } from '../store/releases.ts'
 import { exists, writeFileAtomic } from '../system/files.ts'
 import { takeLock } from '../system/lock.ts'
@@ -90,19 +90,16 @@ export async function removePreview(
   const { base } = layout
   if (basename(dirname(base)) !== 'previews' || !PREVIEW_NAME.test(basename(base)))
     throw new Error(`${base} is no preview`)
-  const folder = lstatSync(base, { throwIfNoEntry: false })
-  // Through a link it would be the folder of something else.
-  if (folder !== undefined && !folder.isDirectory())
-    throw failure('preview-unusable: folder', { folder: base })
+  const hasFolder = hasOwnFolder(layout)
   return pm2.with(async (daemon) => {
     const find = async () => ((await daemon?.all()) ?? []).filter((process) => isOf(process, base))
-    const release = folder === undefined ? null : await liveRelease(layout).catch(() => null)
-    const found = folder !== undefined || (await find()).length > 0
+    const release = hasFolder ? await liveRelease(layout).catch(() => null) : null
+    const found = hasFolder || (await find()).length > 0
     if (dryRun || !found) {
       if (!dryRun) await removeSocket(layout)
       return { release, found }
     }
-    if (folder !== undefined) {
+    if (hasFolder) {
       await mkdir(layout.lock, { recursive: true, mode: 0o700 })
       // It goes with the folder.
       await takeLock(layout.lock, 'the removal of this preview', lockTimeoutMs)

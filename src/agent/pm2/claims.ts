@@ -8,7 +8,7 @@ import type { Said } from '../../protocol/messages.ts'
 import { assertFolderIsOurs, assertNameIsOurs } from './app-name.ts'
 import { addressesOf, folderOf, openDoors } from './apps.ts'
 import type { Layout } from '../store/layout.ts'
-import { assertSocketFits, socketOf } from '../store/previews.ts'
+import { assertSocketFits, hasOwnFolder, socketOf } from '../store/previews.ts'
 import type { Pm2Process } from './client.ts'
 import { assertNotStranded } from './stranded.ts'
 import { assertMoveIsMeant, assertNoOtherDoor, assertPortIsOurs } from './port.ts'
@@ -90,10 +90,7 @@ function assertSocketIsFree(layout: Layout): void {
   const socket = socketOf(layout)
   const stat = lstatSync(socket, { throwIfNoEntry: false })
   if (stat !== undefined && !stat.isSocket()) throw failure('preview-unusable: socket', { socket })
-  const folder = lstatSync(layout.base, { throwIfNoEntry: false })
-  // Through a link it would be the folder of something else.
-  if (folder !== undefined && !folder.isDirectory())
-    throw failure('preview-unusable: folder', { folder: layout.base })
+  hasOwnFolder(layout)
 }
 
 /** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */

@@ -1,4 +1,5 @@
 /** Where an app's previews are: each has the layout of an app of its own, below the app's folder. */
+import { lstatSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { failure } from '../../common/errors/preview.ts'
@@ -23,6 +24,18 @@ export function assertSocketFits(layout: Layout): void {
   const socket = socketOf(layout)
   const bytes = Buffer.byteLength(socket)
   if (bytes > LONGEST_SOCKET) throw failure('preview-unusable', { socket, bytes, most: LONGEST_SOCKET })
+}
+
+/**
+ * Through a link it would be the folder of something else.
+ * @returns whether the preview has a folder
+ * @throws Failure `preview-unusable`
+ */
+export function hasOwnFolder({ base }: Layout): boolean {
+  const folder = lstatSync(base, { throwIfNoEntry: false })
+  if (folder !== undefined && !folder.isDirectory())
+    throw failure('preview-unusable: folder', { folder: base })
+  return folder !== undefined
 }
 
 /** Where the base of an upload is: the first upload of a preview may be based on a release of its app. */
