@@ -167,7 +167,7 @@ test.each([
 })
 
 describe('a preview', () => {
-  test('has an environment of its own that goes away, and one comment, which later runs edit', async () => {
+  test('has its own transient environment, and one comment that later runs edit', async () => {
     await record(preview, live('20260101000002', ''))
     expect(github.calls[0]!.body).toMatchObject({
       environment: 'preview/pr-7',

@@ -105,7 +105,7 @@ describe('a tunnel', () => {
     expect((await buffer(socket)).toString()).toBe('after your end')
   })
 
-  test('holds back who sends to one that does not read, and no other', async () => {
+  test('stops reading from a sender whose receiver does not read, and from no other', async () => {
     const server = createServer((socket) => {
       socket.once('data', (first: Buffer) => {
         if (first.toString().startsWith('stuck')) socket.pause()
@@ -125,7 +125,7 @@ describe('a tunnel', () => {
     expect((await buffer(dial(port).end('quick'))).toString()).toBe('at once')
   })
 
-  test('holds back who answers one that does not read', async () => {
+  test('stops reading from a server whose client does not read', async () => {
     const endless = createServer((socket) => {
       const more = () => {
         while (socket.writable && socket.write(Buffer.alloc(64 * 1024)));

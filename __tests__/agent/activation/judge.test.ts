@@ -52,7 +52,7 @@ test('no two releases are each worse than the other', () => {
   fc.assert(fc.property(share, share, (one, other) => !(isWorse(one, other, 1) && isWorse(other, one, 1))))
 })
 
-test('a release that is not worse by a percentage point stays, whatever the counts', () => {
+test('a release stays that is less than one percentage point worse', () => {
   fc.assert(
     fc.property(share, share, (one, other) => {
       return shareOf(one) - shareOf(other) >= 0.01 || !isWorse(one, other, 1)

@@ -349,7 +349,7 @@ describe('a release on probation', () => {
     expect([server.current, [...server.open()]]).toEqual([other, [other]])
   })
 
-  test('is watched on by whoever resumes the activation', async () => {
+  test('stays on probation when the activation is resumed', async () => {
     const server = await newSite((index) => (index === 0 ? { ...good, diesAfter: 10_000 } : good))
     await dieAfter(server, 'watch begin', { watchMs: 30_000 })
     expect(await run(server, { watchMs: 30_000 })).toMatchObject({ status: 'restored', live: previous })
