@@ -20,6 +20,7 @@ import { setPriority, tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { processesIn, stopProcessesIn } from './processes.mjs'
+import { runEnds } from './run-ends.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const SLOWEST = 10
@@ -64,7 +65,7 @@ function givenPatterns() {
 async function runSuite(name) {
   const begun = performance.now()
   const report = join(temporary, `${name}.json`)
-  const status = await jest(name, [
+  const options = [
     '--selectProjects',
     name,
     '--runInBand',
@@ -72,14 +73,14 @@ async function runSuite(name) {
     '--json',
     '--outputFile',
     report,
-    ...process.argv.slice(2),
-  ])
+  ]
+  const passed = await runEnds(startJest(name, [...options, ...process.argv.slice(2)]), report)
   if (existsSync(report)) reports.push(JSON.parse(readFileSync(report, 'utf8')))
   console.log(`${name}: ${Math.round((performance.now() - begun) / 1000)} s`)
-  return status === 0
+  return passed
 }
 
-function jest(name, args) {
+function startJest(name, args) {
   const program = join(root, 'node_modules', 'jest', 'bin', 'jest.js')
   // Not in NODE_OPTIONS: the programs that tests start on older versions of Node.js would get them too.
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
@@ -95,7 +96,7 @@ function jest(name, args) {
   if (name === 'units' && child.pid !== undefined) setPriority(child.pid, 10)
   const forward = (signal) => child.kill(signal)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, forward)
-  return new Promise((resolve) => child.once('close', (status) => resolve(status ?? 1)))
+  return child
 }
 
 function printSlowest() {

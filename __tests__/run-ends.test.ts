@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { runEnds } from '../scripts/run-ends.mjs'
+
+let folder: string
+const said: string[] = []
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gapless-run-'))
+  said.length = 0
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** Ends as a run of Jest whose process does `last` after it has written its report. */
+async function run(last: string, success = true): Promise<boolean> {
+  const report = join(folder, 'report.json')
+  const write = `fs.writeFileSync(${JSON.stringify(report)}, ${JSON.stringify(JSON.stringify({ success }))});`
+  const child = spawn(process.execPath, ['-e', write + last], { stdio: 'ignore' })
+  return runEnds(child, report, { grace: 500, say: (line) => void said.push(line) })
+}
+
+/** What the main thread does where Node.js locks up. */
+const locked = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)'
+
+test('a run that ends passes by its exit code', async () => {
+  expect(await run('')).toBe(true)
+  expect(await run('process.exit(1)')).toBe(false)
+  expect(said).toEqual([])
+})
+
+test('a run whose Node.js locks up at its end counts by its report', async () => {
+  expect(await run(locked)).toBe(true)
+  expect(await run(locked, false)).toBe(false)
+  expect(said).toEqual(Array(2).fill(expect.stringContaining('locked up at its end')))
+})
+
+test('a run that something left open keeps alive fails', async () => {
+  expect(await run('setInterval(() => 0, 1000)')).toBe(false)
+  expect(said).toEqual([expect.stringContaining('left something open')])
+})
