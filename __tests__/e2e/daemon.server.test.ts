@@ -15,7 +15,7 @@ import { sabotage, type Workspace } from '../support/workspace.ts'
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thorough = all ? test : test.skip
-const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '1s' }
+const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 /** Requests inside the moment of the death. */
 const MOMENT = 10
 

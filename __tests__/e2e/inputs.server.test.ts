@@ -13,7 +13,7 @@ import type { Workspace } from '../support/workspace.ts'
 
 /** Inputs that other suites have no use for, through the action as a runner starts it. The server has Node.js 24. */
 
-const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '500ms', instances: '1' }
+const prebuilt = { 'install-command': 'none', 'build-command': 'none', instances: '1' }
 const dry = { 'dry-run': 'true' }
 
 let server: TestServer

@@ -19,13 +19,7 @@ const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thorough = all ? test : test.skip
 
 const visitors = { keepAlive: 6, busy: 2, fresh: 3, post: 3, stream: 2 }
-/** A release that dies 1.5 s after its start must die while its door is still closed. */
-const prebuilt = {
-  'install-command': 'none',
-  'build-command': 'none',
-  'health-check-timeout': '8s',
-  observe: '2s',
-}
+const prebuilt = { 'install-command': 'none', 'build-command': 'none', 'health-check-timeout': '8s' }
 
 let server: TestServer
 let nginx: Nginx | undefined
@@ -131,7 +125,8 @@ describe.each(all ? [2, 1, 4] : [2])('with %i workers', (instances) => {
         const before = { live: await live(), current: server.current() }
         const broken = sabotage(second.copyBuilt(), code)
         try {
-          const result = await underLoad(workers, broken)
+          // One that dies 1.5 s after its start must die while its door is still closed.
+          const result = await underLoad({ ...workers, observe: '2s' }, broken)
           expect(result.run.code).toBe(1)
           expect(status.split(' or ')).toContain(result.run.outputs['status'])
           expect(result.run.outputs['live-release']).toBe(before.current)

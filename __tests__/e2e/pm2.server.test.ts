@@ -15,7 +15,7 @@ import { sabotage, type Workspace } from '../support/workspace.ts'
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thoroughTest = all ? test : test.skip
-const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '500ms' }
+const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 
 let server: TestServer
 let workspace: Workspace

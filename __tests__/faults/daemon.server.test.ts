@@ -21,7 +21,7 @@ const every = thorough ? describe.each(sites) : describe.skip.each(sites)
 
 const results: Result[] = []
 afterAll(() => {
-  if (results.length > 0) process.stdout.write(`${tableOf(results)}\n`)
+  if (results.length > 0) process.stderr.write(`${tableOf(results)}\n`)
 })
 
 every('with %i workers on Node %s and %s', (workers, node, pm2Package) => {
@@ -36,7 +36,7 @@ every('with %i workers on Node %s and %s', (workers, node, pm2Package) => {
     async (step) => {
       const result = await tryFault(site, daemonDies, step, step === 'rollback')
       results.push({ ...result, fault: `${workers} workers, Node ${node}, ${pm2Package}` })
-      process.stdout.write(`${workers} workers, Node ${node}, ${pm2Package}: ${lineOf(result)}`)
+      process.stderr.write(`${workers} workers, Node ${node}, ${pm2Package}: ${lineOf(result)}`)
       expect({ wrong: result.wrong, log: result.log }).toEqual({ wrong: [], log: '' })
       expect(result.status).toMatch(step === 'rollback' ? /^restored$/ : /^(live|kept|restored)$/)
     },

@@ -17,7 +17,7 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(async () => {
   await site?.stop()
-  if (rounds > 0) process.stdout.write(`${tableOf(results)}\n`)
+  if (rounds > 0) process.stderr.write(`${tableOf(results)}\n`)
 }, 60_000)
 
 maybe(
@@ -33,8 +33,8 @@ maybe(
       const moment = Math.round(500 + Math.random() * (longest - 500))
       const result = await tryFault(site!, fault, moment, Math.random() < 0.25)
       results.push(result)
-      process.stdout.write(`${round + 1}: ${lineOf(result)}`)
-      if (result.wrong.length > 0) process.stdout.write(`${result.log}\n`)
+      process.stderr.write(`${round + 1}: ${lineOf(result)}`)
+      if (result.wrong.length > 0) process.stderr.write(`${result.log}\n`)
     }
     expect(
       results.flatMap(({ fault, moment, wrong }) => wrong.map((what) => `${fault} at ${moment}: ${what}`)),

@@ -25,7 +25,7 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(async () => {
   await site?.stop()
-  if (results.length > 0) process.stdout.write(`${tableOf(results)}\n`)
+  if (results.length > 0) process.stderr.write(`${tableOf(results)}\n`)
 }, 60_000)
 
 tries.each(activationSteps)('at %s', (step) => {
@@ -38,7 +38,7 @@ tries.each(activationSteps)('at %s', (step) => {
       async () => {
         const result = await tryFault(site!, fault, step, step === 'rollback')
         results.push(result)
-        process.stdout.write(lineOf(result))
+        process.stderr.write(lineOf(result))
         expect({ wrong: result.wrong, log: result.log }).toEqual({ wrong: [], log: '' })
         expect(result.status).toMatch(expectedOf(fault, step))
       },

@@ -110,7 +110,7 @@ test('of 10,000 releases as good as the one before, at most 10 are taken back', 
     const rate = rates[index % rates.length]!
     if (watched(random, rate, rate, [50, 300, 1500][index % 3]!, 1500) !== null) alarms += 1
   }
-  process.stdout.write(`false alarms of 10,000 equal releases: ${alarms}\n`)
+  process.stderr.write(`false alarms of 10,000 equal releases: ${alarms}\n`)
   expect(alarms).toBeLessThanOrEqual(10)
 }, 120_000)
 
