@@ -75,12 +75,12 @@ async function start() {
 }
 
 describe('a test reaches the candidate', () => {
-  test('by 40 requests with large bodies side by side, and the session goes on afterwards', async () => {
+  test('by 20 requests with large bodies side by side, and the session goes on afterwards', async () => {
     const { verify, isOver, agent } = await start()
     const { found } = await verify(`
       const body = 'x'.repeat(300_000)
       const post = async () => (await (await fetch(url + '/echo', { method: 'POST', body })).text()) === body
-      const equal = await Promise.all(Array.from({ length: 40 }, post))
+      const equal = await Promise.all(Array.from({ length: 20 }, post))
       process.exit(equal.every(Boolean) ? 0 : 1)`)
     expect(found).toMatchObject({ status: 200 })
     await isOver()
@@ -168,7 +168,7 @@ describe('a test that', () => {
         })
         socket.on('error', resolve)
       })
-      await Promise.all(Array.from({ length: 60 }, open))
+      await Promise.all(Array.from({ length: 20 }, open))
       const answer = await fetch(url)
       process.exit(answer.ok ? 0 : 1)`)
     await isOver()
