@@ -2,9 +2,9 @@
  * What visitors notice of deploys: the same load on the same app, deployed by `pm2 restart`, by the recipe of
  * the blog posts (swap the link, `pm2 reload`) and by Gapless, one after the other in one run.
  *
- *   npm run bench:gap -- [--activations 10] [--workers 1,2,4,8] [--only gapless]
+ *   npm run bench:gap -- [--activations 10] [--workers 1,2,4,8] [--observe 5s] [--only gapless]
  *
- * Prints a Markdown table. All three alternate between the same two releases of the example app; Gapless does
+ * Prints two Markdown tables: what visitors notice, and where an activation's time goes. All three alternate between the same two releases of the example app; Gapless does
  * so by its rollback command, which is the same verify → swap → reload → health-check as a deploy.
  */
 import { cpSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
@@ -21,6 +21,7 @@ const { values } = parseArgs({
   options: {
     activations: { type: 'string', default: '10' },
     workers: { type: 'string', default: '2' },
+    observe: { type: 'string', default: '5s' },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -39,6 +40,17 @@ interface Setting {
 /** Switches to the other release. @returns how long it took from the swap to the end, in ms */
 type Activate = () => Promise<number>
 
+/** The parts of an activation, in the order in which they happen, as its journal tells them apart. */
+const parts = [
+  { name: 'swap', from: 'swap' },
+  { name: 'boot, and `observe` behind the closed door', from: 'reload' },
+  { name: '`observe` under traffic, then the old workers leave', from: 'health-check' },
+  { name: 'record the verdict', from: 'end' },
+] as const
+
+/** How long each part took in each activation of Gapless, in ms, by the number of workers. */
+const spentOn = new Map<number, number[][]>()
+
 interface Contender {
   readonly name: string
   /** Brings the first release up. */
@@ -55,7 +67,9 @@ const contenders: Readonly<Record<string, Contender>> = {
 }
 
 if (values.help) {
-  console.log('npm run bench:gap -- [--activations 10] [--workers 1,2,4,8] [--only restart|reload|gapless]')
+  console.log(
+    'npm run bench:gap -- [--activations 10] [--workers 1,2,4,8] [--observe 5s] [--only restart|reload|gapless]',
+  )
 } else {
   await bench()
 }
@@ -80,6 +94,20 @@ async function bench(): Promise<void> {
   )
   console.log('| ---: | --- | ---: | ---: | ---: | ---: | ---: |')
   console.log(rows.join('\n'))
+  if (spentOn.size > 0) printParts()
+}
+
+function printParts(): void {
+  console.log(`\nWhere an activation’s time goes, with \`observe: ${values.observe}\` (medians):\n`)
+  console.log(`| workers | ${parts.map(({ name }) => name).join(' | ')} |`)
+  console.log(`| ---: |${parts.map(() => ' ---: |').join('')}`)
+  for (const [workers, all] of spentOn) {
+    const cells = parts.map((_, part) => {
+      const sorted = all.map((spent) => spent[part]!).sort((a, b) => a - b)
+      return `${(sorted[Math.floor(sorted.length / 2)]! / 1000).toFixed(2)} s`
+    })
+    console.log(`| ${[workers, ...cells].join(' | ')} |`)
+  }
 }
 
 async function measure(
@@ -167,7 +195,7 @@ async function gapless({ server, releases, workers }: Setting): Promise<Activate
   const inputs = {
     ...server.inputs,
     instances: String(workers),
-    observe: '1s',
+    observe: values.observe,
     'install-command': 'none',
     'build-command': 'none',
   }
@@ -187,19 +215,23 @@ async function gapless({ server, releases, workers }: Setting): Promise<Activate
       inputs: { ...inputs, command: 'rollback', release },
     })
     if (code !== 0 || outputs['live-release'] !== release) throw new Error(log)
-    return lastActivation(server)
+    const spent = lastActivation(server)
+    spentOn.set(workers, [...(spentOn.get(workers) ?? []), spent])
+    return spent.reduce((total, part) => total + part, 0)
   }
 }
 
-/** From the swap to the verdict, as the server's own journal has it. */
-function lastActivation(server: TestServer): number {
+/** How long each part took from the swap to the verdict, in ms, as the server's own journal has it. */
+function lastActivation(server: TestServer): number[] {
   const entries = readFileSync(join(server.app, '.gapless', 'journal.jsonl'), 'utf8')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as { time: string; step: string | null; state: string })
-  const swap = entries.findLast(({ step, state }) => step === 'swap' && state === 'begin')!
-  const verdict = entries.findLast(({ state }) => state === 'verdict')!
-  return Date.parse(verdict.time) - Date.parse(swap.time)
+  const at = (wanted: string, how: string) =>
+    Date.parse(entries.findLast(({ step, state }) => step === wanted && state === how)!.time)
+  const verdict = Date.parse(entries.findLast(({ state }) => state === 'verdict')!.time)
+  const starts = parts.map(({ from }) => (from === 'end' ? at('health-check', 'done') : at(from, 'begin')))
+  return starts.map((start, index) => (starts[index + 1] ?? verdict) - start)
 }
 
 async function untilServing(server: TestServer): Promise<void> {
