@@ -11,6 +11,9 @@ import {
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { readWorkers } from '../../src/agent/pm2/workers.ts'
+import { layoutOf } from '../../src/agent/store/layout.ts'
+import { signal } from '../../src/agent/system/processes.ts'
 import { until } from '../support/until.ts'
 import {
   leftovers,
@@ -154,11 +157,11 @@ thorough('two runs', () => {
 
   test('of which the older comes late leave the newer live', async () => {
     const numbered = (number: number) => ({ GITHUB_RUN_ID: String(number), GITHUB_EVENT_NAME: 'push' })
-    const newer = await site.run(other(), { env: numbered(8) })
+    const newer = await site.run(other(), { env: numbered(108) })
     expect(newer.outputs['status']).toBe('live')
     const before = live()
     const version = other()
-    const older = await site.run(version, { env: numbered(7) })
+    const older = await site.run(version, { env: numbered(107) })
     expect({ code: older.code, status: older.outputs['status'] }).toEqual({ code: 1, status: 'kept' })
     expect(older.summary).toContain('`overtaken`')
     expect(await lies(site, saidBy(older), version, before)).toEqual([])
@@ -173,17 +176,16 @@ thorough('a server that reboots in the middle', () => {
       let kill: (signal: NodeJS.Signals) => void = () => undefined
       const running = site.run(other(), { onStart: (how) => (kill = how) })
       await site.begins(step, from)
-      // Whoever watches dies first: it would take up what dies after it.
+      // Whoever watches dies first: it would take up what dies after it. Workers outlive all others.
       const pids = [...site.server.agentSessions(), site.activation(), site.daemon()]
       kill('SIGKILL')
       for (const pid of pids) if (pid !== undefined) process.kill(pid, 'SIGKILL')
+      await until('all workers ended', async () => {
+        const workers = await readWorkers(layoutOf(site.server.app).workers)
+        for (const { pid } of workers) signal(pid, 'SIGKILL')
+        return workers.length === 0
+      })
       await running
-      await until('the workers ended with the daemon', () =>
-        fetch(site.server.url).then(
-          () => false,
-          () => true,
-        ),
-      )
       await site.server.pm2('resurrect')
 
       const run = await site.run(other())
