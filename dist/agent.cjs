@@ -4630,6 +4630,10 @@ function withTimeout(answer, timeoutMs, late) {
         answer.then(resolve, reject).finally(() => clearTimeout(timer));
     });
 }
+/** Resolves after `ms`. By the global timer, which a simulation replaces. */
+function sleep(ms) {
+    return new Promise((resolve) => void setTimeout(resolve, ms));
+}
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon-start.js
 /**

@@ -59120,10 +59120,23 @@ const reply = object({
     value: (value) => value,
 });
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/common/timeout.js
+/**
+ * Settles as `answer` does, or rejects with the error of `late`.
+ * @param timeoutMs from now on
+ */
+function withTimeout(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+/** Resolves after `ms`. By the global timer, which a simulation replaces. */
+function sleep(ms) {
+    return new Promise((resolve) => void setTimeout(resolve, ms));
+}
+
 ;// CONCATENATED MODULE: ./build/hosts/reconnect.js
-/** Resumes work on a server after the connection was lost. */
 
 
 /** How long a server may be out of reach, in ms. A try takes up to `connect-timeout` of its own. */
@@ -59150,7 +59163,7 @@ async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs =
     for (const pause of BACKOFF) {
         if (performance.now() + pause > end)
             break;
-        await (0,promises_namespaceObject.setTimeout)(pause);
+        await sleep(pause);
         let connected = false;
         try {
             await host.reconnect();
@@ -59180,7 +59193,7 @@ async function untilReachable(open, log, patienceMs) {
             if (performance.now() + pause > end)
                 throw error;
             log(`the server is out of reach: ${Failure.from(error).message}`);
-            await (0,promises_namespaceObject.setTimeout)(pause);
+            await sleep(pause);
         }
     }
     return open();
@@ -59576,18 +59589,6 @@ function formatLimit(ms) {
 /** For a sentence that goes on. */
 function withoutFullStop(text) {
     return text.replace(/\.$/, '');
-}
-
-;// CONCATENATED MODULE: ./build/common/timeout.js
-/**
- * Settles as `answer` does, or rejects with the error of `late`.
- * @param timeoutMs from now on
- */
-function withTimeout(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
@@ -60095,6 +60096,8 @@ function hideSecrets(name, value) {
     return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
 var lib = __nccwpck_require__(5472);
 var lib_default = /*#__PURE__*/__nccwpck_require__.n(lib);
@@ -64157,7 +64160,7 @@ async function checkPublicUrl(url, check) {
             const values = { url, limit: formatLimit(timeoutMs), seen: detail };
             throw run_failure('public-url-unhealthy', values, { evidence: excerpt });
         }
-        await (0,promises_namespaceObject.setTimeout)(intervalMs);
+        await sleep(intervalMs);
     }
 }
 async function public_check_request(url, check) {
@@ -65032,7 +65035,6 @@ function verify_detailOf({ bootMs, status, movedPorts, cache }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/watch.js
-/** watch: the servers watch the release by themselves, and the run waits for what comes of it. */
 
 
 
@@ -65086,7 +65088,7 @@ async function watchHost(host, activation, pipeline, over) {
             told = line;
             if (over())
                 return { value: null, detail: 'ended, because another host took the release back' };
-            await (0,promises_namespaceObject.setTimeout)(PAUSE);
+            await sleep(PAUSE);
         }
     });
     await row.catch((error) => {
