@@ -24,6 +24,8 @@ export interface Line {
 const MESSAGE = 5
 const RECONNECT = 300
 const POLL = 200
+/** After so many losses in a row the runner gives up. */
+const TRIES = 17
 /** A session starts the process of an activation once more. */
 const ATTEMPTS = 2
 
@@ -36,7 +38,7 @@ export class FakeHost implements Host {
   cleanedUp = false
   discarded = false
   /** Why nobody can say how an activation ended here. */
-  unseen: 'unreachable' | 'died' | null = null
+  unseen: 'unreachable' | 'lost' | 'died' | null = null
   /** The first one is the deploy. */
   readonly requests: ActivationRequest[] = []
   readonly name: string
@@ -47,6 +49,7 @@ export class FakeHost implements Host {
   private readonly onActivate: (host: FakeHost, request: ActivationRequest) => void
   private readonly sessions = new Map<string, Session>()
   private readonly since: number
+  private losses = 0
 
   constructor(
     { name, server }: { readonly name: string; readonly server: FakeServer },
@@ -147,14 +150,20 @@ export class FakeHost implements Host {
       for (const entry of own.slice(read)) onEvent(entry)
       read = own.length
       const verdict = session.verdict() ?? probation(own, session)
-      if (verdict !== null) return verdict
+      if (verdict !== null) {
+        this.losses = 0
+        return verdict
+      }
       if (session.ended() - endedBefore >= ATTEMPTS) {
         this.unseen = 'died'
         throw new Failure('activation-died', 'The activation died twice.')
       }
       await clock.sleep(POLL)
       this.assertReachable()
-      if (line.losesAfter !== null && clock.now - begun >= line.losesAfter) throw lost()
+      if (line.losesAfter === null || clock.now - begun < line.losesAfter) continue
+      this.losses += 1
+      if (this.losses > TRIES) this.unseen = 'lost'
+      throw lost()
     }
   }
 }

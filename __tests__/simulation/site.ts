@@ -36,7 +36,10 @@ export async function newSite(
 }
 
 /** A site whose app was started by somebody else: the first deploy replaces it. */
-export async function newForeignSite(fate: (index: number) => Fate, clock: Clock): Promise<FakeServer> {
+export async function newForeignSite(
+  fate: (index: number) => Fate = () => good,
+  clock = new Clock(),
+): Promise<FakeServer> {
   const server = new FakeServer(clock, { drainTimeoutMs: 30_000 })
   server.releases.set(target, { verified: null, fate })
   const { options } = pm2App(
