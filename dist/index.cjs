@@ -60870,7 +60870,7 @@ function unquote(text) {
 }
 function findBlock(text, input) {
     if (text === '')
-        throw empty(input);
+        throw connect_failure('key-empty', { input });
     const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? [];
     if (certificate !== undefined)
         throw isCertificate(input, certificate);
@@ -60878,10 +60878,10 @@ function findBlock(text, input) {
     const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
     if (begin === null) {
         if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
-            throw isPublic(input);
+            throw connect_failure('key-is-public', { input });
         const decoded = decodeBase64(text);
         if (!decoded.includes('-----BEGIN '))
-            throw notAKey(input);
+            throw connect_failure('key-not-a-key', { input });
         return findBlock(unquote(decoded), input);
     }
     const label = begin[1] ?? '';
@@ -60944,7 +60944,7 @@ function convertPutty(text, passphrase, input) {
     const encrypted = !/^Encryption: none$/m.test(text);
     const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text);
     if (!readable)
-        throw putty(input);
+        throw connect_failure('key-type-unsupported: PuTTY', { input });
     if (encrypted && !passphrase)
         throw passphraseMissing(input);
     // ssh2 refuses a passphrase for a key that needs none.
@@ -61020,20 +61020,8 @@ function prove(pem, encrypted, passphrase, input) {
 function passphraseOf(input) {
     return input.replace(/key$/, 'passphrase');
 }
-function empty(input) {
-    return connect_failure('key-empty', { input });
-}
-function isPublic(input) {
-    return connect_failure('key-is-public', { input });
-}
 function isCertificate(input, type) {
     return connect_failure('certificate-unsupported', { input, type });
-}
-function notAKey(input) {
-    return connect_failure('key-not-a-key', { input });
-}
-function putty(input) {
-    return connect_failure('key-type-unsupported: PuTTY', { input });
 }
 function unsupported(input, type) {
     return connect_failure('key-type-unsupported', { input, type });
@@ -68369,26 +68357,21 @@ async function deployTo(hosts, known, { plan, programs, pipeline, project }) {
     const finish = plan.inputs.command === 'stage' ? stage : rollOut;
     return explainMissing(output, () => finish(plan, hosts, pipeline, target));
 }
-const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { 'dry-run': dryRun } = plan.inputs;
-    if (!dryRun)
-        known.live = await recover(plan, hosts, pipeline);
-    const { release, replaces } = await chooseRelease(plan, hosts, pipeline);
-    known.release = release;
-    if (dryRun)
-        return dryRunRollback(plan, hosts, known, pipeline);
-    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
-});
-const promote = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { 'dry-run': dryRun } = plan.inputs;
-    if (!dryRun)
-        known.live = await recover(plan, hosts, pipeline);
-    const { release, replaces } = await chooseStaged(plan, hosts, pipeline);
-    known.release = release;
-    if (dryRun)
-        return dryRunRollback(plan, hosts, known, pipeline);
-    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'promote' });
-});
+/** Activates a release that the servers have already. */
+function commands_activate(kind, choose) {
+    return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
+        const { 'dry-run': dryRun } = plan.inputs;
+        if (!dryRun)
+            known.live = await recover(plan, hosts, pipeline);
+        const { release, replaces } = await choose(plan, hosts, pipeline);
+        known.release = release;
+        if (dryRun)
+            return dryRunRollback(plan, hosts, known, pipeline);
+        return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind });
+    });
+}
+const rollback = commands_activate('rollback', chooseRelease);
+const promote = commands_activate('promote', chooseStaged);
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
 ;// CONCATENATED MODULE: ./build/next/runtime-packages.js
