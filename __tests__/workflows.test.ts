@@ -218,7 +218,7 @@ describe('the examples', () => {
     }
   })
 
-  test('cut off no run, and have no group in which the next push drops a rollback that waits', () => {
+  test('cancel no run, and have no group in which the next push drops a rollback that waits', () => {
     const groups = examples.map((file) => (parse(read(file)) as Workflow).concurrency)
     for (const group of groups) expect(group['cancel-in-progress']).toBe(false)
     expect(new Set(groups.map(({ group }) => group)).size).toBe(groups.length)

@@ -2783,6 +2783,7 @@ async function removeRelease(layout, id) {
 ;// CONCATENATED MODULE: ./build/agent/activation/state.js
 /** Where an activation stands and what comes next, decided from its journal and what is seen. Pure. */
 
+
 /** What `stateOf` makes of an activation in the journal; `lost`: its swap is not in there, and did happen. */
 function stateOf(log, activation, lost) {
     const own = log.filter((entry) => entry.activation === activation);
@@ -2875,18 +2876,7 @@ function restoring(cause, { before, during }) {
 }
 /** Nothing live was touched: what serves is what served. */
 function kept(cause, { serving }) {
-    const failure = cause.toRecord();
-    const verdict = {
-        status: 'kept',
-        live: serving,
-        previous: serving,
-        rollsBackTo: null,
-        failure,
-        workers: [],
-        notFound: '',
-        watch: null,
-    };
-    return { at: 'settled', verdict, known: false };
+    return { at: 'settled', verdict: keptVerdict(serving, cause.toRecord()), known: false };
 }
 /** What workers are told at a moment of the activation; null: there is none any more. */
 function noticeFor(moment, { times, foreign, together, }) {
@@ -3626,8 +3616,6 @@ async function conclude(activation, status, cause) {
         const serving = { activation: id, kind: 'restore', replaced: release };
         await bestEffort(world, world.markServing(previous.release, serving), 'Could not mark the release as left');
     }
-    // Whatever came of it, this was the last time that anybody restores that.
-    await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced');
     if (status === 'live') {
         await bestEffort(world, world.savePm2(), 'PM2 could not save its process list for the next boot');
     }
@@ -4020,7 +4008,7 @@ function readReplaced({ replaced }) {
 }
 async function writeReplaced({ replaced }, content) {
     if (replacesNothing(content))
-        return;
+        return (0,promises_namespaceObject.rm)(replaced, { force: true });
     // It holds the environment of the processes.
     await writeFileAtomic(replaced, JSON.stringify(content), 0o600);
 }
@@ -4119,19 +4107,21 @@ async function gatherFacts(world, job, state) {
     const { request, appName } = job;
     const target = await world.goal(request.release);
     const current = await world.current();
-    const processes = await world.list();
+    const seen = await world.look({});
+    const processes = seen.listed.map(({ process }) => process);
     const noted = 'before' in state ? state.before : null;
     const resumed = state.at !== 'prepared';
     const found = await world.findReplaced();
-    // What an interrupted activation has replaced is not there to be seen any more.
-    const replaced = ((resumed || replacesNothing(found)) && (await world.readReplaced())) || found;
+    // What an interrupted activation has replaced is not there to be seen any more. One that went live is not interrupted.
+    const isInterrupted = resumed || (replacesNothing(found) && !(await isVerified(world, current)));
+    const replaced = (isInterrupted && (await world.readReplaced())) || found;
     const before = noted ?? (await beforeSwap(world, job, { current, resumed, replaced }));
     const { previous: back } = before;
     // A previous release that is damaged must not keep a good one from going live.
     const previous = back === null ? null : await world.goal(back).catch(() => null);
     const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
     const app = pm2App(job.base, appName, target, times);
-    const records = recordsIn(await world.look({}));
+    const records = recordsIn(seen);
     // What an earlier process had asked for runs beside the old workers already, and has its memory.
     const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
     const instances = world.instancesOf(target.runtime) - there;
@@ -4167,6 +4157,9 @@ function restartsSince(entries, release, processes) {
     const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
     return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
 }
+async function isVerified(world, release) {
+    return release !== null && (await world.isVerified(release));
+}
 /** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
 async function beforeSwap(world, { request }, { current, resumed, replaced }) {
     const { release, replaces } = request;
@@ -4180,7 +4173,7 @@ async function beforeSwap(world, { request }, { current, resumed, replaced }) {
  * interrupted `current` points at a release that was never shown to serve; then the last that was.
  */
 async function fallback(world, live, target) {
-    if (live !== null && (await world.isVerified(live)))
+    if (await isVerified(world, live))
         return live;
     const verified = await world.previousRelease(live, target);
     return verified ?? (live === target ? null : live);
@@ -4629,6 +4622,10 @@ function withTimeout(answer, timeoutMs, late) {
         const timer = setTimeout(() => reject(late()), timeoutMs);
         answer.then(resolve, reject).finally(() => clearTimeout(timer));
     });
+}
+/** Resolves after `ms`. By the global timer, which a simulation replaces. */
+function sleep(ms) {
+    return new Promise((resolve) => void setTimeout(resolve, ms));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon-start.js
@@ -5391,6 +5388,9 @@ async function runActivation(world, job) {
         // Before the lock is given back: nobody may come between and find this one without an end.
         if (!known)
             await world.journal.verdict(verdict);
+        // Only now: should this process die before its verdict, another one may have to put that back.
+        if (!known && lastThatTouched(await world.entries()) === job.request.activation)
+            await world.forgetReplaced().catch(() => undefined);
         if (mayDismiss(state))
             await world.dismiss();
         return verdict;

@@ -59120,10 +59120,23 @@ const reply = object({
     value: (value) => value,
 });
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/common/timeout.js
+/**
+ * Settles as `answer` does, or rejects with the error of `late`.
+ * @param timeoutMs from now on
+ */
+function withTimeout(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+/** Resolves after `ms`. By the global timer, which a simulation replaces. */
+function sleep(ms) {
+    return new Promise((resolve) => void setTimeout(resolve, ms));
+}
+
 ;// CONCATENATED MODULE: ./build/hosts/reconnect.js
-/** Resumes work on a server after the connection was lost. */
 
 
 /** How long a server may be out of reach, in ms. A try takes up to `connect-timeout` of its own. */
@@ -59150,7 +59163,7 @@ async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs =
     for (const pause of BACKOFF) {
         if (performance.now() + pause > end)
             break;
-        await (0,promises_namespaceObject.setTimeout)(pause);
+        await sleep(pause);
         let connected = false;
         try {
             await host.reconnect();
@@ -59180,7 +59193,7 @@ async function untilReachable(open, log, patienceMs) {
             if (performance.now() + pause > end)
                 throw error;
             log(`the server is out of reach: ${Failure.from(error).message}`);
-            await (0,promises_namespaceObject.setTimeout)(pause);
+            await sleep(pause);
         }
     }
     return open();
@@ -59576,18 +59589,6 @@ function formatLimit(ms) {
 /** For a sentence that goes on. */
 function withoutFullStop(text) {
     return text.replace(/\.$/, '');
-}
-
-;// CONCATENATED MODULE: ./build/common/timeout.js
-/**
- * Settles as `answer` does, or rejects with the error of `late`.
- * @param timeoutMs from now on
- */
-function withTimeout(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
@@ -60095,6 +60096,8 @@ function hideSecrets(name, value) {
     return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
 var lib = __nccwpck_require__(5472);
 var lib_default = /*#__PURE__*/__nccwpck_require__.n(lib);
@@ -60867,7 +60870,7 @@ function unquote(text) {
 }
 function findBlock(text, input) {
     if (text === '')
-        throw empty(input);
+        throw connect_failure('key-empty', { input });
     const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? [];
     if (certificate !== undefined)
         throw isCertificate(input, certificate);
@@ -60875,10 +60878,10 @@ function findBlock(text, input) {
     const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
     if (begin === null) {
         if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
-            throw isPublic(input);
+            throw connect_failure('key-is-public', { input });
         const decoded = decodeBase64(text);
         if (!decoded.includes('-----BEGIN '))
-            throw notAKey(input);
+            throw connect_failure('key-not-a-key', { input });
         return findBlock(unquote(decoded), input);
     }
     const label = begin[1] ?? '';
@@ -60941,7 +60944,7 @@ function convertPutty(text, passphrase, input) {
     const encrypted = !/^Encryption: none$/m.test(text);
     const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text);
     if (!readable)
-        throw putty(input);
+        throw connect_failure('key-type-unsupported: PuTTY', { input });
     if (encrypted && !passphrase)
         throw passphraseMissing(input);
     // ssh2 refuses a passphrase for a key that needs none.
@@ -61017,20 +61020,8 @@ function prove(pem, encrypted, passphrase, input) {
 function passphraseOf(input) {
     return input.replace(/key$/, 'passphrase');
 }
-function empty(input) {
-    return connect_failure('key-empty', { input });
-}
-function isPublic(input) {
-    return connect_failure('key-is-public', { input });
-}
 function isCertificate(input, type) {
     return connect_failure('certificate-unsupported', { input, type });
-}
-function notAKey(input) {
-    return connect_failure('key-not-a-key', { input });
-}
-function putty(input) {
-    return connect_failure('key-type-unsupported: PuTTY', { input });
 }
 function unsupported(input, type) {
     return connect_failure('key-type-unsupported', { input, type });
@@ -64157,7 +64148,7 @@ async function checkPublicUrl(url, check) {
             const values = { url, limit: formatLimit(timeoutMs), seen: detail };
             throw run_failure('public-url-unhealthy', values, { evidence: excerpt });
         }
-        await (0,promises_namespaceObject.setTimeout)(intervalMs);
+        await sleep(intervalMs);
     }
 }
 async function public_check_request(url, check) {
@@ -65032,7 +65023,6 @@ function verify_detailOf({ bootMs, status, movedPorts, cache }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/watch.js
-/** watch: the servers watch the release by themselves, and the run waits for what comes of it. */
 
 
 
@@ -65086,7 +65076,7 @@ async function watchHost(host, activation, pipeline, over) {
             told = line;
             if (over())
                 return { value: null, detail: 'ended, because another host took the release back' };
-            await (0,promises_namespaceObject.setTimeout)(PAUSE);
+            await sleep(PAUSE);
         }
     });
     await row.catch((error) => {
@@ -68367,26 +68357,21 @@ async function deployTo(hosts, known, { plan, programs, pipeline, project }) {
     const finish = plan.inputs.command === 'stage' ? stage : rollOut;
     return explainMissing(output, () => finish(plan, hosts, pipeline, target));
 }
-const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { 'dry-run': dryRun } = plan.inputs;
-    if (!dryRun)
-        known.live = await recover(plan, hosts, pipeline);
-    const { release, replaces } = await chooseRelease(plan, hosts, pipeline);
-    known.release = release;
-    if (dryRun)
-        return dryRunRollback(plan, hosts, known, pipeline);
-    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
-});
-const promote = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { 'dry-run': dryRun } = plan.inputs;
-    if (!dryRun)
-        known.live = await recover(plan, hosts, pipeline);
-    const { release, replaces } = await chooseStaged(plan, hosts, pipeline);
-    known.release = release;
-    if (dryRun)
-        return dryRunRollback(plan, hosts, known, pipeline);
-    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'promote' });
-});
+/** Activates a release that the servers have already. */
+function commands_activate(kind, choose) {
+    return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
+        const { 'dry-run': dryRun } = plan.inputs;
+        if (!dryRun)
+            known.live = await recover(plan, hosts, pipeline);
+        const { release, replaces } = await choose(plan, hosts, pipeline);
+        known.release = release;
+        if (dryRun)
+            return dryRunRollback(plan, hosts, known, pipeline);
+        return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind });
+    });
+}
+const rollback = commands_activate('rollback', chooseRelease);
+const promote = commands_activate('promote', chooseStaged);
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
 ;// CONCATENATED MODULE: ./build/next/runtime-packages.js

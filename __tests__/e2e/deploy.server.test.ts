@@ -192,7 +192,7 @@ describe('the life of an app', () => {
     expect(run.summary).toContain(`The app wrote into release ${first}`)
   }, 60_000)
 
-  test('a rollback to what is live already starts its workers anew', async () => {
+  test('a rollback to the current release starts its workers again', async () => {
     const before = new Set((await server.pm2List()).map(({ pid }) => pid))
     const run = await runAction({
       workspace: workspace.path,

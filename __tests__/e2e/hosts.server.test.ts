@@ -248,7 +248,7 @@ describe('a runner that is killed between two hosts', () => {
   )
 })
 
-describe('a host that is cut off in mid-deploy', () => {
+describe('a host that loses its network in mid-deploy', () => {
   thorough(
     'and comes back is waited for',
     async () => {

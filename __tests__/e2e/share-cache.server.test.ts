@@ -216,7 +216,7 @@ all.each(versions)('Next.js $next', (version) => {
     for (const cached of everyKind()) await expectFresh(cached)
   }
 
-  test('what any worker revalidates, every worker shows anew', async () => {
+  test('what any worker revalidates, every worker renders again', async () => {
     const workers = await allWorkers(server)
     for (const [kind, cached] of Object.entries(app.kinds)) {
       for (const { port } of workers) {

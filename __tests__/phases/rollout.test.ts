@@ -11,7 +11,7 @@ import { type ActivationRequest, keptVerdict, type Verdict } from '../../src/pro
 import { request } from '../agent/releases-on-disk.ts'
 import { silentLog } from '../support/log.ts'
 
-describe('the hosts switch', () => {
+describe('the hosts swap', () => {
   const ten = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 
   test.each([

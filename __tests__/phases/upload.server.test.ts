@@ -134,7 +134,7 @@ test('one server under two names is refused before anything is sent', async () =
 })
 
 describe('a first upload', () => {
-  test('sends what it is asked for where an earlier one was cut off', async () => {
+  test('sends what it is asked for where an earlier one was interrupted', async () => {
     const session = await open()
     const manifest = await manifestOf(folder(), contents())
     const uploads = createUploads(layoutOf(server.app))

@@ -86,7 +86,7 @@ describe('a broken peer', () => {
     })
   })
 
-  test('that is cut off has not ended well, unless it was between two frames', async () => {
+  test('that is interrupted has not ended well, unless it was between two frames', async () => {
     let end = 0
     const ends = three.map(({ payload }) => (end += 5 + payload.length))
     for (let at = 1; at < bytes.length; at += 1) {

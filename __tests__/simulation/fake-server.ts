@@ -113,7 +113,11 @@ export class FakeServer {
       const around = {
         clock: this.clock,
         observeMs: this.runtime.observeMs,
-        notice: () => this.notice && { ...this.notice, alive: this.notice.owner.alive },
+        // Only the launcher reads it.
+        notice: () =>
+          program.script === ours.script
+            ? this.notice && { ...this.notice, alive: this.notice.owner.alive }
+            : null,
         others: () => this.records(),
       }
       const fate = this.releases.get(release)?.fate(index) ?? good

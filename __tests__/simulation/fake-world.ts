@@ -301,7 +301,7 @@ export function fakeWorld(
     readReplaced: () => call('readReplaced', () => server.replaced),
     writeReplaced: (replaced) =>
       write('writeReplaced', () => {
-        if (replaced.processes.length > 0) server.replaced = replaced
+        server.replaced = replaced.processes.length > 0 ? replaced : null
       }),
     forgetReplaced: () =>
       call('forgetReplaced', () => {

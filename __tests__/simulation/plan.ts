@@ -38,8 +38,12 @@ export interface Pm2Fault {
   readonly ms: number
 }
 
-const rarely = <T>(arbitrary: fc.Arbitrary<T>, freq = 4): fc.Arbitrary<T | null> =>
-  fc.option(arbitrary, { freq, nil: null })
+/** @param of how many plans one has none */
+const mostly = <T>(arbitrary: fc.Arbitrary<T>, of = 5): fc.Arbitrary<T | null> =>
+  fc.option(arbitrary, { freq: of - 1, nil: null })
+/** @param of how many plans one has it */
+const rarely = <T>(arbitrary: fc.Arbitrary<T>, of: number): fc.Arbitrary<T | null> =>
+  fc.oneof({ weight: of - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary })
 const ms = (max: number) => fc.integer({ min: 0, max })
 
 const fate: fc.Arbitrary<Fate> = fc.oneof(
@@ -62,7 +66,7 @@ function constants(of: Fate) {
   }
 }
 
-const hook = rarely(fc.record({ ms: ms(3000), fails: fc.boolean() }), 1)
+const hook = mostly(fc.record({ ms: ms(3000), fails: fc.boolean() }), 2)
 const crash = fc.record({ call: fc.integer({ min: 1, max: 200 }), after: fc.boolean() })
 const pm2Fault: fc.Arbitrary<Pm2Fault> = fc.record({
   at: ms(10_000),
@@ -84,9 +88,9 @@ const plan: fc.Arbitrary<Plan> = fc.record({
     { weight: 1, arbitrary: fc.array(pm2Fault, { maxLength: 2 }) },
   ),
   startsTwice: fc.boolean(),
-  fullDisk: rarely(fc.record({ at: ms(5000), ms: ms(20_000) })),
-  rivalAt: rarely(ms(20_000)),
-  twinAt: rarely(ms(5000)),
+  fullDisk: mostly(fc.record({ at: ms(5000), ms: ms(20_000) })),
+  rivalAt: mostly(ms(20_000)),
+  twinAt: mostly(ms(5000)),
   clockJump: fc.integer({ min: -1e9, max: 1e9 }),
 })
 
@@ -94,14 +98,22 @@ export function planOf(seed: number): Plan {
   return fc.sample(plan, { seed, numRuns: 1 })[0]!
 }
 
+const host = fc.integer({ min: 0, max: 2 })
+
 const runner: fc.Arbitrary<RunnerPlan> = fc.record({
-  troubled: fc.integer({ min: 0, max: 2 }),
-  frozen: ms(60_000),
+  troubled: host,
+  foreign: rarely(host, 3),
+  rejects: rarely(host, 8),
+  unreachable: rarely(fc.record({ host, at: ms(60_000) }), 8),
+  unheard: rarely(host, 8),
+  losesAfter: rarely(fc.integer({ min: 200, max: 20_000 }), 2),
   repeats: fc.boolean(),
-  loses: fc.boolean(),
+  frozen: ms(60_000),
+  batch: fc.constantFrom({ hosts: 1 }, { percent: 100 }),
+  publicUrl: fc.constantFrom(null, 'healthy', 'ill'),
 })
 
-/** Of several hosts: their PM2 is well, so that each can be taken back. */
+/** Of several hosts: their PM2 is well, so that each can restore its previous release. */
 export function hostsPlanOf(seed: number): { readonly plan: Plan; readonly runner: RunnerPlan } {
   const chosen = fc.sample(fc.record({ plan, runner }), { seed, numRuns: 1 })[0]!
   return { ...chosen, plan: { ...chosen.plan, pm2: [], fullDisk: null, rivalAt: null, kind: 'deploy' } }

@@ -14,6 +14,10 @@ export interface Session {
   verdict(): Verdict | null
   /** There is a verdict, and no process is at work any more. */
   settled(): boolean
+  /** Whether a process is at work. */
+  running(): boolean
+  /** How many processes have ended. */
+  ended(): number
   /** Another session resumes it, whether its process lives or not. */
   repeat(): void
 }
@@ -53,6 +57,8 @@ export function watch(
   return {
     verdict,
     settled: () => verdict() !== null && begun.every(({ alive }) => !alive()),
+    running: () => begun.some(({ alive }) => alive()),
+    ended: () => begun.filter(({ alive }) => !alive()).length,
     repeat: () => void begun.push(begin(server, { ...hooks, watchMs, ...request }, options(crashes.length))),
   }
 }

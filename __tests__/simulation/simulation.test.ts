@@ -75,7 +75,7 @@ describe('the simulation finds', () => {
     [
       'two pre-activate at once',
       { losesHooks: true },
-      { preActivate: { ms: 3000, fails: false }, crashes: [{ call: 27, after: true }] },
+      { preActivate: { ms: 3000, fails: false }, crashes: [{ call: 26, after: true }] },
       'two hooks run at once',
     ],
   ])('%s', async (_, wiring, changes, expected) => {

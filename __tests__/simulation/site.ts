@@ -35,6 +35,24 @@ export async function newSite(
   return server
 }
 
+/** A site whose app was started by somebody else: the first deploy replaces it. */
+export async function newForeignSite(
+  fate: (index: number) => Fate = () => good,
+  clock = new Clock(),
+): Promise<FakeServer> {
+  const server = new FakeServer(clock, { drainTimeoutMs: 30_000 })
+  server.releases.set(target, { verified: null, fate })
+  const { options } = pm2App(
+    '/app',
+    'app',
+    { runtime: server.runtime, entry: 'server.js' },
+    timesOf([server.runtime]),
+  )
+  server.pm2.start({ script: '/srv/old.js', cwd: '/srv', mode: 'fork_mode' }, options, () => undefined)
+  await clock.runUntil(() => server.serving().size > 0, 10_000)
+  return server
+}
+
 /** One process of an activation. */
 export interface Begun {
   readonly alive: () => boolean

@@ -77,25 +77,21 @@ async function deployTo(
   return explainMissing(output, () => finish(plan, hosts, pipeline, target))
 }
 
-export const rollback: Story = (plan, programs, pipeline) =>
-  withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { 'dry-run': dryRun } = plan.inputs
-    if (!dryRun) known.live = await recover(plan, hosts, pipeline)
-    const { release, replaces } = await chooseRelease(plan, hosts, pipeline)
-    known.release = release
-    if (dryRun) return dryRunRollback(plan, hosts, known, pipeline)
-    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' })
-  })
+/** Activates a release that the servers have already. */
+function activate(kind: 'rollback' | 'promote', choose: typeof chooseRelease): Story {
+  return (plan, programs, pipeline) =>
+    withHosts(plan, programs, pipeline, async (hosts, known) => {
+      const { 'dry-run': dryRun } = plan.inputs
+      if (!dryRun) known.live = await recover(plan, hosts, pipeline)
+      const { release, replaces } = await choose(plan, hosts, pipeline)
+      known.release = release
+      if (dryRun) return dryRunRollback(plan, hosts, known, pipeline)
+      return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind })
+    })
+}
 
-export const promote: Story = (plan, programs, pipeline) =>
-  withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { 'dry-run': dryRun } = plan.inputs
-    if (!dryRun) known.live = await recover(plan, hosts, pipeline)
-    const { release, replaces } = await chooseStaged(plan, hosts, pipeline)
-    known.release = release
-    if (dryRun) return dryRunRollback(plan, hosts, known, pipeline)
-    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'promote' })
-  })
+export const rollback = activate('rollback', chooseRelease)
+export const promote = activate('promote', chooseStaged)
 
 export const status: Story = (plan, programs, pipeline) =>
   withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline))

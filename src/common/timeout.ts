@@ -8,3 +8,8 @@ export function withTimeout<T>(answer: Promise<T>, timeoutMs: number, late: () =
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
+
+/** Resolves after `ms`. By the global timer, which a simulation replaces. */
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms))
+}

@@ -1,7 +1,7 @@
 /** Resumes work on a server after the connection was lost. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
+import { sleep } from '../common/timeout.ts'
 import type { Host } from './host.ts'
 
 /** How long a server may be out of reach, in ms. A try takes up to `connect-timeout` of its own. */
@@ -39,7 +39,7 @@ export async function throughLosses<T>(
   let end = performance.now() + patienceMs
   for (const pause of BACKOFF) {
     if (performance.now() + pause > end) break
-    await delay(pause)
+    await sleep(pause)
     let connected = false
     try {
       await host.reconnect()
@@ -69,7 +69,7 @@ export async function untilReachable<T>(
     } catch (error) {
       if (performance.now() + pause > end) throw error
       log(`the server is out of reach: ${Failure.from(error).message}`)
-      await delay(pause)
+      await sleep(pause)
     }
   }
   return open()

@@ -1,8 +1,8 @@
 /** health-check: requests the public URL from the runner, after the server's own checks. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { failure } from '../common/errors/run.ts'
 import { formatLimit } from '../common/format.ts'
 import { type HealthCheck, judge } from '../common/health.ts'
+import { sleep } from '../common/timeout.ts'
 
 const TRY_TIMEOUT = 10_000
 
@@ -21,7 +21,7 @@ export async function checkPublicUrl(url: string, check: HealthCheck): Promise<s
       const values = { url, limit: formatLimit(timeoutMs), seen: detail }
       throw failure('public-url-unhealthy', values, { evidence: excerpt })
     }
-    await delay(intervalMs)
+    await sleep(intervalMs)
   }
 }
 

@@ -1,8 +1,8 @@
 /** watch: the servers watch the release by themselves, and the run waits for what comes of it. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Ended } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
+import { sleep } from '../common/timeout.ts'
 import type { ActivationRequest, Verdict } from '../protocol/messages.ts'
 import { type Host, named } from '../hosts/host.ts'
 import { throughLosses } from '../hosts/reconnect.ts'
@@ -65,7 +65,7 @@ async function watchHost(
       if (line !== '' && line !== told) pipeline.log.info(`watch: ${line}`)
       told = line
       if (over()) return { value: null, detail: 'ended, because another host took the release back' }
-      await delay(PAUSE)
+      await sleep(PAUSE)
     }
   })
   await row.catch((error: unknown) => {

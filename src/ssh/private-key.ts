@@ -41,15 +41,16 @@ function unquote(text: string): string {
 }
 
 function findBlock(text: string, input: string): PemBlock {
-  if (text === '') throw empty(input)
+  if (text === '') throw failure('key-empty', { input })
   const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? []
   if (certificate !== undefined) throw isCertificate(input, certificate)
   // A public key in front of the private key does no harm.
   const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text)
   if (begin === null) {
-    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text)) throw isPublic(input)
+    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
+      throw failure('key-is-public', { input })
     const decoded = decodeBase64(text)
-    if (!decoded.includes('-----BEGIN ')) throw notAKey(input)
+    if (!decoded.includes('-----BEGIN ')) throw failure('key-not-a-key', { input })
     return findBlock(unquote(decoded), input)
   }
   const label = begin[1] ?? ''
@@ -116,7 +117,7 @@ function readPkcs8(block: PemBlock, passphrase: string | undefined, input: strin
 function convertPutty(text: string, passphrase: string | undefined, input: string): string {
   const encrypted = !/^Encryption: none$/m.test(text)
   const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text)
-  if (!readable) throw putty(input)
+  if (!readable) throw failure('key-type-unsupported: PuTTY', { input })
   if (encrypted && !passphrase) throw passphraseMissing(input)
   // ssh2 refuses a passphrase for a key that needs none.
   const key = ssh2.utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined)
@@ -190,24 +191,8 @@ function passphraseOf(input: string): string {
   return input.replace(/key$/, 'passphrase')
 }
 
-function empty(input: string): Failure {
-  return failure('key-empty', { input })
-}
-
-function isPublic(input: string): Failure {
-  return failure('key-is-public', { input })
-}
-
 function isCertificate(input: string, type: string): Failure {
   return failure('certificate-unsupported', { input, type })
-}
-
-function notAKey(input: string): Failure {
-  return failure('key-not-a-key', { input })
-}
-
-function putty(input: string): Failure {
-  return failure('key-type-unsupported: PuTTY', { input })
 }
 
 function unsupported(input: string, type: string): Failure {

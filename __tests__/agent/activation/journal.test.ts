@@ -65,7 +65,7 @@ describe('the journal', () => {
     expect(await readJournal(join(folder(), 'journal.jsonl'), 10)).toEqual([])
   })
 
-  test('passes over a line that a crash cut off, and loses nothing after it', async () => {
+  test('passes over a line that a crash interrupted, and loses nothing after it', async () => {
     const file = join(folder(), 'journal.jsonl')
     await openJournal(file, 'a').begin('swap', 'before')
     const line = readFileSync(file, 'utf8').trim()

@@ -1,10 +1,21 @@
 /** Whole activations on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
-import type { Pm2Options } from '../../../src/agent/pm2/client.ts'
 import type { Traffic } from '../../../src/protocol/traffic.ts'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { good } from '../../simulation/fake-worker.ts'
-import { begin, first, id, LONG, newSite, other, previous, rest, run, target } from '../../simulation/site.ts'
+import {
+  begin,
+  first,
+  id,
+  LONG,
+  newForeignSite,
+  newSite,
+  other,
+  previous,
+  rest,
+  run,
+  target,
+} from '../../simulation/site.ts'
 
 const entries = (server: FakeServer) =>
   server.journal
@@ -125,16 +136,25 @@ describe('a release that fails', () => {
   })
 
   test('with nothing to go back to starts the app again that it replaced', async () => {
-    const server = await newSite(() => ({ ...good, diesAtBoot: true }))
-    const [{ definition } = { definition: {} }] = server.pm2.list()
-    await removeAll(server)
-    const old = { script: '/srv/old.js', cwd: '/srv', mode: 'fork_mode' }
-    server.pm2.start(old, definition as unknown as Pm2Options, () => undefined)
-    await rest(server)
+    const server = await newForeignSite(() => ({ ...good, diesAtBoot: true }))
     expect([...server.open()]).toEqual(['foreign'])
     expect(await run(server)).toMatchObject({ status: 'down', live: null, previous: null })
     await rest(server)
-    expect(server.pm2.list()).toMatchObject([{ ...old, status: 'online' }])
+    expect(server.pm2.list()).toMatchObject([{ script: '/srv/old.js', status: 'online' }])
+  })
+
+  test('starts the app again that it replaced, also when its process died just before the verdict', async () => {
+    const calls: string[] = []
+    await run(await newForeignSite(), {}, { onCall: (name) => calls.push(name) })
+    const server = await newForeignSite((index) => ({ ...good, diesAtBoot: index >= 2 }))
+    const diesAt = { call: calls.indexOf('journal verdict verdict') + 1, after: false }
+    const process = begin(server, {}, { diesAt })
+    expect(await server.clock.runUntil(() => !process.alive(), LONG)).toBe(true)
+    // PM2 has lost its workers meanwhile.
+    for (const worker of alive(server)) worker.signal('SIGKILL')
+    expect(await run(server)).toMatchObject({ status: 'down', live: null })
+    await rest(server)
+    expect([[...server.open()], server.current, server.replaced]).toEqual([['foreign'], null, null])
   })
 })
 

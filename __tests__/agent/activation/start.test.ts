@@ -52,7 +52,7 @@ test('of one that swapped nobody knows how it ended', async () => {
   expect(failure.code).toBe('activation-died')
 })
 
-test('nor of one that swapped and cannot be started anew', async () => {
+test('nor of one that swapped and cannot be started again', async () => {
   const context = contextWith(`
     const fs = require('node:fs')
     const log = process.argv[3].replace(/json$/, 'log')
@@ -64,7 +64,7 @@ test('nor of one that swapped and cannot be started anew', async () => {
   expect(failure.evidence).toContain('EISDIR')
 })
 
-test('one that has its verdict is not started anew', async () => {
+test('one that has its verdict is not started again', async () => {
   const context = contextWith('throw new Error()')
   const verdict = {
     status: 'live',

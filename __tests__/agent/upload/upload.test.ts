@@ -441,7 +441,7 @@ describe('an upload that takes up another', () => {
       expect(flushed).toContain(join(layout.incoming, first.id, path))
   })
 
-  test('of which nothing is known begins anew under its id, which all hosts have agreed on', async () => {
+  test('of which nothing is known begins again under its id, which all hosts have agreed on', async () => {
     const id = '20260101000000'
     const { uploads, manifest, staged: begun } = await resume(site, id)
     expect(begun).toMatchObject({ committed: false, reusedBytes: 0 })

@@ -29,8 +29,6 @@ export async function conclude(activation: Activation, status: Ending, cause: Ca
       'Could not mark the release as left',
     )
   }
-  // Whatever came of it, this was the last time that anybody restores that.
-  await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced')
   if (status === 'live') {
     await bestEffort(world, world.savePm2(), 'PM2 could not save its process list for the next boot')
   }

@@ -45,19 +45,21 @@ export async function gatherFacts(world: World, job: Job, state: State): Promise
   const { request, appName } = job
   const target = await world.goal(request.release)
   const current = await world.current()
-  const processes = await world.list()
+  const seen = await world.look({})
+  const processes = seen.listed.map(({ process }) => process)
   const noted = 'before' in state ? state.before : null
   const resumed = state.at !== 'prepared'
   const found = await world.findReplaced()
-  // What an interrupted activation has replaced is not there to be seen any more.
-  const replaced = ((resumed || replacesNothing(found)) && (await world.readReplaced())) || found
+  // What an interrupted activation has replaced is not there to be seen any more. One that went live is not interrupted.
+  const isInterrupted = resumed || (replacesNothing(found) && !(await isVerified(world, current)))
+  const replaced = (isInterrupted && (await world.readReplaced())) || found
   const before = noted ?? (await beforeSwap(world, job, { current, resumed, replaced }))
   const { previous: back } = before
   // A previous release that is damaged must not keep a good one from going live.
   const previous = back === null ? null : await world.goal(back).catch(() => null)
   const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime])
   const app = pm2App(job.base, appName, target, times)
-  const records = recordsIn(await world.look({}))
+  const records = recordsIn(seen)
   // What an earlier process had asked for runs beside the old workers already, and has its memory.
   const there = resumed ? records.filter((record) => record.release === request.release).length : 0
   const instances = world.instancesOf(target.runtime) - there
@@ -104,6 +106,10 @@ function restartsSince(
   )
 }
 
+async function isVerified(world: World, release: string | null): Promise<boolean> {
+  return release !== null && (await world.isVerified(release))
+}
+
 interface Found {
   readonly current: string | null
   readonly resumed: boolean
@@ -128,7 +134,7 @@ async function beforeSwap(
  * interrupted `current` points at a release that was never shown to serve; then the last that was.
  */
 async function fallback(world: World, live: string | null, target: string): Promise<string | null> {
-  if (live !== null && (await world.isVerified(live))) return live
+  if (await isVerified(world, live)) return live
   const verified = await world.previousRelease(live, target)
   return verified ?? (live === target ? null : live)
 }

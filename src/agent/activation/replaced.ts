@@ -48,7 +48,7 @@ export function readReplaced({ replaced }: Layout): Replaced | null {
 }
 
 export async function writeReplaced({ replaced }: Layout, content: Replaced): Promise<void> {
-  if (replacesNothing(content)) return
+  if (replacesNothing(content)) return rm(replaced, { force: true })
   // It holds the environment of the processes.
   await writeFileAtomic(replaced, JSON.stringify(content), 0o600)
 }

@@ -16,6 +16,7 @@ import {
   hasTouched,
   interruptedIn,
   isOnProbation,
+  lastThatTouched,
   mayDismiss,
   onFailure,
   type State,
@@ -46,6 +47,9 @@ export async function runActivation(world: World, job: Job): Promise<Verdict> {
     const { verdict, known } = state
     // Before the lock is given back: nobody may come between and find this one without an end.
     if (!known) await world.journal.verdict(verdict)
+    // Only now: should this process die before its verdict, another one may have to put that back.
+    if (!known && lastThatTouched(await world.entries()) === job.request.activation)
+      await world.forgetReplaced().catch(() => undefined)
     if (mayDismiss(state)) await world.dismiss()
     return verdict
   } finally {

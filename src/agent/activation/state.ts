@@ -1,7 +1,14 @@
 /** Where an activation stands and what comes next, decided from its journal and what is seen. Pure. */
 import { failure } from '../../common/errors/activation.ts'
 import type { Failure } from '../../common/failure.ts'
-import type { ActivationStep, Before, JournalEntry, Probation, Verdict } from '../../protocol/messages.ts'
+import {
+  type ActivationStep,
+  type Before,
+  type JournalEntry,
+  keptVerdict,
+  type Probation,
+  type Verdict,
+} from '../../protocol/messages.ts'
 import type { ActivationFile } from '../../worker/activation-file.ts'
 import type { Times } from './stay.ts'
 
@@ -140,18 +147,7 @@ function restoring(cause: Failure, { before, during }: AfterFailure): State {
 
 /** Nothing live was touched: what serves is what served. */
 function kept(cause: Failure, { serving }: AfterFailure): State {
-  const failure = cause.toRecord()
-  const verdict: Verdict = {
-    status: 'kept',
-    live: serving,
-    previous: serving,
-    rollsBackTo: null,
-    failure,
-    workers: [],
-    notFound: '',
-    watch: null,
-  }
-  return { at: 'settled', verdict, known: false }
+  return { at: 'settled', verdict: keptVerdict(serving, cause.toRecord()), known: false }
 }
 
 /** What the workers are told of the activation. */
