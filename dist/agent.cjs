@@ -537,7 +537,9 @@ const serverFacts = object({
     serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    /** The release that one worker serves as a canary; null where there is none. */
+    canary: nullable(releaseId),
+    /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
@@ -556,6 +558,7 @@ const activationSteps = [
     'lock',
     'pre-activate',
     'swap',
+    'canary',
     'reload',
     'health-check',
     'post-activate',
@@ -614,6 +617,15 @@ const probation = object({
     /** What comes of it if nothing objects. */
     verdict,
 });
+/** One worker of the release beside those of the release before, for whoever resumes the activation. */
+const canary = object({
+    release: releaseId,
+    /** When it began, of since-boot.ts. */
+    since: count,
+    pid: count,
+    /** What the workers of the release before had answered by then. */
+    others: list(object({ pid: count, answered: count, failed: count })),
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -629,6 +641,8 @@ const journalEntry = object({
     cause: nullable(failureRecord),
     /** Of the begin of `watch`. */
     probation: nullable(probation),
+    /** Of the begin of `canary`, once the worker serves. */
+    canary: nullable(canary),
 });
 const run = object({
     commit: string,
@@ -663,6 +677,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long one worker serves the release before the others follow; 0: they follow at once. */
+    canaryMs: missingAs(0, count),
     /** How long the release stays on probation once all workers serve it; 0: not at all. */
     watchMs: missingAs(0, count),
 });
@@ -1530,6 +1546,10 @@ const server_texts = {
         message: 'The run was cancelled before anything live was touched.',
         remedy: 'Run the job again if its release is still wanted.',
     },
+    'withdrawn: canary': {
+        message: 'The run was cancelled or interrupted while "{release}" was a canary.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
     'current-not-a-link': {
         message: '"{path}" is not a symbolic link.',
         remedy: 'Move it away, or set `path` to another folder.',
@@ -1964,6 +1984,10 @@ const activation_texts = {
         message: 'A worker of "{release}" restarted or exited while the release was on probation.',
         remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
     },
+    'worker-died: canary': {
+        message: 'The worker that served "{release}" as a canary restarted or exited.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
     'traffic-worse': {
         message: '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
         remedy: 'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
@@ -2005,6 +2029,10 @@ const activation_texts = {
     },
     'overtaken: interrupted': {
         message: 'Another deploy went live after this one was interrupted.',
+        remedy: 'Run the job again if its release should be live.',
+    },
+    'overtaken: canary': {
+        message: 'Another deploy or rollback began while "{release}" was a canary, and ended that.',
         remedy: 'Run the job again if its release should be live.',
     },
     'unknown-activation': {
@@ -2435,7 +2463,7 @@ function end(child, timeoutMs) {
 
 
 
-const none = { before: null, cause: null, probation: null };
+const none = { before: null, cause: null, probation: null, canary: null };
 /**
  * @param withReserve carries out each write, and may make room where there is none
  */
@@ -2795,11 +2823,37 @@ function stateOf(log, activation, lost) {
         return lost ? { at: 'swapped', before } : { at: 'prepared' };
     if (lastThatTouched(log) !== activation)
         return { at: 'superseded', before, cause: activation_failure('overtaken: interrupted') };
-    const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null;
     if (restoring === undefined)
-        return probation === null ? { at: 'swapped', before } : { at: 'watching', before, probation };
+        return forward(own, before);
     const failed = own.find((entry) => entry.cause !== null)?.cause;
     return { at: 'restoring', before, cause: failed ?? activation_failure('activation-died: while restoring') };
+}
+function forward(own, before) {
+    const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null;
+    if (probation !== null)
+        return { at: 'watching', before, probation };
+    const canary = openCanary(own);
+    return canary === null ? { at: 'swapped', before } : { at: 'canary', before, canary };
+}
+/** The canary that an activation's entries have begun and not ended. */
+function openCanary(own) {
+    const canary = own.findLast((entry) => entry.canary !== null)?.canary ?? null;
+    const isOver = own.some((entry) => entry.verdict !== null ||
+        isBegin(entry, 'rollback') ||
+        (entry.step === 'canary' && entry.state === 'done'));
+    return isOver ? null : canary;
+}
+/** The canary that goes on, or did when its process died. */
+function canaryIn(log) {
+    const last = lastThatTouched(log);
+    return openCanary(log.filter(({ activation }) => activation === last));
+}
+/** Whether another activation waits for the lock that this one holds. */
+function isAwaited(log, activation) {
+    const begun = log.findIndex((entry) => entry.activation === activation);
+    const last = new Map(log.slice(begun + 1).map((entry) => [entry.activation, entry]));
+    last.delete(activation);
+    return [...last.values()].some(({ step, state }) => step === 'lock' && state !== 'done');
 }
 /** Whether it has begun to touch what is live. */
 function hasTouched(log, activation) {
@@ -2815,19 +2869,23 @@ function isOnProbation(log, activation) {
     const own = log.filter((entry) => entry.activation === activation);
     return own.some(({ probation }) => probation !== null) && !own.some((entry) => isBegin(entry, 'rollback'));
 }
-/** How the probation of the last activation went, or goes, for people; null where there is nothing to tell. */
+/** How canary and probation of the last activation went, or go, for people; null where there is nothing to tell. */
 function probationOf(log) {
     const last = lastThatTouched(log);
     const own = log.filter(({ activation }) => activation === last);
-    const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live;
+    const canary = own.findLast((entry) => entry.canary !== null)?.canary?.release;
+    const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live ?? canary;
     if (release === undefined)
         return null;
     const end = own.find(({ verdict }) => verdict !== null);
     if (end?.verdict == null) {
-        const isRestoring = own.some(({ step, state }) => step === 'watch' && state === 'failed');
-        return isRestoring
-            ? `${release} is being taken back.`
-            : `${release} is on probation: the server watches it.`;
+        if (own.some((entry) => isBegin(entry, 'rollback')))
+            return `${release} is being taken back.`;
+        if (openCanary(own) !== null)
+            return `${release} is a canary: one worker serves it, and another deploy or rollback ends that.`;
+        return own.some(({ probation }) => probation !== null)
+            ? `${release} is on probation: the server watches it.`
+            : null;
     }
     const { status, live, failure: why } = end.verdict;
     if (why !== null)
@@ -2862,6 +2920,7 @@ function onFailure(state, cause, seen) {
                 return kept(cause, seen);
             return restoring(cause, seen);
         case 'swapped':
+        case 'canary':
         case 'watching':
             return restoring(cause, seen);
         case 'restoring':
@@ -2992,6 +3051,86 @@ async function hook(activation, name) {
     await step(activation, name, name, () => world.runHook(name, commands, facts.target));
 }
 
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Addresses of servers on this machine. */
+
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+function isEverywhere(host) {
+    return EVERYWHERE.has(host);
+}
+function formatAddress({ host, port, socket }) {
+    return socket ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+/** Returns an address that reaches a server which listens on all addresses, or the path of its socket. */
+function reachable({ host, socket }) {
+    if (socket)
+        return socket;
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+/** How long a server on this machine may take to accept a connection, in ms. */
+const ACCEPT = 2000;
+function acceptsConnections({ host, port }) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable({ host }), port, timeout: ACCEPT });
+        const end = (accepted) => {
+            socket.destroy();
+            resolve(accepted);
+        };
+        socket.once('connect', () => end(true));
+        socket.once('timeout', () => end(false));
+        socket.once('error', () => end(false));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/converge.js
+/** The one loop that waits for workers: looks, decides, acts, until there is nothing left to do. */
+
+const converge_POLL = 100;
+/** More looks than any decision asks for. */
+const LOOKS = 5;
+/** @throws the Failure that was decided on */
+async function converge(world, decide, { limitMs, pauseMs = converge_POLL, ask = {} }) {
+    const since = world.now();
+    const acts = [];
+    const refused = [];
+    const open = [];
+    let sightings = [];
+    let looks = [];
+    const start = (act) => {
+        const index = acts.push({ act, at: world.now(), answered: false }) - 1;
+        const answer = world.act(act).catch((error) => void refused.push(error.message));
+        open.push(answer.then(() => void (acts[index] = { ...acts[index], answered: true })));
+    };
+    for (;;) {
+        const seen = await world.look(ask);
+        const now = world.now();
+        sightings = remember(sightings, seen);
+        const asked = { now, since, late: now - since >= limitMs, acts, refused, sightings, looks };
+        const decision = decide(seen, asked);
+        if (decision === 'done')
+            return { seen, answered: Promise.all(open).then(() => refused) };
+        if (decision instanceof Failure)
+            throw decision;
+        decision.forEach(start);
+        looks = [...looks, seen].slice(-LOOKS);
+        await world.sleep(pauseMs);
+    }
+}
+function remember(known, { listed }) {
+    const now = listed.map(({ process: { id, pid }, record }) => ({
+        id,
+        pid,
+        release: record?.release ?? null,
+    }));
+    const isKnown = (one) => known.some(({ id, pid, release }) => id === one.id && pid === one.pid && release === one.release);
+    const fresh = now.filter((one) => !isKnown(one));
+    return fresh.length === 0 ? known : [...known, ...fresh];
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/decide.js
 /** What to do next about the workers, given what is seen and what was asked already. Pure. */
 
@@ -3002,10 +3141,11 @@ function recordsIn({ listed, unlisted }) {
 }
 /** Brings workers to the release that `current` points at: reloads those that are there, and adds those that miss. */
 function toServe(serving) {
-    const { release, count } = serving;
+    const { release, first = 0, count } = serving;
     return (seen, asked) => {
         const ready = servingNow(seen, serving);
-        if (ready.length >= count)
+        const wanted = count - first;
+        if (ready.length >= wanted)
             return 'done';
         if (seen.listed.length === 0 && asked.sightings.length > 0) {
             return server_failure('pm2-failed: daemon died', {});
@@ -3013,7 +3153,7 @@ function toServe(serving) {
         const acts = missing(seen, asked, serving);
         if (acts.length > 0)
             return acts;
-        const workers = seen.listed.slice(0, count);
+        const workers = seen.listed.slice(first, count);
         const dead = workers.find((worker) => hasDied(worker, asked, serving));
         if (dead !== undefined) {
             return activation_failure('worker-died', { release, status: dead.process.status });
@@ -3024,16 +3164,16 @@ function toServe(serving) {
         if (!asked.late)
             return [];
         const waiting = workers.find((worker) => !ready.includes(worker));
-        const workersMissing = { missing: count - ready.length, wanted: count };
+        const workersMissing = { missing: wanted - ready.length, wanted };
         return activation_failure('worker-unhealthy', { ...workersMissing, release, seen: describe(waiting) });
     };
 }
 /** The workers that serve the release since this began. */
 function servingNow(seen, serving) {
-    const { release, count } = serving;
+    const { release, first = 0, count } = serving;
     const old = oldPids(serving);
     return seen.listed
-        .slice(0, count)
+        .slice(first, count)
         .filter((worker) => serves(worker, release) && !old.has(worker.process.pid));
 }
 /** The processes from before, but for those that are being replaced. */
@@ -3157,10 +3297,15 @@ function toScaleDown(release, instances, leaving) {
         const { listed, unlisted } = seen;
         if (!listed.some((worker) => serves(worker, release)))
             return asked.late ? 'done' : [];
-        const surplus = listed
-            .slice(instances)
-            .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))
+        const surplus = listed.slice(instances);
+        const removed = surplus
+            .filter((worker) => !isStarting(worker) && !wasAskedOf(asked, 'remove', worker))
             .map(({ process: { id, pid } }) => ({ do: 'remove', id, pid }));
+        // PM2 would start it again. Once that is the release itself and serves, it can be removed.
+        const ended = surplus
+            .filter((worker) => isStarting(worker) && worker.record !== null && worker.record.release !== release)
+            .filter((worker) => !wasAskedOf(asked, 'kill', worker))
+            .map(({ process: { id, pid } }) => ({ do: 'kill', id, pid }));
         const forgotten = unlisted
             .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
             .map(({ pid }) => ({ do: 'sigint', id: -1, pid }));
@@ -3168,11 +3313,11 @@ function toScaleDown(release, instances, leaving) {
         const hung = unlisted
             .filter((record) => takesTraffic(record, release))
             .flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving));
-        const acts = [...surplus, ...forgotten, ...hung];
+        const acts = [...removed, ...ended, ...forgotten, ...hung];
         if (acts.length > 0)
             return acts;
         const isOnly = !recordsIn(seen).some((record) => takesTraffic(record, release));
-        const isAlone = isOnly && !unlisted.some(isBehindDoor);
+        const isAlone = isOnly && !unlisted.some(isBehindDoor) && !surplus.some(isStarting);
         return asked.late || isAlone ? 'done' : [];
     };
 }
@@ -3239,6 +3384,9 @@ function endIfHung({ id, pid, record }, asked, { check, drainMs }) {
 function wasAsked({ acts }, what, id) {
     return acts.some(({ act }) => act.do === what && (id === undefined || act.id === id));
 }
+function wasAskedOf({ acts }, what, { process }) {
+    return acts.some(({ act }) => act.do === what && act.id === process.id && act.pid === process.pid);
+}
 /** Whether a worker takes traffic for a release. */
 function serves({ process, record }, release) {
     return process.status === 'online' && record?.release === release && record.phase === 'open';
@@ -3272,540 +3420,6 @@ function hasStopped({ process: { status }, record }) {
 }
 function isBehindDoor({ phase, doorPort }) {
     return phase === 'booting' || phase === 'proving' || doorPort === 0;
-}
-
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
-;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
-/**
- * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon
- * writes it as it starts, and one that finds the socket taken keeps running, unused (5.4 to 7).
- */
-
-
-
-
-
-
-
-
-/**
- * Returns the daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another
- * user
- */
-async function daemonPid(home) {
-    const path = (0,external_node_path_namespaceObject.join)(home, 'rpc.sock');
-    const before = new Set(endsOf(path).map(({ inode }) => inode));
-    const connection = await reach(path);
-    if (connection === null)
-        return null;
-    try {
-        const holders = holdersOf(endsOf(path).filter(({ listens }) => listens));
-        // After a socket file was replaced, two sockets listen under one name. A new connection tells them apart.
-        const holder = holders.length > 1 ? await accepting(path, before) : holders[0];
-        const pid = holder ?? namedIn(home);
-        if (pid !== null)
-            assertOwn(pid, home);
-        return pid;
-    }
-    finally {
-        connection.destroy();
-    }
-}
-/** Returns the process that the pid file names, if it may be a daemon. */
-function namedIn(home) {
-    try {
-        const pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
-        return Number.isInteger(pid) && process_identity_startTimeOf(pid) !== null && mayBeDaemon(pid) ? pid : null;
-    }
-    catch {
-        return null;
-    }
-}
-/**
- * Whether a process was started as a daemon for this home, reachable or not. False for processes of other
- * users.
- */
-function isDaemonFor(pid, home) {
-    if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid)))
-        return false;
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`PM2_HOME=${home}`);
-    }
-    catch {
-        return false;
-    }
-}
-/**
- * After a reboot the number in the file may belong to any process of any user. A daemon names itself `PM2
- * v7.0.4: God Daemon` (5 to 7), unless it has another title; then its executable tells.
- */
-function mayBeDaemon(pid) {
-    if (/pm2|god daemon/i.test(commandOf(pid)))
-        return true;
-    try {
-        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
-    }
-    catch {
-        // Of another user's process only the name is visible.
-        return false;
-    }
-}
-function assertOwn(pid, home) {
-    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
-    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
-    if (owner === uid)
-        return;
-    throw server_failure('pm2-foreign', { home, owner, user: username, uid });
-}
-const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
-/**
- * Connects to the socket, and returns null where nobody listens. Also returns a connection that was refused for
- * another reason.
- */
-function reach(path) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)(path);
-        socket.once('connect', () => resolve(socket));
-        socket.on('error', ({ code }) => resolve(NOBODY.has(code ?? '') ? null : socket));
-    });
-}
-/** The flag `SO_ACCEPTCON` in /proc/net/unix. */
-const LISTENS = 0x10000;
-/** Returns the server's ends of a Unix socket: those that listen, and those of its connections. */
-function endsOf(path) {
-    let text;
-    try {
-        text = (0,external_node_fs_namespaceObject.readFileSync)('/proc/net/unix', 'utf8');
-    }
-    catch {
-        return [];
-    }
-    return text.split('\n').flatMap((line) => {
-        const [, flags = '', inode = '', bound = ''] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
-        return isSame(bound, path) ? [{ inode, listens: (Number.parseInt(flags, 16) & LISTENS) !== 0 }] : [];
-    });
-}
-/** The kernel has the path that the daemon was started with: the home may be reached through a link. */
-function isSame(bound, path) {
-    if (bound === path)
-        return true;
-    if (!bound.startsWith('/') || (0,external_node_path_namespaceObject.basename)(bound) !== (0,external_node_path_namespaceObject.basename)(path))
-        return false;
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(bound)) === (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(path));
-    }
-    catch {
-        return false;
-    }
-}
-/** Returns the processes that have these sockets open, as far as this user may see. */
-function holdersOf(ends) {
-    const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
-    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
-}
-function filesOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
-            try {
-                return [(0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${name}`)];
-            }
-            catch {
-                return [];
-            }
-        });
-    }
-    catch {
-        return [];
-    }
-}
-/** How long a daemon may take to accept a connection, and how often to check, in ms. */
-const ACCEPT = 1000;
-const daemon_LOOK = 20;
-/** Returns the process that has accepted a connection since. @param before inodes of the earlier ends */
-async function accepting(path, before) {
-    for (let waited = 0; waited < ACCEPT; waited += daemon_LOOK) {
-        const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
-        if (pid !== undefined)
-            return pid;
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_LOOK);
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
-/**
- * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's environment, folder, umask and
- * limits, whatever session started the daemon (PM2 5 to 7). A candidate must start in the same way.
- */
-
-
-
-
-/**
- * @param base where the daemon will be started if none runs
- * @param kept what PM2 keeps of the app; null where it has none that a release could replace
- */
-async function workerStart(base, pm2Home, kept) {
-    const daemon = await daemonPid(pm2Home);
-    const start = (daemon === null ? null : inherited(daemon)) ?? {
-        node: process.execPath,
-        cwd: base,
-        env: {},
-        limits: '',
-    };
-    // PM2 keeps the environment of the activation that first started the app, and merges it over the daemon's.
-    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
-    return { ...start, env: { ...start.env, ...laidOver } };
-}
-/**
- * PM2 sets the first after Node has started, the second is an option of the release that PM2 runs now, and a candidate
- * must not look like a worker.
- */
-const NOT_KEPT = new Set([
-    'NODE_OPTIONS',
-    'UV_THREADPOOL_SIZE',
-    'NODE_APP_INSTANCE',
-    'pm_id',
-]);
-function environmentKept(definition) {
-    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
-}
-/** Null where the daemon has just exited. */
-function inherited(daemon) {
-    const of = (name) => `/proc/${daemon}/${name}`;
-    try {
-        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
-        return {
-            // A Node that was updated under a running daemon is gone.
-            node: node.endsWith(' (deleted)') ? process.execPath : node,
-            // The link itself: it may also lead into a folder that was removed.
-            cwd: of('cwd'),
-            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
-            limits: [
-                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
-                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
-            ].join('\n'),
-        };
-    }
-    catch {
-        return null;
-    }
-}
-/** The channel to the process that started the daemon, which Node removes from the environment. */
-const CHANNEL = /^NODE_CHANNEL_/;
-function environmentIn(environ) {
-    const pairs = environ.split('\0').map((pair) => {
-        const at = pair.indexOf('=');
-        return [pair.slice(0, at), pair.slice(at + 1)];
-    });
-    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
-}
-function umaskIn(status) {
-    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
-    return umask === undefined ? [] : [`umask ${umask}`];
-}
-/** By the kernel's names: the letter of every shell's `ulimit`, and the bytes of its unit. */
-const LIMITS = {
-    'Max open files': ['n', 1],
-    'Max address space': ['v', 1024],
-    'Max data size': ['d', 1024],
-    'Max stack size': ['s', 1024],
-    'Max file size': ['f', 512],
-    'Max core file size': ['c', 512],
-};
-/** A limit that this session may not raise stays as it is. */
-function changedLimits(own, wanted) {
-    const before = limitsIn(own);
-    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
-        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
-        const [flag, unit] = LIMITS[name];
-        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
-        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
-    });
-}
-function limitsIn(text) {
-    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
-    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
-}
-/**
- * Returns `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder:
- * Node would look for it in the folder where PM2's daemon was started.
- * @param release its folder, or the link to it
- * @param entry the release's server.js, relative to the release
- */
-function nodeArguments(nodeOptions, release, entry) {
-    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/workers.js
-/**
- * The app's workers: what PM2 keeps of them, and what each truly runs.
- *
- * Proof, not exit codes: a worker counts when PM2 lists its pid as online and the process itself, known by pid and start
- * time, says that it runs the release and has opened its door.
- */
-
-
-
-
-/** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
-function pm2App(base, name, { runtime, entry }, { listen, kill }) {
-    const layout = layoutOf(base);
-    return {
-        name,
-        ...programOf(layout),
-        options: {
-            wait_ready: true,
-            // The old workers serve for as long as this, whatever the new ones do: time to notice and to restore.
-            listen_timeout: listen,
-            kill_timeout: kill,
-            max_memory_restart: runtime.maxMemoryBytes,
-            node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
-            UV_THREADPOOL_SIZE: runtime.env['UV_THREADPOOL_SIZE'] || null,
-        },
-    };
-}
-/** What PM2 starts, whatever the release. */
-function programOf({ current }) {
-    return { script: `${current}/${LAUNCHER}`, cwd: current };
-}
-/** Whether PM2 can bring these workers to a new release without a gap. */
-function isOurs(process, app) {
-    return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
-}
-async function lookAtWorkers({ layout, pm2, appName, }) {
-    const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)]);
-    return match(processes, records);
-}
-/** Puts processes and records together. */
-function match(processes, records) {
-    const workers = records.filter(({ candidate }) => !candidate);
-    const pids = new Set(processes.map(({ pid }) => pid));
-    return {
-        listed: byId(processes).map((process) => ({
-            process,
-            record: workers.find(({ pid }) => pid === process.pid) ?? null,
-        })),
-        unlisted: workers.filter(({ pid }) => !pids.has(pid)),
-    };
-}
-function byId(processes) {
-    return [...processes].sort((a, b) => a.id - b.id);
-}
-function toStates(workers) {
-    return workers.map(({ process, record }) => ({
-        pmId: String(process.id),
-        pid: process.pid,
-        status: process.status,
-        release: record?.release ?? null,
-        phase: record?.phase ?? null,
-        restarts: process.restarts,
-        memoryBytes: process.memoryBytes,
-        cache: record?.cache ?? null,
-        traffic: record?.traffic ?? null,
-    }));
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/conclude.js
-
-
-
-/** From here on nothing takes the release back. Never throws. */
-async function conclude(activation, status, cause) {
-    const { world, job, facts } = activation;
-    const { before, previous, target } = facts;
-    const { release } = target;
-    const { activation: id, kind, replaces } = job.request;
-    if (status === 'live') {
-        const serving = { activation: id, kind, replaced: replaces ?? before.current };
-        await bestEffort(world, world.markServing(release, serving), 'Could not mark the release as verified');
-    }
-    const wasLive = (await world.entries().catch(() => [])).some(({ activation: of, probation }) => of === id && probation !== null);
-    if (status === 'restored' && wasLive && previous !== null) {
-        const serving = { activation: id, kind: 'restore', replaced: release };
-        await bestEffort(world, world.markServing(previous.release, serving), 'Could not mark the release as left');
-    }
-    // Whatever came of it, this was the last time that anybody restores that.
-    await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced');
-    if (status === 'live') {
-        await bestEffort(world, world.savePm2(), 'PM2 could not save its process list for the next boot');
-    }
-    const workers = await conclude_listed(world);
-    const live = { live: release, restored: previous?.release ?? null, down: servedRelease(workers) }[status];
-    const rollsBackTo = status === 'live' ? await world.previousRelease(release).catch(() => null) : null;
-    return settled({
-        status,
-        live,
-        previous: before.current,
-        rollsBackTo,
-        failure: cause && toRecord(cause),
-        workers: toStates(workers),
-        notFound: status === 'live' ? await world.notFound(release) : '',
-        watch: null,
-    });
-}
-/** The current release is another activation's: nothing is touched. */
-async function leaveAsIs(world, cause) {
-    const current = await world.current();
-    const workers = await conclude_listed(world);
-    const served = servedRelease(workers);
-    const verified = served !== null && (await world.isVerified(served));
-    return settled({
-        status: served === current && verified ? 'restored' : 'down',
-        live: served,
-        previous: current,
-        rollsBackTo: null,
-        failure: cause && toRecord(cause),
-        workers: toStates(workers),
-        notFound: '',
-        watch: null,
-    });
-}
-function conclude_listed(world) {
-    return world.look({}).then((seen) => seen.listed, () => []);
-}
-function settled(verdict) {
-    // The journal is no place for counts that are long.
-    const workers = verdict.workers.map((worker) => ({ ...worker, traffic: null }));
-    return { at: 'settled', verdict: { ...verdict, workers }, known: false };
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
-/** Workers that have outlived PM2's daemon: they serve, and no daemon knows them. */
-
-
-function orphansIn(records) {
-    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
-}
-/** What they were, for people; null where there is none. */
-function describeOrphans(records) {
-    const orphans = orphansIn(records);
-    if (orphans.length === 0)
-        return null;
-    const lost = exitedSince(records).length;
-    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
-    return `PM2's daemon had died: ${plural(orphans.length, 'worker')} kept serving without it${gone}`;
-}
-/** The pids of those that took traffic when the daemon died, and do not live any more. */
-function exitedSince(records) {
-    const alive = new Set(records.map(({ pid }) => pid));
-    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
-    return [...new Set(beside)].filter((pid) => !alive.has(pid));
-}
-function orphanStates(records) {
-    return orphansIn(records).map(({ pid, release, phase, cache, traffic }) => ({
-        pmId: '',
-        pid,
-        status: 'orphaned',
-        release,
-        phase,
-        restarts: 0,
-        memoryBytes: memoryOf(pid),
-        cache,
-        traffic,
-    }));
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
-/**
- * The limits that control groups set, such as a container's or a systemd unit's: the machine's own figures do
- * not include them. Reads both versions at once, because in a hybrid hierarchy version 1 has the controllers.
- */
-
-
-const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
-/**
- * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
- * free.
- */
-function memoryLeft(process, at = kernel) {
-    const { v1, v2 } = groupsOf(process, 'memory', at);
-    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
-    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
-}
-/** Returns how many CPUs the groups let a process use at the same time; Infinity where there is no limit. */
-function cpusAllowed(process, at = kernel) {
-    const { v1, v2 } = groupsOf(process, 'cpu', at);
-    // "max 100000" means no quota, and so does -1.
-    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
-    return Math.min(Infinity, ...v2.map((group) => {
-        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
-        return share(quota ?? 0, period ?? 0);
-    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
-}
-/** Returns the folders of the process's group and of its parents: a limit counts for everything below. */
-function groupsOf(process, controller, { proc, cgroup }) {
-    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
-        const [, controllers = '', ...path] = line.split(':');
-        return { controllers: controllers.split(','), path: path.join(':') };
-    });
-    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
-    return {
-        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
-        v2: foldersUpTo(cgroup, pathOf('')),
-    };
-}
-/**
- * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
- * mount.
- */
-function foldersUpTo(top, path) {
-    if (path === undefined || !path.startsWith('/'))
-        return [];
-    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
-    while (path !== '/') {
-        path = (0,external_node_path_namespaceObject.dirname)(path);
-        folders.push((0,external_node_path_namespaceObject.join)(top, path));
-    }
-    return folders;
-}
-function textIn(folder, name) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
-    }
-    catch {
-        return null;
-    }
-}
-/** @param otherwise the value where there is no such file, or where the file has a word such as "max" */
-function numberIn(folder, name, otherwise) {
-    const text = textIn(folder, name) ?? '';
-    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
-}
-function statIn(folder, name) {
-    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
-    return Number(line?.[1] ?? 0);
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/memory.js
-/** Whether the server has room for the old workers and the new ones at the same time. */
-
-
-
-/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
-const USUAL = 120 * 1024 * 1024;
-/** A new worker may take this much more than the old ones do. */
-const HEADROOM = 1.2;
-/** @param available bytes: see `availableMemory` */
-function mayRunTogether(running, instances, available) {
-    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
-    const each = measured.length === 0 ? USUAL : Math.max(...measured);
-    return instances <= 1 || instances * each * HEADROOM <= available;
-}
-/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
-function availableMemory(daemon, at = kernel) {
-    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
-}
-/** The kernel's own estimate. */
-function machineMemory({ proc }) {
-    try {
-        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
-        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
-    }
-    catch {
-        return (0,external_node_os_namespaceObject.totalmem)();
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/common/listening-sockets.js
@@ -3955,39 +3569,6 @@ function portOf({ definition }) {
     return Number.isInteger(port) ? port : null;
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Addresses of servers on this machine. */
-
-const EVERYWHERE = new Set(['0.0.0.0', '::']);
-function isEverywhere(host) {
-    return EVERYWHERE.has(host);
-}
-function formatAddress({ host, port, socket }) {
-    return socket ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-/** Returns an address that reaches a server which listens on all addresses, or the path of its socket. */
-function reachable({ host, socket }) {
-    if (socket)
-        return socket;
-    if (host === '0.0.0.0')
-        return '127.0.0.1';
-    return host === '::' ? '::1' : host;
-}
-/** How long a server on this machine may take to accept a connection, in ms. */
-const sockets_ACCEPT = 2000;
-function acceptsConnections({ host, port }) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable({ host }), port, timeout: sockets_ACCEPT });
-        const end = (accepted) => {
-            socket.destroy();
-            resolve(accepted);
-        };
-        socket.once('connect', () => end(true));
-        socket.once('timeout', () => end(false));
-        socket.once('error', () => end(false));
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
 /**
  * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
@@ -4087,150 +3668,6 @@ function listOf(addresses) {
     return [...new Set(addresses.map(formatAddress))].join(', ');
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/stay.js
-/** Of `post-activate`, and of all that has no limit of its own, in ms. */
-const HOOK = 60_000;
-/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
-const ANSWERS = 20_000;
-/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
-const MARGIN = 20_000;
-/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
-function timesOf(releases) {
-    const longest = (of) => Math.max(...releases.map(of));
-    const observe = longest(({ observeMs }) => observeMs);
-    const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN / 2;
-    const drain = drained + MARGIN / 2;
-    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
-    const heal = drain + longest(({ health }) => health.timeoutMs);
-    const stay = boot + observe + ANSWERS + HOOK + heal;
-    return { boot, heal, drain: drained, stay, listen: 2 * boot + HOOK, kill: stay + drain };
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/facts.js
-
-
-
-
-
-
-
-/** @throws where the target cannot be read, or PM2 not asked */
-async function gatherFacts(world, job, state) {
-    const { request, appName } = job;
-    const target = await world.goal(request.release);
-    const current = await world.current();
-    const processes = await world.list();
-    const noted = 'before' in state ? state.before : null;
-    const resumed = state.at !== 'prepared';
-    const found = await world.findReplaced();
-    // What an interrupted activation has replaced is not there to be seen any more.
-    const replaced = ((resumed || replacesNothing(found)) && (await world.readReplaced())) || found;
-    const before = noted ?? (await beforeSwap(world, job, { current, resumed, replaced }));
-    const { previous: back } = before;
-    // A previous release that is damaged must not keep a good one from going live.
-    const previous = back === null ? null : await world.goal(back).catch(() => null);
-    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
-    const app = pm2App(job.base, appName, target, times);
-    const records = recordsIn(await world.look({}));
-    // What an earlier process had asked for runs beside the old workers already, and has its memory.
-    const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
-    const instances = world.instancesOf(target.runtime) - there;
-    const entries = await world.entries();
-    const others = records.filter(({ release, phase }) => release !== request.release && phase === 'open');
-    const own = entries.filter(({ activation }) => activation === request.activation);
-    return {
-        target,
-        previous,
-        before,
-        resumed,
-        app,
-        times,
-        processes,
-        together: mayRunTogether(processes, instances, await world.freeMemory()),
-        foreign: processes.filter((process) => !isOurs(process, app)).length,
-        replaced,
-        orphans: describeOrphans(records),
-        done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
-        beforeTraffic: shareOf(others, world.sinceBoot(), request.watchMs),
-        beforeRestarts: restartsSince(entries, current, processes),
-    };
-}
-function shareOf(records, now, ms) {
-    const counts = records.flatMap(({ traffic }) => traffic ?? []);
-    return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))));
-}
-/** What PM2 has counted since the verdict that made the release live. */
-function restartsSince(entries, release, processes) {
-    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release)?.verdict;
-    if (!verdict)
-        return 0;
-    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
-    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
-}
-/** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
-async function beforeSwap(world, { request }, { current, resumed, replaced }) {
-    const { release, replaces } = request;
-    const live = resumed && current === release ? replaces : current;
-    // `current` is somebody else's, and no worker of ours runs: what ours served once is not what serves.
-    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
-    return { current: live, previous: isElsewhere ? null : await fallback(world, live, release) };
-}
-/**
- * The release to restore: the current one, also from itself, whose workers are then restarted. Where an activation was
- * interrupted `current` points at a release that was never shown to serve; then the last that was.
- */
-async function fallback(world, live, target) {
-    if (live !== null && (await world.isVerified(live)))
-        return live;
-    const verified = await world.previousRelease(live, target);
-    return verified ?? (live === target ? null : live);
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/converge.js
-/** The one loop that waits for workers: looks, decides, acts, until there is nothing left to do. */
-
-const converge_POLL = 100;
-/** More looks than any decision asks for. */
-const LOOKS = 5;
-/** @throws the Failure that was decided on */
-async function converge(world, decide, { limitMs, pauseMs = converge_POLL, ask = {} }) {
-    const since = world.now();
-    const acts = [];
-    const refused = [];
-    const open = [];
-    let sightings = [];
-    let looks = [];
-    const start = (act) => {
-        const index = acts.push({ act, at: world.now(), answered: false }) - 1;
-        const answer = world.act(act).catch((error) => void refused.push(error.message));
-        open.push(answer.then(() => void (acts[index] = { ...acts[index], answered: true })));
-    };
-    for (;;) {
-        const seen = await world.look(ask);
-        const now = world.now();
-        sightings = remember(sightings, seen);
-        const asked = { now, since, late: now - since >= limitMs, acts, refused, sightings, looks };
-        const decision = decide(seen, asked);
-        if (decision === 'done')
-            return { seen, answered: Promise.all(open).then(() => refused) };
-        if (decision instanceof Failure)
-            throw decision;
-        decision.forEach(start);
-        looks = [...looks, seen].slice(-LOOKS);
-        await world.sleep(pauseMs);
-    }
-}
-function remember(known, { listed }) {
-    const now = listed.map(({ process: { id, pid }, record }) => ({
-        id,
-        pid,
-        release: record?.release ?? null,
-    }));
-    const isKnown = (one) => known.some(({ id, pid, release }) => id === one.id && pid === one.pid && release === one.release);
-    const fresh = now.filter((one) => !isKnown(one));
-    return fresh.length === 0 ? known : [...known, ...fresh];
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/serve.js
 /** Brings the workers to the release that `current` points at. */
 
@@ -4247,16 +3684,16 @@ const CRASH_LOOP = 30_000;
  */
 async function serve(activation, wanted) {
     const { world } = activation;
-    const { app, release, instances, together, limitMs } = wanted;
+    const { app, release, first = 0, instances, together, limitMs } = wanted;
     const adopted = await underWay(activation, release);
     if (adopted.size === 0) {
         await untilReplaced(activation);
         await stopCrashLoop(activation, wanted.moment);
     }
     const initial = await world.list();
-    let from = 0;
-    for (let count = together ? instances : 1;; count += 1) {
-        const serving = { app, release, count, from, initial, adopted };
+    let from = first;
+    for (let count = together ? instances : first + 1;; count += 1) {
+        const serving = { app, release, first, count, from, initial, adopted };
         const { seen, answered } = await converge(world, toServe(serving), { limitMs });
         if (count >= instances) {
             if (!together)
@@ -4270,13 +3707,15 @@ async function serve(activation, wanted) {
     }
 }
 /**
- * The ids that PM2 is replacing by the target already. PM2's daemon carries through what an earlier process had asked
+ * The ids that PM2 is replacing by the target already, and the canary's. PM2's daemon carries through what an earlier process had asked
  * for. To wait for that would take a release that dies again and again longer than the old workers stay.
  */
 async function underWay({ world, facts }, release) {
     if (!facts.resumed || release !== facts.target.release)
         return new Set();
-    return (await world.look({ replacing: true })).replacing;
+    const { listed, replacing } = await world.look({ replacing: true });
+    const canary = listed.find((worker) => worker.process.pid === facts.canary && serves(worker, release));
+    return new Set([...replacing, ...(canary === undefined ? [] : [canary.process.id])]);
 }
 /** Waits for old workers that still drain from the activation before. */
 async function untilReplaced({ world, facts }) {
@@ -4290,6 +3729,42 @@ async function stopCrashLoop(activation, moment) {
     await tellWorkers(activation, moment, { halt: true });
     await converge(world, toStopCrashLoop, { limitMs: CRASH_LOOP });
     await tellWorkers(activation, moment);
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
+/** Workers that have outlived PM2's daemon: they serve, and no daemon knows them. */
+
+
+function orphansIn(records) {
+    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
+}
+/** What they were, for people; null where there is none. */
+function describeOrphans(records) {
+    const orphans = orphansIn(records);
+    if (orphans.length === 0)
+        return null;
+    const lost = exitedSince(records).length;
+    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
+    return `PM2's daemon had died: ${plural(orphans.length, 'worker')} kept serving without it${gone}`;
+}
+/** The pids of those that took traffic when the daemon died, and do not live any more. */
+function exitedSince(records) {
+    const alive = new Set(records.map(({ pid }) => pid));
+    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
+    return [...new Set(beside)].filter((pid) => !alive.has(pid));
+}
+function orphanStates(records) {
+    return orphansIn(records).map(({ pid, release, phase, cache, traffic }) => ({
+        pmId: '',
+        pid,
+        status: 'orphaned',
+        release,
+        phase,
+        restarts: 0,
+        memoryBytes: memoryOf(pid),
+        cache,
+        traffic,
+    }));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/port.js
@@ -4576,6 +4051,7 @@ async function reload(activation) {
     const instances = world.instancesOf(runtime);
     return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' });
 }
+/** Watches workers of the target for a time: the same processes, each healthy. */
 async function stayHealthy({ world, facts: { target } }, workers, observeMs) {
     const { release, runtime } = target;
     const pids = workers.map(({ process: { pid } }) => pid);
@@ -4615,6 +4091,963 @@ function describeReload({ world, facts }) {
     if (!together)
         remarks.push('one after the other, because memory is short');
     return remarks.join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/judge.js
+/** How likely a release that is as good as the one before is taken back, over all looks. */
+const FALSE_ALARM = 0.001;
+/** Fewer answers say nothing. */
+const FEWEST = 20;
+/** A look for each growth of the answers by so much. */
+const GROWTH = 1.1;
+/** By how much a share must be worse to matter. */
+const MATTERS = 0.01;
+function judge({ own, before, restarts, restartsBefore, lastLook }) {
+    if (restarts > restartsBefore && (before === null || !isWorse(before, own, 1)))
+        return 'restarted';
+    const look = lookAt(own.answered);
+    return look > lastLook && before !== null && isWorse(own, before, look) ? 'worse' : 'well';
+}
+/** The number of the look that so many answers are worth: it depends on nothing but their count. 0: none. */
+function lookAt(answered) {
+    return answered < FEWEST ? 0 : 1 + Math.floor(Math.log(answered / FEWEST) / Math.log(GROWTH));
+}
+/** Whether a share is worse than another one, beyond chance, and by enough to matter. */
+function isWorse(own, other, look) {
+    if (own.answered < FEWEST || other.answered === 0)
+        return false;
+    if (shareOf(own) - shareOf(other) < MATTERS)
+        return false;
+    return chance(own, other) <= FALSE_ALARM / (look * (look + 1));
+}
+function shareOf({ answered, failed }) {
+    return answered === 0 ? 0 : failed / answered;
+}
+/** How likely so many of all failures, or more, are among the own answers, if both releases are alike. */
+function chance(own, other) {
+    const failed = own.failed + other.failed;
+    const all = own.answered + other.answered;
+    const most = Math.min(failed, own.answered);
+    let term = Math.exp(choose(own.answered, own.failed) + choose(other.answered, other.failed) - choose(all, failed));
+    let sum = 0;
+    for (let count = own.failed; count <= most; count += 1) {
+        sum += term;
+        const [ownLeft, otherLeft] = [own.answered - count, failed - count];
+        term *= (ownLeft * otherLeft) / ((count + 1) * (other.answered - otherLeft + 1));
+        if (term < sum * 1e-12)
+            break;
+    }
+    return Math.min(1, sum);
+}
+/** The logarithm of a binomial coefficient. */
+function choose(all, some) {
+    return logFactorial(all) - logFactorial(some) - logFactorial(all - some);
+}
+/** Stirling's series; exact to 12 digits from 10 on. */
+function logFactorial(number) {
+    if (number < 10) {
+        let product = 1;
+        for (let factor = 2; factor <= number; factor += 1)
+            product *= factor;
+        return Math.log(product);
+    }
+    const series = 1 / (12 * number) - 1 / (360 * number ** 3) + 1 / (1260 * number ** 5);
+    return number * Math.log(number) - number + Math.log(2 * Math.PI * number) / 2 + series;
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
+/**
+ * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon
+ * writes it as it starts, and one that finds the socket taken keeps running, unused (5.4 to 7).
+ */
+
+
+
+
+
+
+
+
+/**
+ * Returns the daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another
+ * user
+ */
+async function daemonPid(home) {
+    const path = (0,external_node_path_namespaceObject.join)(home, 'rpc.sock');
+    const before = new Set(endsOf(path).map(({ inode }) => inode));
+    const connection = await reach(path);
+    if (connection === null)
+        return null;
+    try {
+        const holders = holdersOf(endsOf(path).filter(({ listens }) => listens));
+        // After a socket file was replaced, two sockets listen under one name. A new connection tells them apart.
+        const holder = holders.length > 1 ? await accepting(path, before) : holders[0];
+        const pid = holder ?? namedIn(home);
+        if (pid !== null)
+            assertOwn(pid, home);
+        return pid;
+    }
+    finally {
+        connection.destroy();
+    }
+}
+/** Returns the process that the pid file names, if it may be a daemon. */
+function namedIn(home) {
+    try {
+        const pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
+        return Number.isInteger(pid) && process_identity_startTimeOf(pid) !== null && mayBeDaemon(pid) ? pid : null;
+    }
+    catch {
+        return null;
+    }
+}
+/**
+ * Whether a process was started as a daemon for this home, reachable or not. False for processes of other
+ * users.
+ */
+function isDaemonFor(pid, home) {
+    if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid)))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`PM2_HOME=${home}`);
+    }
+    catch {
+        return false;
+    }
+}
+/**
+ * After a reboot the number in the file may belong to any process of any user. A daemon names itself `PM2
+ * v7.0.4: God Daemon` (5 to 7), unless it has another title; then its executable tells.
+ */
+function mayBeDaemon(pid) {
+    if (/pm2|god daemon/i.test(commandOf(pid)))
+        return true;
+    try {
+        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
+    }
+    catch {
+        // Of another user's process only the name is visible.
+        return false;
+    }
+}
+function assertOwn(pid, home) {
+    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
+    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
+    if (owner === uid)
+        return;
+    throw server_failure('pm2-foreign', { home, owner, user: username, uid });
+}
+const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
+/**
+ * Connects to the socket, and returns null where nobody listens. Also returns a connection that was refused for
+ * another reason.
+ */
+function reach(path) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)(path);
+        socket.once('connect', () => resolve(socket));
+        socket.on('error', ({ code }) => resolve(NOBODY.has(code ?? '') ? null : socket));
+    });
+}
+/** The flag `SO_ACCEPTCON` in /proc/net/unix. */
+const LISTENS = 0x10000;
+/** Returns the server's ends of a Unix socket: those that listen, and those of its connections. */
+function endsOf(path) {
+    let text;
+    try {
+        text = (0,external_node_fs_namespaceObject.readFileSync)('/proc/net/unix', 'utf8');
+    }
+    catch {
+        return [];
+    }
+    return text.split('\n').flatMap((line) => {
+        const [, flags = '', inode = '', bound = ''] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
+        return isSame(bound, path) ? [{ inode, listens: (Number.parseInt(flags, 16) & LISTENS) !== 0 }] : [];
+    });
+}
+/** The kernel has the path that the daemon was started with: the home may be reached through a link. */
+function isSame(bound, path) {
+    if (bound === path)
+        return true;
+    if (!bound.startsWith('/') || (0,external_node_path_namespaceObject.basename)(bound) !== (0,external_node_path_namespaceObject.basename)(path))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(bound)) === (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(path));
+    }
+    catch {
+        return false;
+    }
+}
+/** Returns the processes that have these sockets open, as far as this user may see. */
+function holdersOf(ends) {
+    const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
+    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
+}
+function filesOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
+            try {
+                return [(0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${name}`)];
+            }
+            catch {
+                return [];
+            }
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** How long a daemon may take to accept a connection, and how often to check, in ms. */
+const daemon_ACCEPT = 1000;
+const daemon_LOOK = 20;
+/** Returns the process that has accepted a connection since. @param before inodes of the earlier ends */
+async function accepting(path, before) {
+    for (let waited = 0; waited < daemon_ACCEPT; waited += daemon_LOOK) {
+        const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
+        if (pid !== undefined)
+            return pid;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_LOOK);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
+/**
+ * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's environment, folder, umask and
+ * limits, whatever session started the daemon (PM2 5 to 7). A candidate must start in the same way.
+ */
+
+
+
+
+/**
+ * @param base where the daemon will be started if none runs
+ * @param kept what PM2 keeps of the app; null where it has none that a release could replace
+ */
+async function workerStart(base, pm2Home, kept) {
+    const daemon = await daemonPid(pm2Home);
+    const start = (daemon === null ? null : inherited(daemon)) ?? {
+        node: process.execPath,
+        cwd: base,
+        env: {},
+        limits: '',
+    };
+    // PM2 keeps the environment of the activation that first started the app, and merges it over the daemon's.
+    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
+    return { ...start, env: { ...start.env, ...laidOver } };
+}
+/**
+ * PM2 sets the first after Node has started, the second is an option of the release that PM2 runs now, and a candidate
+ * must not look like a worker.
+ */
+const NOT_KEPT = new Set([
+    'NODE_OPTIONS',
+    'UV_THREADPOOL_SIZE',
+    'NODE_APP_INSTANCE',
+    'pm_id',
+]);
+function environmentKept(definition) {
+    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
+}
+/** Null where the daemon has just exited. */
+function inherited(daemon) {
+    const of = (name) => `/proc/${daemon}/${name}`;
+    try {
+        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
+        return {
+            // A Node that was updated under a running daemon is gone.
+            node: node.endsWith(' (deleted)') ? process.execPath : node,
+            // The link itself: it may also lead into a folder that was removed.
+            cwd: of('cwd'),
+            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
+            limits: [
+                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
+                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
+            ].join('\n'),
+        };
+    }
+    catch {
+        return null;
+    }
+}
+/** The channel to the process that started the daemon, which Node removes from the environment. */
+const CHANNEL = /^NODE_CHANNEL_/;
+function environmentIn(environ) {
+    const pairs = environ.split('\0').map((pair) => {
+        const at = pair.indexOf('=');
+        return [pair.slice(0, at), pair.slice(at + 1)];
+    });
+    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
+}
+function umaskIn(status) {
+    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
+    return umask === undefined ? [] : [`umask ${umask}`];
+}
+/** By the kernel's names: the letter of every shell's `ulimit`, and the bytes of its unit. */
+const LIMITS = {
+    'Max open files': ['n', 1],
+    'Max address space': ['v', 1024],
+    'Max data size': ['d', 1024],
+    'Max stack size': ['s', 1024],
+    'Max file size': ['f', 512],
+    'Max core file size': ['c', 512],
+};
+/** A limit that this session may not raise stays as it is. */
+function changedLimits(own, wanted) {
+    const before = limitsIn(own);
+    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
+        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
+        const [flag, unit] = LIMITS[name];
+        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
+        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
+    });
+}
+function limitsIn(text) {
+    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
+    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
+}
+/**
+ * Returns `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder:
+ * Node would look for it in the folder where PM2's daemon was started.
+ * @param release its folder, or the link to it
+ * @param entry the release's server.js, relative to the release
+ */
+function nodeArguments(nodeOptions, release, entry) {
+    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/workers.js
+/**
+ * The app's workers: what PM2 keeps of them, and what each truly runs.
+ *
+ * Proof, not exit codes: a worker counts when PM2 lists its pid as online and the process itself, known by pid and start
+ * time, says that it runs the release and has opened its door.
+ */
+
+
+
+
+/** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
+function pm2App(base, name, { runtime, entry }, { listen, kill }) {
+    const layout = layoutOf(base);
+    return {
+        name,
+        ...programOf(layout),
+        options: {
+            wait_ready: true,
+            // The old workers serve for as long as this, whatever the new ones do: time to notice and to restore.
+            listen_timeout: listen,
+            kill_timeout: kill,
+            max_memory_restart: runtime.maxMemoryBytes,
+            node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
+            UV_THREADPOOL_SIZE: runtime.env['UV_THREADPOOL_SIZE'] || null,
+        },
+    };
+}
+/** What PM2 starts, whatever the release. */
+function programOf({ current }) {
+    return { script: `${current}/${LAUNCHER}`, cwd: current };
+}
+/** Whether PM2 can bring these workers to a new release without a gap. */
+function isOurs(process, app) {
+    return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
+}
+async function lookAtWorkers({ layout, pm2, appName, }) {
+    const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)]);
+    return match(processes, records);
+}
+/** Puts processes and records together. */
+function match(processes, records) {
+    const workers = records.filter(({ candidate }) => !candidate);
+    const pids = new Set(processes.map(({ pid }) => pid));
+    return {
+        listed: byId(processes).map((process) => ({
+            process,
+            record: workers.find(({ pid }) => pid === process.pid) ?? null,
+        })),
+        unlisted: workers.filter(({ pid }) => !pids.has(pid)),
+    };
+}
+function byId(processes) {
+    return [...processes].sort((a, b) => a.id - b.id);
+}
+function toStates(workers) {
+    return workers.map(({ process, record }) => ({
+        pmId: String(process.id),
+        pid: process.pid,
+        status: process.status,
+        release: record?.release ?? null,
+        phase: record?.phase ?? null,
+        restarts: process.restarts,
+        memoryBytes: process.memoryBytes,
+        cache: record?.cache ?? null,
+        traffic: record?.traffic ?? null,
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/conclude.js
+
+
+
+/** From here on nothing takes the release back. Never throws. */
+async function conclude(activation, status, cause) {
+    const { world, job, facts } = activation;
+    const { before, previous, target } = facts;
+    const { release } = target;
+    const { activation: id, kind, replaces } = job.request;
+    if (status === 'live') {
+        const serving = { activation: id, kind, replaced: replaces ?? before.current };
+        await bestEffort(world, world.markServing(release, serving), 'Could not mark the release as verified');
+    }
+    const wasLive = (await world.entries().catch(() => [])).some(({ activation: of, probation }) => of === id && probation !== null);
+    if (status === 'restored' && wasLive && previous !== null) {
+        const serving = { activation: id, kind: 'restore', replaced: release };
+        await bestEffort(world, world.markServing(previous.release, serving), 'Could not mark the release as left');
+    }
+    // Whatever came of it, this was the last time that anybody restores that.
+    await bestEffort(world, world.forgetReplaced(), 'Could not forget what the release replaced');
+    if (status === 'live') {
+        await bestEffort(world, world.savePm2(), 'PM2 could not save its process list for the next boot');
+    }
+    const workers = await conclude_listed(world);
+    const live = { live: release, restored: previous?.release ?? null, down: servedRelease(workers) }[status];
+    const rollsBackTo = status === 'live' ? await world.previousRelease(release).catch(() => null) : null;
+    return settled({
+        status,
+        live,
+        previous: before.current,
+        rollsBackTo,
+        failure: cause && toRecord(cause),
+        workers: toStates(workers),
+        notFound: status === 'live' ? await world.notFound(release) : '',
+        watch: null,
+    });
+}
+/** The current release is another activation's: nothing is touched. */
+async function leaveAsIs(world, cause) {
+    const current = await world.current();
+    const workers = await conclude_listed(world);
+    const served = servedRelease(workers);
+    const verified = served !== null && (await world.isVerified(served));
+    return settled({
+        status: served === current && verified ? 'restored' : 'down',
+        live: served,
+        previous: current,
+        rollsBackTo: null,
+        failure: cause && toRecord(cause),
+        workers: toStates(workers),
+        notFound: '',
+        watch: null,
+    });
+}
+function conclude_listed(world) {
+    return world.look({}).then((seen) => seen.listed, () => []);
+}
+function settled(verdict) {
+    // The journal is no place for counts that are long.
+    const workers = verdict.workers.map((worker) => ({ ...worker, traffic: null }));
+    return { at: 'settled', verdict: { ...verdict, workers }, known: false };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/watch.js
+/** The release is live, and stays on probation: real traffic says whether it may stay. */
+
+
+
+
+
+
+
+/** Between two looks, in ms. */
+const watch_PAUSE = 1000;
+/** Between two lines, in ms. */
+const LINES = 10_000;
+/** From here on a share of failed answers is worth a warning, and p95 in ms. */
+const BAD = 0.01;
+const SLOW = 1000;
+const SLOWER = 3;
+/**
+ * Watches the release without the app's lock, so that whoever comes next need not wait: another activation ends this.
+ * @throws Failure `worker-died`, `traffic-worse` once it has the lock again, to restore the previous release
+ */
+async function watch(activation, known) {
+    const { world, job, facts } = activation;
+    const { activation: id, watchMs } = job.request;
+    const { release } = facts.target;
+    const probation = known ?? (await watch_begin(activation));
+    activation.during = 'watch';
+    const detail = `on probation for ${formatDuration(watchMs)}`;
+    await world.journal.begin('watch', detail, { before: facts.before, probation });
+    await world.unlock();
+    const seen = new Map();
+    const soFar = () => sum([...seen.values()]);
+    let [lastLook, told] = [0, world.now()];
+    for (;;) {
+        await world.sleep(watch_PAUSE);
+        const records = await world.records();
+        // Before anything is made of what the workers do: it may be the doing of the next activation.
+        const entries = await world.entries();
+        const settled = settledIn(entries, activation);
+        if (settled !== null)
+            return settled;
+        if (endsProbation(entries, id))
+            return watch_end(probation, soFar(), 'another activation began');
+        const now = world.sinceBoot();
+        if (now < probation.since)
+            return watch_end(probation, soFar(), 'the server was started again');
+        if (now - probation.since >= watchMs) {
+            const settled = await retake(activation);
+            if (settled !== null)
+                return settled;
+            await world.journal.done('watch', lineOf(toShare(soFar()), probation));
+            return watch_end(probation, soFar(), '');
+        }
+        for (const { pid, release: of, traffic } of records)
+            if (of === release && traffic !== null)
+                seen.set(pid, tallyOf(traffic));
+        const all = soFar();
+        const judgement = judge({
+            own: all,
+            before: probation.before,
+            restarts: probation.pids.filter((pid) => !isOpen(records, pid)).length,
+            restartsBefore: probation.restartsBefore,
+            lastLook,
+        });
+        lastLook = Math.max(lastLook, lookAt(all.answered));
+        if (judgement !== 'well') {
+            const problem = objection(judgement, release, all, probation);
+            const settled = await retake(activation);
+            if (settled !== null)
+                return settled;
+            // A release that another activation is about to replace is that one's matter.
+            if (endsProbation(await world.entries(), id))
+                return watch_end(probation, soFar(), 'another activation began');
+            await world.journal.failed('watch', problem.message);
+            // PM2's daemon may have died since.
+            await world.connect();
+            throw problem;
+        }
+        if (world.now() - told >= LINES) {
+            told = world.now();
+            await world.journal.note('watch', lineOf(toShare(all), probation));
+        }
+    }
+}
+/** Takes the lock again. @returns how another process of this activation has ended it meanwhile; null: none has */
+async function retake(activation) {
+    const { world } = activation;
+    // Whoever holds it for longer has begun, and ends the probation.
+    await world.lock().catch(() => undefined);
+    return settledIn(await world.entries(), activation);
+}
+function settledIn(entries, { job, facts }) {
+    const state = stateOf(entries, job.request.activation, false);
+    if (state.at === 'settled')
+        return state;
+    // It restores already: only the verdict of that counts.
+    return state.at === 'restoring' ? { ...state, before: facts.before } : null;
+}
+/** From here on the release counts as live. */
+async function watch_begin(activation) {
+    const { world, facts } = activation;
+    const state = await conclude(activation, 'live', null);
+    if (state.at !== 'settled')
+        throw new Error('the release is not live');
+    const { verdict } = state;
+    return {
+        since: world.sinceBoot(),
+        before: facts.previous === null ? null : facts.beforeTraffic,
+        restartsBefore: facts.beforeRestarts,
+        pids: verdict.workers
+            .filter(({ release, phase }) => release === facts.target.release && phase === 'open')
+            .map(({ pid }) => pid),
+        verdict,
+    };
+}
+function isOpen(records, pid) {
+    return records.some((record) => record.pid === pid && record.phase === 'open');
+}
+function watch_end({ verdict, before }, all, why) {
+    const own = toShare(all);
+    const line = [lineOf(own, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ');
+    const watched = { ...verdict, watch: { open: false, line, warnings: warningsOf(own, before) } };
+    return { at: 'settled', verdict: watched, known: false };
+}
+function warningsOf(own, before) {
+    if (before === null)
+        return [];
+    const warnings = [];
+    if (own.answered >= FEWEST && shareOf(own) >= BAD) {
+        const shares = `${inWords(own)}; the release before: ${inWords(before)}`;
+        warnings.push(`The release stays, but answers fail: ${shares}.`);
+    }
+    if (own.p95 !== null && before.p95 !== null && own.p95 > SLOW && own.p95 > SLOWER * before.p95) {
+        const times = `${formatDuration(own.p95)}, and before ${formatDuration(before.p95)}`;
+        warnings.push(`The release stays, but is slow: 95% of its answers took up to ${times}.`);
+    }
+    return warnings;
+}
+function lineOf(own, { before }) {
+    return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`;
+}
+function inWords(share) {
+    const { answered, p95 } = share;
+    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
+    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
+}
+function percent(counts) {
+    return `${(100 * shareOf(counts)).toFixed(1)}%`;
+}
+function objection(judgement, release, own, { before }) {
+    const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`);
+    const evidence = [
+        `new: ${own.failed} of ${own.answered} answers failed (${percent(own)})`,
+        ...(before === null
+            ? []
+            : [`before: ${before.failed} of ${before.answered} answers failed (${percent(before)})`]),
+        ...(worst.length === 0 ? [] : ['paths that failed most:', ...worst]),
+    ].join('\n');
+    if (judgement === 'exited')
+        return activation_failure('worker-died: canary', { release }, { evidence });
+    if (judgement === 'restarted')
+        return activation_failure('worker-died: watched', { release }, { evidence });
+    const { answered, failed } = before ?? { answered: 0, failed: 0 };
+    const values = {
+        release,
+        answered: own.answered,
+        failed: own.failed,
+        share: percent(own),
+        answeredBefore: answered,
+        failedBefore: failed,
+        shareBefore: percent({ answered, failed }),
+    };
+    return activation_failure('traffic-worse', values, { evidence });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/canary.js
+/**
+ * The canary: one worker serves the new release beside those of the release before, and real traffic compares the two.
+ * `current` points at the release before meanwhile: whatever PM2 or a reboot starts is that. The lock is kept, and
+ * whoever waits for it ends the canary: half a rollout is nothing that another activation could begin from.
+ */
+
+
+
+
+
+
+
+
+
+
+
+/** Whether a canary comes next. Where it was asked for and cannot be, the journal says why. */
+async function wantsCanary({ world, job, facts }) {
+    const { canaryMs, kind } = job.request;
+    if (canaryMs === 0 || kind !== 'deploy' || facts.done.has('canary'))
+        return false;
+    const reason = hindrance(facts);
+    if (reason !== null)
+        await world.journal.done('canary', `skipped: ${reason}`);
+    return reason === null;
+}
+function hindrance({ before, previous, target, foreign, processes }) {
+    if (previous === null || previous.release !== before.current || previous.release === target.release)
+        return 'no verified release serves that it could be compared with';
+    if (foreign > 0 || processes.length === 0)
+        return 'PM2 has no worker that Gapless started';
+    const addresses = [previous, target].map(({ runtime: { host, port, socket } }) => socket ?? `${host}:${port}`);
+    return addresses[0] === addresses[1] ? null : 'the release listens on another address';
+}
+/**
+ * @param known the canary that an earlier process has begun
+ * @throws Failure where the release before has to be restored
+ */
+async function canary_canary(activation, known) {
+    activation.during = 'canary';
+    return serveBeside(activation, known).catch(async (error) => {
+        await activation.world.journal.failed('canary', error.message);
+        throw error;
+    });
+}
+async function serveBeside(activation, known) {
+    const { world, job, facts } = activation;
+    const { activation: id, canaryMs } = job.request;
+    const { before, target, previous } = facts;
+    const { release } = target;
+    const trial = known ?? (await start(activation));
+    const detail = `one worker serves it for ${formatDuration(canaryMs)}`;
+    await world.journal.begin('canary', detail, { before, canary: trial });
+    if (previous === null)
+        throw activation_failure('restore-failed', { problem: 'the release before is damaged' });
+    await world.point(previous.release);
+    await tellWorkers(activation, 'make-room');
+    const own = new Map();
+    const others = new Map();
+    let [lastLook, told] = [0, world.now()];
+    for (;;) {
+        await world.sleep(watch_PAUSE);
+        const records = await world.records();
+        if (isAwaited(await world.entries(), id))
+            throw activation_failure('overtaken: canary', { release });
+        if (await world.isWithdrawn())
+            throw server_failure('withdrawn: canary', { release });
+        for (const record of records)
+            canary_count(record, trial, own, others);
+        const [mine, theirs] = [sum([...own.values()]), sum([...others.values()])];
+        const than = { before: toShare(theirs) };
+        if (!records.some(({ pid, phase }) => pid === trial.pid && phase === 'open'))
+            throw objection('exited', release, mine, than);
+        const seen = { own: mine, before: theirs, restarts: 0, restartsBefore: 0, lastLook };
+        if (judge(seen) === 'worse')
+            throw objection('worse', release, mine, than);
+        lastLook = Math.max(lastLook, lookAt(mine.answered));
+        const line = lineOf(toShare(mine), than);
+        if (world.sinceBoot() - trial.since >= canaryMs) {
+            const few = mine.answered < FEWEST ? ', too few to compare' : '';
+            await world.journal.done('canary', `${line}${few}`);
+            return { at: 'swapped', before };
+        }
+        if (world.now() - told >= LINES) {
+            told = world.now();
+            await world.journal.note('canary', line);
+        }
+    }
+}
+/** Brings the last worker to the target, or one more where there is only one. */
+async function start(activation) {
+    const { world, facts } = activation;
+    const { target, app, resumed } = facts;
+    const { release, runtime } = target;
+    if (resumed) {
+        await prepare(activation);
+        await swap(activation);
+    }
+    await world.journal.begin('canary', 'one worker');
+    const place = Math.max(1, (await world.list()).length - 1);
+    const limitMs = runtime.health.timeoutMs + runtime.observeMs;
+    const turn = { app, release, first: place, instances: place + 1, together: true, limitMs };
+    const workers = await serve(activation, { ...turn, moment: 'swap' });
+    await stayHealthy(activation, workers, runtime.observeMs);
+    const others = (await world.records()).flatMap(({ pid, release: of, traffic }) => {
+        if (of === release || traffic === null)
+            return [];
+        const { answered, failed } = tallyOf(traffic);
+        return [{ pid, answered, failed }];
+    });
+    return { release, since: world.sinceBoot(), pid: workers[0].process.pid, others };
+}
+/** Counts what a worker has answered; of the release before, since the canary began. */
+function canary_count({ pid, release, traffic }, canary, own, others) {
+    if (traffic === null)
+        return;
+    const tally = tallyOf(traffic);
+    if (release === canary.release)
+        return void own.set(pid, tally);
+    const { answered, failed } = canary.others.find((other) => other.pid === pid) ?? { answered: 0, failed: 0 };
+    others.set(pid, { ...tally, answered: tally.answered - answered, failed: tally.failed - failed });
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
+/**
+ * The limits that control groups set, such as a container's or a systemd unit's: the machine's own figures do
+ * not include them. Reads both versions at once, because in a hybrid hierarchy version 1 has the controllers.
+ */
+
+
+const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+/**
+ * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
+ * free.
+ */
+function memoryLeft(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'memory', at);
+    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
+    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
+}
+/** Returns how many CPUs the groups let a process use at the same time; Infinity where there is no limit. */
+function cpusAllowed(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'cpu', at);
+    // "max 100000" means no quota, and so does -1.
+    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
+    return Math.min(Infinity, ...v2.map((group) => {
+        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
+        return share(quota ?? 0, period ?? 0);
+    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
+}
+/** Returns the folders of the process's group and of its parents: a limit counts for everything below. */
+function groupsOf(process, controller, { proc, cgroup }) {
+    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
+        const [, controllers = '', ...path] = line.split(':');
+        return { controllers: controllers.split(','), path: path.join(':') };
+    });
+    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
+    return {
+        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
+        v2: foldersUpTo(cgroup, pathOf('')),
+    };
+}
+/**
+ * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
+ * mount.
+ */
+function foldersUpTo(top, path) {
+    if (path === undefined || !path.startsWith('/'))
+        return [];
+    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
+    while (path !== '/') {
+        path = (0,external_node_path_namespaceObject.dirname)(path);
+        folders.push((0,external_node_path_namespaceObject.join)(top, path));
+    }
+    return folders;
+}
+function textIn(folder, name) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
+    }
+    catch {
+        return null;
+    }
+}
+/** @param otherwise the value where there is no such file, or where the file has a word such as "max" */
+function numberIn(folder, name, otherwise) {
+    const text = textIn(folder, name) ?? '';
+    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
+}
+function statIn(folder, name) {
+    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
+    return Number(line?.[1] ?? 0);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/memory.js
+/** Whether the server has room for the old workers and the new ones at the same time. */
+
+
+
+/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
+const USUAL = 120 * 1024 * 1024;
+/** A new worker may take this much more than the old ones do. */
+const HEADROOM = 1.2;
+/** @param available bytes: see `availableMemory` */
+function mayRunTogether(running, instances, available) {
+    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
+    const each = measured.length === 0 ? USUAL : Math.max(...measured);
+    return instances <= 1 || instances * each * HEADROOM <= available;
+}
+/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
+function availableMemory(daemon, at = kernel) {
+    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
+}
+/** The kernel's own estimate. */
+function machineMemory({ proc }) {
+    try {
+        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
+        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
+    }
+    catch {
+        return (0,external_node_os_namespaceObject.totalmem)();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/stay.js
+/** Of `post-activate`, and of all that has no limit of its own, in ms. */
+const HOOK = 60_000;
+/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
+const ANSWERS = 20_000;
+/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
+const MARGIN = 20_000;
+/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
+function timesOf(releases) {
+    const longest = (of) => Math.max(...releases.map(of));
+    const observe = longest(({ observeMs }) => observeMs);
+    const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN / 2;
+    const drain = drained + MARGIN / 2;
+    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
+    const heal = drain + longest(({ health }) => health.timeoutMs);
+    const stay = boot + observe + ANSWERS + HOOK + heal;
+    return { boot, heal, drain: drained, stay, listen: 2 * boot + HOOK, kill: stay + drain };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/facts.js
+
+
+
+
+
+
+
+/** @throws where the target cannot be read, or PM2 not asked */
+async function gatherFacts(world, job, state) {
+    const { request, appName } = job;
+    const target = await world.goal(request.release);
+    const current = await world.current();
+    const processes = await world.list();
+    const noted = 'before' in state ? state.before : null;
+    const resumed = state.at !== 'prepared';
+    const found = await world.findReplaced();
+    // What an interrupted activation has replaced is not there to be seen any more.
+    const replaced = ((resumed || replacesNothing(found)) && (await world.readReplaced())) || found;
+    const before = noted ?? (await beforeSwap(world, job, { current, resumed, replaced }));
+    const { previous: back } = before;
+    // A previous release that is damaged must not keep a good one from going live.
+    const previous = back === null ? null : await world.goal(back).catch(() => null);
+    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
+    const app = pm2App(job.base, appName, target, times);
+    const records = recordsIn(await world.look({}));
+    // What an earlier process had asked for runs beside the old workers already, and has its memory.
+    const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
+    const instances = world.instancesOf(target.runtime) - there;
+    const entries = await world.entries();
+    const others = records.filter(({ release, phase }) => release !== request.release && phase === 'open');
+    const own = entries.filter(({ activation }) => activation === request.activation);
+    return {
+        target,
+        previous,
+        before,
+        resumed,
+        app,
+        times,
+        processes,
+        together: mayRunTogether(processes, instances, await world.freeMemory()),
+        foreign: processes.filter((process) => !isOurs(process, app)).length,
+        replaced,
+        orphans: describeOrphans(records),
+        done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
+        canary: own.findLast((entry) => entry.canary !== null)?.canary?.pid ?? null,
+        beforeTraffic: facts_shareOf(others, world.sinceBoot(), request.watchMs),
+        beforeRestarts: restartsSince(entries, current, processes),
+    };
+}
+function facts_shareOf(records, now, ms) {
+    const counts = records.flatMap(({ traffic }) => traffic ?? []);
+    return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))));
+}
+/** What PM2 has counted since the verdict that made the release live. */
+function restartsSince(entries, release, processes) {
+    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release)?.verdict;
+    if (!verdict)
+        return 0;
+    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
+    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
+}
+/** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
+async function beforeSwap(world, { request }, { current, resumed, replaced }) {
+    const { release, replaces } = request;
+    const live = resumed && current === release ? replaces : current;
+    // `current` is somebody else's, and no worker of ours runs: what ours served once is not what serves.
+    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
+    return { current: live, previous: isElsewhere ? null : await fallback(world, live, release) };
+}
+/**
+ * The release to restore: the current one, also from itself, whose workers are then restarted. Where an activation was
+ * interrupted `current` points at a release that was never shown to serve; then the last that was.
+ */
+async function fallback(world, live, target) {
+    if (live !== null && (await world.isVerified(live)))
+        return live;
+    const verified = await world.previousRelease(live, target);
+    return verified ?? (live === target ? null : live);
 }
 
 ;// CONCATENATED MODULE: external "node:module"
@@ -5128,247 +5561,13 @@ async function withEvidence({ world }, cause) {
     return failure.reworded(failure.message, { evidence });
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/judge.js
-/** How likely a release that is as good as the one before is taken back, over all looks. */
-const FALSE_ALARM = 0.001;
-/** Fewer answers say nothing. */
-const FEWEST = 20;
-/** A look for each growth of the answers by so much. */
-const GROWTH = 1.1;
-/** By how much a share must be worse to matter. */
-const MATTERS = 0.01;
-function judge({ own, before, restarts, restartsBefore, lastLook }) {
-    if (restarts > restartsBefore && (before === null || !isWorse(before, own, 1)))
-        return 'restarted';
-    const look = lookAt(own.answered);
-    return look > lastLook && before !== null && isWorse(own, before, look) ? 'worse' : 'well';
-}
-/** The number of the look that so many answers are worth: it depends on nothing but their count. 0: none. */
-function lookAt(answered) {
-    return answered < FEWEST ? 0 : 1 + Math.floor(Math.log(answered / FEWEST) / Math.log(GROWTH));
-}
-/** Whether a share is worse than another one, beyond chance, and by enough to matter. */
-function isWorse(own, other, look) {
-    if (own.answered < FEWEST || other.answered === 0)
-        return false;
-    if (judge_shareOf(own) - judge_shareOf(other) < MATTERS)
-        return false;
-    return chance(own, other) <= FALSE_ALARM / (look * (look + 1));
-}
-function judge_shareOf({ answered, failed }) {
-    return answered === 0 ? 0 : failed / answered;
-}
-/** How likely so many of all failures, or more, are among the own answers, if both releases are alike. */
-function chance(own, other) {
-    const failed = own.failed + other.failed;
-    const all = own.answered + other.answered;
-    const most = Math.min(failed, own.answered);
-    let term = Math.exp(choose(own.answered, own.failed) + choose(other.answered, other.failed) - choose(all, failed));
-    let sum = 0;
-    for (let count = own.failed; count <= most; count += 1) {
-        sum += term;
-        const [ownLeft, otherLeft] = [own.answered - count, failed - count];
-        term *= (ownLeft * otherLeft) / ((count + 1) * (other.answered - otherLeft + 1));
-        if (term < sum * 1e-12)
-            break;
-    }
-    return Math.min(1, sum);
-}
-/** The logarithm of a binomial coefficient. */
-function choose(all, some) {
-    return logFactorial(all) - logFactorial(some) - logFactorial(all - some);
-}
-/** Stirling's series; exact to 12 digits from 10 on. */
-function logFactorial(number) {
-    if (number < 10) {
-        let product = 1;
-        for (let factor = 2; factor <= number; factor += 1)
-            product *= factor;
-        return Math.log(product);
-    }
-    const series = 1 / (12 * number) - 1 / (360 * number ** 3) + 1 / (1260 * number ** 5);
-    return number * Math.log(number) - number + Math.log(2 * Math.PI * number) / 2 + series;
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/watch.js
-/** The release is live, and stays on probation: real traffic says whether it may stay. */
-
-
-
-
-
-
-
-/** Between two looks, in ms. */
-const watch_PAUSE = 1000;
-/** Between two lines, in ms. */
-const LINES = 10_000;
-/** From here on a share of failed answers is worth a warning, and p95 in ms. */
-const BAD = 0.01;
-const SLOW = 1000;
-const SLOWER = 3;
-/**
- * Watches the release without the app's lock, so that whoever comes next need not wait: another activation ends this.
- * @throws Failure `worker-died`, `traffic-worse` once it has the lock again, to restore the previous release
- */
-async function watch(activation, known) {
-    const { world, job, facts } = activation;
-    const { activation: id, watchMs } = job.request;
-    const { release } = facts.target;
-    const probation = known ?? (await watch_begin(activation));
-    activation.during = 'watch';
-    const detail = `on probation for ${formatDuration(watchMs)}`;
-    await world.journal.begin('watch', detail, { before: facts.before, probation });
-    await world.unlock();
-    const seen = new Map();
-    const soFar = () => sum([...seen.values()]);
-    let [lastLook, told] = [0, world.now()];
-    for (;;) {
-        await world.sleep(watch_PAUSE);
-        const records = await world.records();
-        // Before anything is made of what the workers do: it may be the doing of the next activation.
-        const entries = await world.entries();
-        const settled = settledIn(entries, activation);
-        if (settled !== null)
-            return settled;
-        if (endsProbation(entries, id))
-            return watch_end(probation, soFar(), 'another activation began');
-        const now = world.sinceBoot();
-        if (now < probation.since)
-            return watch_end(probation, soFar(), 'the server was started again');
-        if (now - probation.since >= watchMs) {
-            const settled = await retake(activation);
-            if (settled !== null)
-                return settled;
-            await world.journal.done('watch', lineOf(toShare(soFar()), probation));
-            return watch_end(probation, soFar(), '');
-        }
-        for (const { pid, release: of, traffic } of records)
-            if (of === release && traffic !== null)
-                seen.set(pid, tallyOf(traffic));
-        const all = soFar();
-        const judgement = judge({
-            own: all,
-            before: probation.before,
-            restarts: probation.pids.filter((pid) => !isOpen(records, pid)).length,
-            restartsBefore: probation.restartsBefore,
-            lastLook,
-        });
-        lastLook = Math.max(lastLook, lookAt(all.answered));
-        if (judgement !== 'well') {
-            const problem = objection(judgement, release, all, probation);
-            const settled = await retake(activation);
-            if (settled !== null)
-                return settled;
-            // A release that another activation is about to replace is that one's matter.
-            if (endsProbation(await world.entries(), id))
-                return watch_end(probation, soFar(), 'another activation began');
-            await world.journal.failed('watch', problem.message);
-            // PM2's daemon may have died since.
-            await world.connect();
-            throw problem;
-        }
-        if (world.now() - told >= LINES) {
-            told = world.now();
-            await world.journal.note('watch', lineOf(toShare(all), probation));
-        }
-    }
-}
-/** Takes the lock again. @returns how another process of this activation has ended it meanwhile; null: none has */
-async function retake(activation) {
-    const { world } = activation;
-    // Whoever holds it for longer has begun, and ends the probation.
-    await world.lock().catch(() => undefined);
-    return settledIn(await world.entries(), activation);
-}
-function settledIn(entries, { job, facts }) {
-    const state = stateOf(entries, job.request.activation, false);
-    if (state.at === 'settled')
-        return state;
-    // It restores already: only the verdict of that counts.
-    return state.at === 'restoring' ? { ...state, before: facts.before } : null;
-}
-/** From here on the release counts as live. */
-async function watch_begin(activation) {
-    const { world, facts } = activation;
-    const state = await conclude(activation, 'live', null);
-    if (state.at !== 'settled')
-        throw new Error('the release is not live');
-    const { verdict } = state;
-    return {
-        since: world.sinceBoot(),
-        before: facts.previous === null ? null : facts.beforeTraffic,
-        restartsBefore: facts.beforeRestarts,
-        pids: verdict.workers
-            .filter(({ release, phase }) => release === facts.target.release && phase === 'open')
-            .map(({ pid }) => pid),
-        verdict,
-    };
-}
-function isOpen(records, pid) {
-    return records.some((record) => record.pid === pid && record.phase === 'open');
-}
-function watch_end({ verdict, before }, all, why) {
-    const own = toShare(all);
-    const line = [lineOf(own, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ');
-    const watched = { ...verdict, watch: { open: false, line, warnings: warningsOf(own, before) } };
-    return { at: 'settled', verdict: watched, known: false };
-}
-function warningsOf(own, before) {
-    if (before === null)
-        return [];
-    const warnings = [];
-    if (own.answered >= FEWEST && judge_shareOf(own) >= BAD) {
-        const shares = `${inWords(own)}; the release before: ${inWords(before)}`;
-        warnings.push(`The release stays, but answers fail: ${shares}.`);
-    }
-    if (own.p95 !== null && before.p95 !== null && own.p95 > SLOW && own.p95 > SLOWER * before.p95) {
-        const times = `${formatDuration(own.p95)}, and before ${formatDuration(before.p95)}`;
-        warnings.push(`The release stays, but is slow: 95% of its answers took up to ${times}.`);
-    }
-    return warnings;
-}
-function lineOf(own, { before }) {
-    return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`;
-}
-function inWords(share) {
-    const { answered, p95 } = share;
-    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
-    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
-}
-function percent(counts) {
-    return `${(100 * judge_shareOf(counts)).toFixed(1)}%`;
-}
-function objection(judgement, release, own, { before }) {
-    const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`);
-    const evidence = [
-        `new: ${own.failed} of ${own.answered} answers failed (${percent(own)})`,
-        ...(before === null
-            ? []
-            : [`before: ${before.failed} of ${before.answered} answers failed (${percent(before)})`]),
-        ...(worst.length === 0 ? [] : ['paths that failed most:', ...worst]),
-    ].join('\n');
-    if (judgement === 'restarted')
-        return activation_failure('worker-died: watched', { release }, { evidence });
-    const { answered, failed } = before ?? { answered: 0, failed: 0 };
-    const values = {
-        release,
-        answered: own.answered,
-        failed: own.failed,
-        share: percent(own),
-        answeredBefore: answered,
-        failedBefore: failed,
-        shareBefore: percent({ answered, failed }),
-    };
-    return activation_failure('traffic-worse', values, { evidence });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/run.js
 /**
  * The activation: from the lock to the verdict, and back if need be. It runs detached from the SSH session, so that it
  * ends in a verdict whatever happens to the runner; the runner only reads the journal. Every step can be repeated: its
  * process may die at any moment, and another one goes on from what the journal says.
  */
+
 
 
 
@@ -5399,7 +5598,7 @@ async function runActivation(world, job) {
         await world.unlock();
     }
 }
-function next(run, state) {
+async function next(run, state) {
     const { world, job, activation } = run;
     switch (state.at) {
         case 'queued':
@@ -5407,7 +5606,15 @@ function next(run, state) {
         case 'prepared':
             return prepareAndSwap(activation);
         case 'swapped':
+            if (await wantsCanary(activation))
+                return { at: 'canary', before: activation.facts.before, canary: null };
             return goLive(activation);
+        case 'canary':
+            return canary_canary(activation, state.canary).then(async (after) => {
+                // The workers are not those of the beginning any more.
+                run.activation = { ...activation, facts: await gatherFacts(world, job, after) };
+                return after;
+            });
         case 'watching':
             return watch(activation, state.probation);
         case 'restoring':
@@ -9271,6 +9478,7 @@ async function inspectServer(layout, search, pm2Home) {
     assertPm2HomeWritable(pm2Home);
     assertTrusted(layout);
     const { bavail, bsize } = await (0,promises_namespaceObject.statfs)(standing);
+    const journal = await readJournal(layout.journal);
     const { found, searched } = search;
     return {
         node: process.versions.node,
@@ -9290,7 +9498,8 @@ async function inspectServer(layout, search, pm2Home) {
         live: await liveRelease(layout),
         serving: await servingRelease(layout),
         interrupted: await interruptedActivation(layout),
-        probation: probationOf(await readJournal(layout.journal)),
+        canary: canaryIn(journal)?.release ?? null,
+        probation: probationOf(journal),
         lock: await lockHolder(layout.lock),
         now: new Date().toISOString(),
     };
@@ -9924,15 +10133,16 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                 const found = await workers();
                 const records = await readWorkers(layout.workers);
                 const lock = await lockHolder(layout.lock);
-                const isAsUsual = lock === null && orphansIn(records).length === 0;
+                const interrupted = await interruptedActivation(layout);
+                const isAsUsual = lock === null && interrupted === null && orphansIn(records).length === 0;
                 return {
                     live: await liveRelease(layout),
-                    // Whoever holds the lock may be replacing the workers, and PM2 does not list orphans.
+                    // An activation, at work or interrupted, may have replaced some workers, and PM2 does not list orphans.
                     served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
                     releases: await listReleases(layout),
                     workers: [...toStates(found), ...orphanStates(records)],
                     lock,
-                    interrupted: await interruptedActivation(layout),
+                    interrupted,
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
                 };
             },

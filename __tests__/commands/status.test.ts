@@ -28,6 +28,7 @@ const seen: Result<'status'> = {
       before: null,
       cause: null,
       probation: null,
+      canary: null,
     },
   ],
 }

@@ -106,6 +106,7 @@ describe('with only what is required', () => {
       'test-command': null,
       'test-timeout': 600_000,
       observe: 5000,
+      canary: 0,
       watch: 0,
       'drain-timeout': 30_000,
       'lock-timeout': 600_000,

@@ -7,6 +7,8 @@ export interface Plan {
   readonly kind: 'deploy' | 'rollback'
   /** Of each worker of the release on trial, in the order in which they start; then from the beginning again. */
   readonly fates: readonly Fate[]
+  /** How long one worker serves the release as a canary, in ms. */
+  readonly canaryMs: number
   /** How long the release is on probation, in ms. */
   readonly watchMs: number
   /** How long each call of a process into its world takes, in ms. */
@@ -74,6 +76,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   kind: fc.constantFrom('deploy', 'rollback'),
   fates: fc.oneof(fc.constant([good]), fc.array(fate, { minLength: 1, maxLength: 4 })),
   latency: fc.constantFrom(0, 1, 7, 40),
+  canaryMs: fc.constantFrom(0, 0, 3000, 20_000),
   watchMs: fc.constantFrom(0, 0, 5000, 60_000),
   preActivate: hook,
   postActivate: hook,

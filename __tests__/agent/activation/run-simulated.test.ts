@@ -1,10 +1,10 @@
 /** Whole activations on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
 import type { Pm2Options } from '../../../src/agent/pm2/client.ts'
-import type { Traffic } from '../../../src/protocol/traffic.ts'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { good } from '../../simulation/fake-worker.ts'
 import { begin, first, id, LONG, newSite, other, previous, rest, run, target } from '../../simulation/site.ts'
+import { trafficOf } from './traffic-of.ts'
 
 const entries = (server: FakeServer) =>
   server.journal
@@ -378,19 +378,3 @@ describe('a release on probation', () => {
     expect([...server.open()]).toEqual([verdict.live])
   })
 })
-
-/** 200 answers, of which some failed. */
-function trafficOf(failed: number): Traffic {
-  return {
-    answers: [0, 200 - failed, 0, 0, failed],
-    aborted: 0,
-    errors: 0,
-    inProgress: 0,
-    slowestMs: 10,
-    times: [200],
-    loopDelayMs: 0,
-    memoryBytes: 0,
-    failing: { '/cart': failed },
-    past: [],
-  }
-}

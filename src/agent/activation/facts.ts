@@ -35,6 +35,8 @@ export interface Facts {
   readonly orphans: string | null
   /** The steps that an earlier process has done. */
   readonly done: ReadonlySet<JournalEntry['step']>
+  /** The worker that served the release as a canary; null: there was none. */
+  readonly canary: number | null
   /** How the release before has done, and how many restarts PM2 counts of it since it is live; null: unknown. */
   readonly beforeTraffic: Share | null
   readonly beforeRestarts: number
@@ -77,6 +79,7 @@ export async function gatherFacts(world: World, job: Job, state: State): Promise
     replaced,
     orphans: describeOrphans(records),
     done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
+    canary: own.findLast((entry) => entry.canary !== null)?.canary?.pid ?? null,
     beforeTraffic: shareOf(others, world.sinceBoot(), request.watchMs),
     beforeRestarts: restartsSince(entries, current, processes),
   }

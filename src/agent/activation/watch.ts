@@ -12,9 +12,9 @@ import { type Counts, FEWEST, judge, lookAt, shareOf } from './judge.ts'
 import { endsProbation, type State, stateOf } from './state.ts'
 
 /** Between two looks, in ms. */
-const PAUSE = 1000
+export const PAUSE = 1000
 /** Between two lines, in ms. */
-const LINES = 10_000
+export const LINES = 10_000
 /** From here on a share of failed answers is worth a warning, and p95 in ms. */
 const BAD = 0.01
 const SLOW = 1000
@@ -139,7 +139,7 @@ function warningsOf(own: Share, before: Share | null): readonly string[] {
   return warnings
 }
 
-function lineOf(own: Share, { before }: Pick<Probation, 'before'>): string {
+export function lineOf(own: Share, { before }: Pick<Probation, 'before'>): string {
   return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`
 }
 
@@ -153,11 +153,11 @@ function percent(counts: Counts): string {
   return `${(100 * shareOf(counts)).toFixed(1)}%`
 }
 
-function objection(
-  judgement: 'restarted' | 'worse',
+export function objection(
+  judgement: 'restarted' | 'exited' | 'worse',
   release: string,
   own: Tally,
-  { before }: Probation,
+  { before }: Pick<Probation, 'before'>,
 ): Failure {
   const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`)
   const evidence = [
@@ -167,6 +167,7 @@ function objection(
       : [`before: ${before.failed} of ${before.answered} answers failed (${percent(before)})`]),
     ...(worst.length === 0 ? [] : ['paths that failed most:', ...worst]),
   ].join('\n')
+  if (judgement === 'exited') return failure('worker-died: canary', { release }, { evidence })
   if (judgement === 'restarted') return failure('worker-died: watched', { release }, { evidence })
   const { answered, failed } = before ?? { answered: 0, failed: 0 }
   const values = {

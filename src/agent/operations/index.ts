@@ -136,15 +136,16 @@ export function createOperations({
         const found = await workers()
         const records = await readWorkers(layout.workers)
         const lock = await lockHolder(layout.lock)
-        const isAsUsual = lock === null && orphansIn(records).length === 0
+        const interrupted = await interruptedActivation(layout)
+        const isAsUsual = lock === null && interrupted === null && orphansIn(records).length === 0
         return {
           live: await liveRelease(layout),
-          // Whoever holds the lock may be replacing the workers, and PM2 does not list orphans.
+          // An activation, at work or interrupted, may have replaced some workers, and PM2 does not list orphans.
           served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
           releases: await listReleases(layout),
           workers: [...toStates(found), ...orphanStates(records)],
           lock,
-          interrupted: await interruptedActivation(layout),
+          interrupted,
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }
       },
