@@ -747,6 +747,8 @@ const operations = {
             workers: list(workerState),
             lock: nullable(string),
             interrupted: nullable(string),
+            /** How the current release has done since it went live; null where no worker tells. */
+            lived: nullable(string),
             journal: list(journalEntry),
         }),
     },
@@ -3990,8 +3992,8 @@ async function verifyLauncher({ world, job, facts }) {
     if (repaired !== null)
         await world.journal.note('swap', repaired);
 }
-function describeSwap({ facts: { target, replaced } }) {
-    const detail = `current -> releases/${target.release}`;
+function describeSwap({ facts: { target, replaced, lived } }) {
+    const detail = [`current -> releases/${target.release}`, ...(lived === null ? [] : [lived])].join('; ');
     return replaced.current === null
         ? detail
         : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`;
@@ -4550,8 +4552,40 @@ function settled(verdict) {
     return { at: 'settled', verdict: { ...verdict, workers }, known: false };
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/lived.js
+/** How a release has done since it went live. */
+
+
+
+/** What PM2 has counted since the verdict that made the release live. */
+function restartsSince(entries, release, processes) {
+    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release && entry.verdict.workers.length > 0)?.verdict;
+    if (!verdict)
+        return 0;
+    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
+    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
+}
+/** For people; null where no worker of it tells. A worker that restarts begins to count anew. */
+function lived(entries, release, processes, records) {
+    const own = records.filter((record) => record.release === release && record.phase === 'open');
+    if (release === null || own.length === 0)
+        return null;
+    const share = toShare(sum(own.flatMap(({ traffic }) => (traffic === null ? [] : tallyOf(traffic)))));
+    const restarts = plural(restartsSince(entries, release, processes), 'restart');
+    return `${release} so far: ${inWords(share)}, ${restarts}`;
+}
+function inWords(share) {
+    const { answered, p95 } = share;
+    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
+    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
+}
+function percent(counts) {
+    return `${(100 * shareOf(counts)).toFixed(1)}%`;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/watch.js
 /** The release is live, and stays on probation: real traffic says whether it may stay. */
+
 
 
 
@@ -4690,14 +4724,6 @@ function warningsOf(own, before) {
 }
 function lineOf(own, { before }) {
     return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`;
-}
-function inWords(share) {
-    const { answered, p95 } = share;
-    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
-    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
-}
-function percent(counts) {
-    return `${(100 * shareOf(counts)).toFixed(1)}%`;
 }
 function objection(judgement, release, own, { before }) {
     const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`);
@@ -4977,6 +5003,7 @@ function timesOf(releases) {
 
 
 
+
 /** @throws where the target cannot be read, or PM2 not asked */
 async function gatherFacts(world, job, state) {
     const { request, appName } = job;
@@ -5017,19 +5044,12 @@ async function gatherFacts(world, job, state) {
         canary: own.findLast((entry) => entry.canary !== null)?.canary?.pid ?? null,
         beforeTraffic: facts_shareOf(others, world.sinceBoot(), request.watchMs),
         beforeRestarts: restartsSince(entries, current, processes),
+        lived: resumed ? null : lived(entries, current, processes, records),
     };
 }
 function facts_shareOf(records, now, ms) {
     const counts = records.flatMap(({ traffic }) => traffic ?? []);
     return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))));
-}
-/** What PM2 has counted since the verdict that made the release live. */
-function restartsSince(entries, release, processes) {
-    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release)?.verdict;
-    if (!verdict)
-        return 0;
-    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
-    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
 }
 /** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
 async function beforeSwap(world, { request }, { current, resumed, replaced }) {
@@ -10078,6 +10098,7 @@ async function takeId(layout, id) {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, preview = false, agentFile, }) {
     const layout = layoutOf(base);
@@ -10134,15 +10155,19 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                 const records = await readWorkers(layout.workers);
                 const lock = await lockHolder(layout.lock);
                 const interrupted = await interruptedActivation(layout);
+                const live = await liveRelease(layout);
+                const entries = await readJournal(layout.journal);
+                const processes = found.map(({ process }) => process);
                 const isAsUsual = lock === null && interrupted === null && orphansIn(records).length === 0;
                 return {
-                    live: await liveRelease(layout),
+                    live,
                     // An activation, at work or interrupted, may have replaced some workers, and PM2 does not list orphans.
                     served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
                     releases: await listReleases(layout),
                     workers: [...toStates(found), ...orphanStates(records)],
                     lock,
                     interrupted,
+                    lived: lived(entries, live, processes, records),
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
                 };
             },

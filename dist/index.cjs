@@ -58958,6 +58958,8 @@ const operations = {
             workers: guards_list(workerState),
             lock: nullable(string),
             interrupted: nullable(string),
+            /** How the current release has done since it went live; null where no worker tells. */
+            lived: nullable(string),
             journal: guards_list(journalEntry),
         }),
     },
@@ -68129,8 +68131,10 @@ function serves({ status, phase }) {
 function isOrphan({ status }) {
     return status === 'orphaned';
 }
-function status_detailOf({ releases, workers, lock, interrupted }) {
+function status_detailOf({ releases, workers, lock, interrupted, lived }) {
     const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
+    if (lived !== null)
+        remarks.push(lived);
     const orphans = workers.filter(isOrphan).length;
     if (orphans > 0) {
         remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`);

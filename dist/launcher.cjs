@@ -1615,6 +1615,8 @@ const operations = {
             workers: guards_list(workerState),
             lock: nullable(string),
             interrupted: nullable(string),
+            /** How the current release has done since it went live; null where no worker tells. */
+            lived: nullable(string),
             journal: guards_list(journalEntry),
         }),
     },

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
+import { ill, visit, type Visitors } from '../support/ill-release.ts'
 import { runAction, type RunOptions, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { sabotage, type Workspace } from '../support/workspace.ts'
+import type { Workspace } from '../support/workspace.ts'
 
 /** Real traffic on a release on probation: what it takes back, and what it leaves alone. */
 
@@ -26,65 +26,6 @@ let workspace: Workspace
 let visitors: Visitors
 let good: string
 
-/** One server.js in a hundred lines of trouble: a share of the answers to visitors fails, from a moment on. */
-const ill = (share: number, afterMs = 0) =>
-  sabotage(
-    workspace.copyBuilt(),
-    `if (process.env.pm_id !== undefined) {
-      const http = require('node:http'), { emit } = http.Server.prototype, begun = Date.now()
-      let visits = 0
-      http.Server.prototype.emit = function (event, request, response) {
-        const visitor = event === 'request' && request.url.startsWith('/api/release')
-        const fails = visitor && Date.now() - begun >= ${afterMs} && (visits++ * ${share}) % 1 >= 1 - ${share}
-        if (fails) { console.error('the shop is on fire'); return response.writeHead(500).end('ill') }
-        return emit.apply(this, arguments)
-      }
-    }`,
-  )
-
-interface Visitors {
-  readonly statuses: number[]
-  readonly broken: string[]
-  stop(): Promise<void>
-}
-
-/** Each visitor has a connection of its own, so that every worker gets some. */
-function visit(): Visitors {
-  const statuses: number[] = []
-  const broken: string[] = []
-  let over = false
-  const once = (path: string, aborts = false) =>
-    new Promise<void>((resolve) => {
-      const request = get(`${server.url}${path}`, { agent: false }, (response) => {
-        if (path.startsWith('/api/release')) statuses.push(response.statusCode!)
-        response.resume().on('close', resolve)
-      })
-      request.on('error', (error) => {
-        if (!aborts) broken.push(error.message)
-        resolve()
-      })
-      if (aborts)
-        request.on('socket', (socket) => socket.once('connect', () => setTimeout(() => request.destroy(), 5)))
-    })
-  const visitor = async () => {
-    for (let turn = 0; !over; turn += 1) {
-      await once(`/api/release?token=hidden${turn}`)
-      await once('/not-there')
-      await once('/api/stream?seconds=2&chunks=4', true)
-      await delay(60)
-    }
-  }
-  const running = Promise.all([visitor(), visitor(), visitor()])
-  return {
-    statuses,
-    broken,
-    async stop() {
-      over = true
-      await running
-    },
-  }
-}
-
 const deploy = (
   from: Workspace,
   inputs: Record<string, string> = {},
@@ -98,7 +39,7 @@ beforeAll(async () => {
   const first = await deploy(workspace)
   if (first.code !== 0) throw new Error(first.log)
   good = first.outputs['release']!
-  visitors = visit()
+  visitors = visit(server.url)
   await until('the good release has answered', () => visitors.statuses.length >= 60)
 }, 240_000)
 afterAll(async () => {
@@ -108,7 +49,7 @@ afterAll(async () => {
 }, 60_000)
 
 test('a release whose visitors get errors is taken back, with both shares as evidence', async () => {
-  const from = ill(0.5)
+  const from = ill(workspace, 0.5)
   try {
     const run = await deploy(from, { watch: '40s' })
     expect([run.code, run.outputs['status'], run.outputs['live-release']]).toEqual([1, 'restored', good])
@@ -137,7 +78,7 @@ thorough(
 thorough(
   'the server goes on watching when the runner dies, and the next run says so',
   async () => {
-    const from = ill(0.5, 14_000)
+    const from = ill(workspace, 0.5, 14_000)
     try {
       const run = await deploy(
         from,

@@ -423,6 +423,8 @@ export const operations = {
       workers: list(workerState),
       lock: nullable(string),
       interrupted: nullable(string),
+      /** How the current release has done since it went live; null where no worker tells. */
+      lived: nullable(string),
       journal: list(journalEntry),
     }),
   },

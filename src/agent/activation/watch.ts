@@ -1,14 +1,15 @@
 /** The release is live, and stays on probation: real traffic says whether it may stay. */
 import { failure } from '../../common/errors/activation.ts'
 import type { Failure } from '../../common/failure.ts'
-import { formatDuration, plural } from '../../common/format.ts'
+import { formatDuration } from '../../common/format.ts'
 import type { JournalEntry, Probation, Verdict } from '../../protocol/messages.ts'
 import { type Share, sum, tallyOf, type Tally, toShare } from '../../protocol/tally.ts'
 import { worstPaths } from '../../protocol/traffic.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Activation } from './activation.ts'
 import { conclude } from './conclude.ts'
-import { type Counts, FEWEST, judge, lookAt, shareOf } from './judge.ts'
+import { FEWEST, judge, lookAt, shareOf } from './judge.ts'
+import { inWords, percent } from './lived.ts'
 import { endsProbation, type State, stateOf } from './state.ts'
 
 /** Between two looks, in ms. */
@@ -141,16 +142,6 @@ function warningsOf(own: Share, before: Share | null): readonly string[] {
 
 export function lineOf(own: Share, { before }: Pick<Probation, 'before'>): string {
   return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`
-}
-
-function inWords(share: Share): string {
-  const { answered, p95 } = share
-  const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`
-  return `${plural(answered, 'request')}, ${percent(share)} failed${time}`
-}
-
-function percent(counts: Counts): string {
-  return `${(100 * shareOf(counts)).toFixed(1)}%`
 }
 
 export function objection(
