@@ -2855,6 +2855,10 @@ function isAwaited(log, activation) {
     const begun = log.findIndex((entry) => entry.activation === activation);
     const last = new Map(log.slice(begun + 1).map((entry) => [entry.activation, entry]));
     last.delete(activation);
+    // One that has its verdict touches nothing any more.
+    for (const entry of log)
+        if (entry.verdict !== null)
+            last.delete(entry.activation);
     return [...last.values()].some(({ step, state }) => step === 'lock' && state !== 'done');
 }
 /** Whether it has begun to touch what is live. */

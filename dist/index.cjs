@@ -57004,8 +57004,10 @@ function sets(name, what = 'the workers themselves') {
 const politeDrainMs = 6000;
 /** A Next.js 16 worker takes about 100 MB before it has served anything. */
 const smallestWorkerBytes = 128 * 2 ** 20;
+/** On GitHub's own runners. */
+const longestJobMs = 6 * 60 * 60_000;
 /** What is legal, yet seldom meant. */
-function warningsOf({ key, passphrase }, runtime) {
+function warningsOf({ key, passphrase, command, canary, watch }, runtime) {
     const { health } = runtime;
     const suspicions = [
         [
@@ -57027,6 +57029,14 @@ function warningsOf({ key, passphrase }, runtime) {
         [
             runtime.port < 1024,
             'Input `app-port` is below 1024: a process needs special privileges to listen there.',
+        ],
+        [
+            canary > 0 && command !== 'deploy' && command !== 'promote',
+            `Input \`canary\` has no effect with \`command: ${command}\`: it is for \`deploy\` and \`promote\`.`,
+        ],
+        [
+            canary + watch >= longestJobMs,
+            'Inputs `canary` and `watch` together last 6 hours or more: a runner of GitHub ends the job before that.',
         ],
         [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
     ];

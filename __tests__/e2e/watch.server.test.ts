@@ -7,7 +7,7 @@ import { ill, visit, type Visitors } from '../support/ill-release.ts'
 import { runAction, type RunOptions, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import type { Workspace } from '../support/workspace.ts'
+import { sabotage, type Workspace } from '../support/workspace.ts'
 
 /** Real traffic on a release on probation: what it takes back, and what it leaves alone. */
 
@@ -25,6 +25,12 @@ let server: TestServer
 let workspace: Workspace
 let visitors: Visitors
 let good: string
+
+/** Of the last activation that touched anything. */
+const journal = () => {
+  const text = readFileSync(join(server.app, '.gapless/journal.jsonl'), 'utf8')
+  return text.slice(text.lastIndexOf('"swap","state":"begin"'))
+}
 
 const deploy = (
   from: Workspace,
@@ -125,4 +131,80 @@ thorough(
     expect(run.summary).toContain('another activation began')
   },
   180_000,
+)
+
+thorough.each(['1', '3'])(
+  'a release is taken back from %s workers',
+  async (instances) => {
+    const base = await deploy(workspace, { instances })
+    good = base.outputs['release']!
+    const from = ill(workspace, 0.5, 4000)
+    try {
+      const run = await deploy(from, { instances, watch: '2m' })
+      expect([base.code, run.code, run.outputs['status'], server.current()]).toEqual([0, 1, 'restored', good])
+      expect(visitors.broken).toEqual([])
+    } finally {
+      from.remove()
+    }
+  },
+  240_000,
+)
+
+thorough(
+  'a release that leaks is taken back when PM2 restarts a worker of it',
+  async () => {
+    const limits = { instances: '1', 'max-memory': '400M' }
+    const base = await deploy(workspace, limits)
+    good = base.outputs['release']!
+    const from = sabotage(
+      workspace.copyBuilt(),
+      `if (process.env.pm_id !== undefined)
+      setTimeout(() => { globalThis.leak = Buffer.alloc(450e6, 1) }, 6000)`,
+    )
+    try {
+      const run = await deploy(from, { ...limits, watch: '3m' })
+      expect([base.code, run.code, run.outputs['status'], server.current()]).toEqual([0, 1, 'restored', good])
+      expect(run.summary).toContain('restarted or exited while the release was on probation')
+    } finally {
+      from.remove()
+    }
+  },
+  300_000,
+)
+
+thorough(
+  'a release that is as ill as the one before stays, with a warning',
+  async () => {
+    const from = ill(workspace, 0.3)
+    try {
+      const first = await deploy(from)
+      const answered = visitors.statuses.length
+      await until('it has answered', () => visitors.statuses.length - answered >= 300, 60_000)
+      const run = await deploy(from, { watch: '20s' })
+      expect([first.code, run.code, run.outputs['status']]).toEqual([0, 0, 'live'])
+      expect(run.log).toContain('The release stays, but answers fail')
+      // The next deploy says how it has done.
+      const next = await deploy(workspace)
+      good = next.outputs['release']!
+      expect(next.summary).toMatch(/so far: \d+ requests, \d\d\.\d% failed, .*, 0 restarts/)
+    } finally {
+      from.remove()
+    }
+  },
+  240_000,
+)
+
+thorough(
+  'a rollback by hand ends the watch',
+  async () => {
+    const before = server.current()
+    const watched = deploy(workspace, { watch: '5m' })
+    await until('it is on probation', () => journal().includes('"probation":{'), 60_000)
+    const back = await deploy(workspace, { command: 'rollback', 'app-name': 'next-app' })
+    expect([back.code, back.outputs['status'], server.current()]).toEqual([0, 'live', before])
+    const run = await watched
+    expect([run.code, run.outputs['status']]).toEqual([0, 'live'])
+    expect(run.summary).toContain('another activation began')
+  },
+  240_000,
 )

@@ -1,7 +1,7 @@
 /** Canaries on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
 import { canaryIn, isAwaited, stateOf } from '../../../src/agent/activation/state.ts'
-import type { ActivationRequest, JournalEntry } from '../../../src/protocol/messages.ts'
+import { type ActivationRequest, type JournalEntry, keptVerdict } from '../../../src/protocol/messages.ts'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { type Fate, good } from '../../simulation/fake-worker.ts'
 import { begin, first, id, LONG, newSite, other, previous, rest, run, target } from '../../simulation/site.ts'
@@ -216,6 +216,7 @@ describe('by the journal', () => {
     const nothing = { verdict: null, before: null, cause: null, probation: null, canary: null }
     return { time: '', activation, step, state, detail: '', ...nothing, ...facts }
   }
+  const ended = { ...entry('b lock verdict', { verdict: keptVerdict(previous, null) }), step: null }
   const log = [entry('a lock begin'), entry('a swap begin', { before })]
   const begun = [...log, entry('a canary begin', { before, canary })]
 
@@ -231,11 +232,8 @@ describe('by the journal', () => {
 
   test.each([
     ['another activation waits', [entry('b lock begin'), entry('b lock note')], true],
-    [
-      'another activation has given up',
-      [entry('b lock begin'), entry('b null verdict', { step: null })],
-      false,
-    ],
+    ['another activation has given up', [entry('b lock begin'), ended], false],
+    ['one that has ended is asked again', [ended, entry('b lock begin')], false],
     ['the one before watches', [entry('b watch note')], false],
     ['only its own process waits', [entry('a lock begin')], false],
   ])('it is awaited where %s', (_, more, awaited) => {
