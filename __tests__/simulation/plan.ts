@@ -76,7 +76,6 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   kind: fc.constantFrom('deploy', 'rollback'),
   fates: fc.oneof(fc.constant([good]), fc.array(fate, { minLength: 1, maxLength: 4 })),
   latency: fc.constantFrom(0, 1, 7, 40),
-  canaryMs: fc.constantFrom(0, 0, 3000, 20_000),
   watchMs: fc.constantFrom(0, 0, 5000, 60_000),
   preActivate: hook,
   postActivate: hook,
@@ -91,6 +90,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   rivalAt: rarely(ms(20_000)),
   twinAt: rarely(ms(5000)),
   clockJump: fc.integer({ min: -1e9, max: 1e9 }),
+  canaryMs: fc.constantFrom(0, 0, 3000, 20_000),
 })
 
 export function planOf(seed: number): Plan {

@@ -199,7 +199,6 @@ test('after the canary all workers are on probation', async () => {
   })
   expect(lines(server).filter((line) => /^(canary|reload|watch) (begin|done)$/.test(line))).toEqual([
     'canary begin',
-    'canary begin',
     'canary done',
     'reload begin',
     'reload done',

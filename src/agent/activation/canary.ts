@@ -99,7 +99,7 @@ async function start(activation: Activation): Promise<Canary> {
     await prepare(activation)
     await swap(activation)
   }
-  await world.journal.begin('canary', 'one worker')
+  await world.journal.note('canary', 'a worker starts')
   const place = Math.max(1, (await world.list()).length - 1)
   const limitMs = runtime.health.timeoutMs + runtime.observeMs
   const turn = { app, release, first: place, instances: place + 1, together: true, limitMs } as const
