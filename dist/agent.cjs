@@ -4627,8 +4627,11 @@ async function watch(activation, known) {
         // Before anything is made of what the workers do: it may be the doing of the next activation.
         const entries = await world.entries();
         const settled = settledIn(entries, activation);
-        if (settled !== null)
+        if (settled?.at === 'settled')
             return settled;
+        // Another process of this activation restores, or did when it died.
+        if (settled !== null)
+            return (await retake(activation)) ?? settled;
         if (endsProbation(entries, id))
             return watch_end(probation, soFar(), 'another activation began');
         const now = world.sinceBoot();
@@ -4854,7 +4857,7 @@ async function start(activation) {
         await prepare(activation);
         await swap(activation);
     }
-    await world.journal.begin('canary', 'one worker');
+    await world.journal.note('canary', 'a worker starts');
     const place = Math.max(1, (await world.list()).length - 1);
     const limitMs = runtime.health.timeoutMs + runtime.observeMs;
     const turn = { app, release, first: place, instances: place + 1, together: true, limitMs };

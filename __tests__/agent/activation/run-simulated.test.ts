@@ -335,6 +335,17 @@ describe('a release on probation', () => {
     expect([server.current, [...server.open()], gaps, server.lock]).toEqual([previous, [previous], 0, null])
   })
 
+  test('is taken back once, where two processes of its activation watch it', async () => {
+    const server = await newSite((index) => (index === 0 ? { ...good, diesAfter: 10_000 } : good))
+    const watching = begin(server, { watchMs: 30_000 })
+    await server.clock.runUntil(() => count(server, 'reload begin') === 1, LONG)
+    const twin = begin(server, { watchMs: 30_000 })
+    await server.clock.runUntil(() => watching.end() !== null && twin.end() !== null, LONG)
+    expect(server.journal.flatMap(({ verdict }) => verdict?.status ?? [])).toEqual(['restored'])
+    expect(['watch begin', 'rollback begin'].map((line) => count(server, line))).toEqual([2, 1])
+    expect(twin.end()).toEqual(watching.end())
+  })
+
   test('stays when another activation begins, which replaces it', async () => {
     const server = await newSite()
     const process = begin(server, { watchMs: 300_000 })

@@ -44,7 +44,9 @@ export async function watch(activation: Activation, known: Probation | null): Pr
     // Before anything is made of what the workers do: it may be the doing of the next activation.
     const entries = await world.entries()
     const settled = settledIn(entries, activation)
-    if (settled !== null) return settled
+    if (settled?.at === 'settled') return settled
+    // Another process of this activation restores, or did when it died.
+    if (settled !== null) return (await retake(activation)) ?? settled
     if (endsProbation(entries, id)) return end(probation, soFar(), 'another activation began')
     const now = world.sinceBoot()
     if (now < probation.since) return end(probation, soFar(), 'the server was started again')
