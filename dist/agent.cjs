@@ -537,7 +537,9 @@ const serverFacts = object({
     serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    /** The release that one worker serves as a canary; null where there is none. */
+    canary: nullable(releaseId),
+    /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
@@ -556,6 +558,7 @@ const activationSteps = [
     'lock',
     'pre-activate',
     'swap',
+    'canary',
     'reload',
     'health-check',
     'post-activate',
@@ -614,6 +617,15 @@ const probation = object({
     /** What comes of it if nothing objects. */
     verdict,
 });
+/** One worker of the release beside those of the release before, for whoever resumes the activation. */
+const canary = object({
+    release: releaseId,
+    /** When it began, of since-boot.ts. */
+    since: count,
+    pid: count,
+    /** What the workers of the release before had answered by then. */
+    others: list(object({ pid: count, answered: count, failed: count })),
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -629,6 +641,8 @@ const journalEntry = object({
     cause: nullable(failureRecord),
     /** Of the begin of `watch`. */
     probation: nullable(probation),
+    /** Of the begin of `canary`, once the worker serves. */
+    canary: nullable(canary),
 });
 const run = object({
     commit: string,
@@ -663,6 +677,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long one worker serves the release before the others follow; 0: they follow at once. */
+    canaryMs: missingAs(0, count),
     /** How long the release stays on probation once all workers serve it; 0: not at all. */
     watchMs: missingAs(0, count),
 });
@@ -731,6 +747,8 @@ const operations = {
             workers: list(workerState),
             lock: nullable(string),
             interrupted: nullable(string),
+            /** How the current release has done since it went live; null where no worker tells. */
+            lived: nullable(string),
             journal: list(journalEntry),
         }),
     },
@@ -1530,6 +1548,10 @@ const server_texts = {
         message: 'The run was cancelled before anything live was touched.',
         remedy: 'Run the job again if its release is still wanted.',
     },
+    'withdrawn: canary': {
+        message: 'The run was cancelled or interrupted while "{release}" was a canary.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
     'current-not-a-link': {
         message: '"{path}" is not a symbolic link.',
         remedy: 'Move it away, or set `path` to another folder.',
@@ -1964,6 +1986,10 @@ const activation_texts = {
         message: 'A worker of "{release}" restarted or exited while the release was on probation.',
         remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
     },
+    'worker-died: canary': {
+        message: 'The worker that served "{release}" as a canary restarted or exited.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
     'traffic-worse': {
         message: '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
         remedy: 'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
@@ -2005,6 +2031,10 @@ const activation_texts = {
     },
     'overtaken: interrupted': {
         message: 'Another deploy went live after this one was interrupted.',
+        remedy: 'Run the job again if its release should be live.',
+    },
+    'overtaken: canary': {
+        message: 'Another deploy or rollback began while "{release}" was a canary, and ended that.',
         remedy: 'Run the job again if its release should be live.',
     },
     'unknown-activation': {
@@ -2435,7 +2465,7 @@ function end(child, timeoutMs) {
 
 
 
-const none = { before: null, cause: null, probation: null };
+const none = { before: null, cause: null, probation: null, canary: null };
 /**
  * @param withReserve carries out each write, and may make room where there is none
  */
@@ -2796,11 +2826,41 @@ function stateOf(log, activation, lost) {
         return lost ? { at: 'swapped', before } : { at: 'prepared' };
     if (lastThatTouched(log) !== activation)
         return { at: 'superseded', before, cause: activation_failure('overtaken: interrupted') };
-    const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null;
     if (restoring === undefined)
-        return probation === null ? { at: 'swapped', before } : { at: 'watching', before, probation };
+        return forward(own, before);
     const failed = own.find((entry) => entry.cause !== null)?.cause;
     return { at: 'restoring', before, cause: failed ?? activation_failure('activation-died: while restoring') };
+}
+function forward(own, before) {
+    const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null;
+    if (probation !== null)
+        return { at: 'watching', before, probation };
+    const canary = openCanary(own);
+    return canary === null ? { at: 'swapped', before } : { at: 'canary', before, canary };
+}
+/** The canary that an activation's entries have begun and not ended. */
+function openCanary(own) {
+    const canary = own.findLast((entry) => entry.canary !== null)?.canary ?? null;
+    const isOver = own.some((entry) => entry.verdict !== null ||
+        isBegin(entry, 'rollback') ||
+        (entry.step === 'canary' && entry.state === 'done'));
+    return isOver ? null : canary;
+}
+/** The canary that goes on, or did when its process died. */
+function canaryIn(log) {
+    const last = lastThatTouched(log);
+    return openCanary(log.filter(({ activation }) => activation === last));
+}
+/** Whether another activation waits for the lock that this one holds. */
+function isAwaited(log, activation) {
+    const begun = log.findIndex((entry) => entry.activation === activation);
+    const last = new Map(log.slice(begun + 1).map((entry) => [entry.activation, entry]));
+    last.delete(activation);
+    // One that has its verdict touches nothing any more.
+    for (const entry of log)
+        if (entry.verdict !== null)
+            last.delete(entry.activation);
+    return [...last.values()].some(({ step, state }) => step === 'lock' && state !== 'done');
 }
 /** Whether it has begun to touch what is live. */
 function hasTouched(log, activation) {
@@ -2816,19 +2876,23 @@ function isOnProbation(log, activation) {
     const own = log.filter((entry) => entry.activation === activation);
     return own.some(({ probation }) => probation !== null) && !own.some((entry) => isBegin(entry, 'rollback'));
 }
-/** How the probation of the last activation went, or goes, for people; null where there is nothing to tell. */
+/** How canary and probation of the last activation went, or go, for people; null where there is nothing to tell. */
 function probationOf(log) {
     const last = lastThatTouched(log);
     const own = log.filter(({ activation }) => activation === last);
-    const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live;
+    const canary = own.findLast((entry) => entry.canary !== null)?.canary?.release;
+    const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live ?? canary;
     if (release === undefined)
         return null;
     const end = own.find(({ verdict }) => verdict !== null);
     if (end?.verdict == null) {
-        const isRestoring = own.some(({ step, state }) => step === 'watch' && state === 'failed');
-        return isRestoring
-            ? `${release} is being taken back.`
-            : `${release} is on probation: the server watches it.`;
+        if (own.some((entry) => isBegin(entry, 'rollback')))
+            return `${release} is being taken back.`;
+        if (openCanary(own) !== null)
+            return `${release} is a canary: one worker serves it, and another deploy or rollback ends that.`;
+        return own.some(({ probation }) => probation !== null)
+            ? `${release} is on probation: the server watches it.`
+            : null;
     }
     const { status, live, failure: why } = end.verdict;
     if (why !== null)
@@ -2863,6 +2927,7 @@ function onFailure(state, cause, seen) {
                 return kept(cause, seen);
             return restoring(cause, seen);
         case 'swapped':
+        case 'canary':
         case 'watching':
             return restoring(cause, seen);
         case 'restoring':
@@ -2982,6 +3047,86 @@ async function hook(activation, name) {
     await step(activation, name, name, () => world.runHook(name, commands, facts.target));
 }
 
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Addresses of servers on this machine. */
+
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+function isEverywhere(host) {
+    return EVERYWHERE.has(host);
+}
+function formatAddress({ host, port, socket }) {
+    return socket ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+/** Returns an address that reaches a server which listens on all addresses, or the path of its socket. */
+function reachable({ host, socket }) {
+    if (socket)
+        return socket;
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+/** How long a server on this machine may take to accept a connection, in ms. */
+const ACCEPT = 2000;
+function acceptsConnections({ host, port }) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable({ host }), port, timeout: ACCEPT });
+        const end = (accepted) => {
+            socket.destroy();
+            resolve(accepted);
+        };
+        socket.once('connect', () => end(true));
+        socket.once('timeout', () => end(false));
+        socket.once('error', () => end(false));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/converge.js
+/** The one loop that waits for workers: looks, decides, acts, until there is nothing left to do. */
+
+const converge_POLL = 100;
+/** More looks than any decision asks for. */
+const LOOKS = 5;
+/** @throws the Failure that was decided on */
+async function converge(world, decide, { limitMs, pauseMs = converge_POLL, ask = {} }) {
+    const since = world.now();
+    const acts = [];
+    const refused = [];
+    const open = [];
+    let sightings = [];
+    let looks = [];
+    const start = (act) => {
+        const index = acts.push({ act, at: world.now(), answered: false }) - 1;
+        const answer = world.act(act).catch((error) => void refused.push(error.message));
+        open.push(answer.then(() => void (acts[index] = { ...acts[index], answered: true })));
+    };
+    for (;;) {
+        const seen = await world.look(ask);
+        const now = world.now();
+        sightings = remember(sightings, seen);
+        const asked = { now, since, late: now - since >= limitMs, acts, refused, sightings, looks };
+        const decision = decide(seen, asked);
+        if (decision === 'done')
+            return { seen, answered: Promise.all(open).then(() => refused) };
+        if (decision instanceof Failure)
+            throw decision;
+        decision.forEach(start);
+        looks = [...looks, seen].slice(-LOOKS);
+        await world.sleep(pauseMs);
+    }
+}
+function remember(known, { listed }) {
+    const now = listed.map(({ process: { id, pid }, record }) => ({
+        id,
+        pid,
+        release: record?.release ?? null,
+    }));
+    const isKnown = (one) => known.some(({ id, pid, release }) => id === one.id && pid === one.pid && release === one.release);
+    const fresh = now.filter((one) => !isKnown(one));
+    return fresh.length === 0 ? known : [...known, ...fresh];
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/decide.js
 /** What to do next about the workers, given what is seen and what was asked already. Pure. */
 
@@ -2992,10 +3137,11 @@ function recordsIn({ listed, unlisted }) {
 }
 /** Brings workers to the release that `current` points at: reloads those that are there, and adds those that miss. */
 function toServe(serving) {
-    const { release, count } = serving;
+    const { release, first = 0, count } = serving;
     return (seen, asked) => {
         const ready = servingNow(seen, serving);
-        if (ready.length >= count)
+        const wanted = count - first;
+        if (ready.length >= wanted)
             return 'done';
         if (seen.listed.length === 0 && asked.sightings.length > 0) {
             return server_failure('pm2-failed: daemon died', {});
@@ -3003,7 +3149,7 @@ function toServe(serving) {
         const acts = missing(seen, asked, serving);
         if (acts.length > 0)
             return acts;
-        const workers = seen.listed.slice(0, count);
+        const workers = seen.listed.slice(first, count);
         const dead = workers.find((worker) => hasDied(worker, asked, serving));
         if (dead !== undefined) {
             return activation_failure('worker-died', { release, status: dead.process.status });
@@ -3014,16 +3160,16 @@ function toServe(serving) {
         if (!asked.late)
             return [];
         const waiting = workers.find((worker) => !ready.includes(worker));
-        const workersMissing = { missing: count - ready.length, wanted: count };
+        const workersMissing = { missing: wanted - ready.length, wanted };
         return activation_failure('worker-unhealthy', { ...workersMissing, release, seen: describe(waiting) });
     };
 }
 /** The workers that serve the release since this began. */
 function servingNow(seen, serving) {
-    const { release, count } = serving;
+    const { release, first = 0, count } = serving;
     const old = oldPids(serving);
     return seen.listed
-        .slice(0, count)
+        .slice(first, count)
         .filter((worker) => serves(worker, release) && !old.has(worker.process.pid));
 }
 /** The processes from before, but for those that are being replaced. */
@@ -3147,10 +3293,15 @@ function toScaleDown(release, instances, leaving) {
         const { listed, unlisted } = seen;
         if (!listed.some((worker) => serves(worker, release)))
             return asked.late ? 'done' : [];
-        const surplus = listed
-            .slice(instances)
-            .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))
+        const surplus = listed.slice(instances);
+        const removed = surplus
+            .filter((worker) => !isStarting(worker) && !wasAskedOf(asked, 'remove', worker))
             .map(({ process: { id, pid } }) => ({ do: 'remove', id, pid }));
+        // PM2 would start it again. Once that is the release itself and serves, it can be removed.
+        const ended = surplus
+            .filter((worker) => isStarting(worker) && worker.record !== null && worker.record.release !== release)
+            .filter((worker) => !wasAskedOf(asked, 'kill', worker))
+            .map(({ process: { id, pid } }) => ({ do: 'kill', id, pid }));
         const forgotten = unlisted
             .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
             .map(({ pid }) => ({ do: 'sigint', id: -1, pid }));
@@ -3158,11 +3309,11 @@ function toScaleDown(release, instances, leaving) {
         const hung = unlisted
             .filter((record) => takesTraffic(record, release))
             .flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving));
-        const acts = [...surplus, ...forgotten, ...hung];
+        const acts = [...removed, ...ended, ...forgotten, ...hung];
         if (acts.length > 0)
             return acts;
         const isOnly = !recordsIn(seen).some((record) => takesTraffic(record, release));
-        const isAlone = isOnly && !unlisted.some(isBehindDoor);
+        const isAlone = isOnly && !unlisted.some(isBehindDoor) && !surplus.some(isStarting);
         return asked.late || isAlone ? 'done' : [];
     };
 }
@@ -3229,6 +3380,9 @@ function endIfHung({ id, pid, record }, asked, { check, drainMs }) {
 function wasAsked({ acts }, what, id) {
     return acts.some(({ act }) => act.do === what && (id === undefined || act.id === id));
 }
+function wasAskedOf({ acts }, what, { process }) {
+    return acts.some(({ act }) => act.do === what && act.id === process.id && act.pid === process.pid);
+}
 /** Whether a worker takes traffic for a release. */
 function serves({ process, record }, release) {
     return process.status === 'online' && record?.release === release && record.phase === 'open';
@@ -3264,8 +3418,739 @@ function isBehindDoor({ phase, doorPort }) {
     return phase === 'booting' || phase === 'proving' || doorPort === 0;
 }
 
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/common/listening-sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+function listeningSockets() {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    return lines.flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        const [host = '', port = ''] = local.split(':');
+        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+    });
+}
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+function heldBy(pid, sockets) {
+    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
+    return sockets.filter(({ inode }) => inodes.has(inode));
+}
+/** The file descriptor under which a process of this user holds a socket, or null. */
+function descriptorOf(pid, inode) {
+    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
+}
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = inodeAt(`${folder}/${name}`);
+            return inode === null ? [] : [{ fd: Number(name), inode }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function inodeAt(link) {
+    try {
+        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
+/** The apps that PM2 runs for this user: which Gapless deployed, from where, and where they listen. */
+
+
+
+
+
+
+
+/** What PM2 starts for every app that Gapless deployed, below the app's folder. */
+const PROGRAM = `/current/${LAUNCHER}`;
+/** Returns the folder that Gapless deployed the app to; null where somebody else started the app. */
+function folderOf({ script }) {
+    return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
+}
+/** Whether two paths lead to one folder. A path that does not exist equals itself. */
+function isSameFolder(one, other) {
+    return one === other || (apps_realPath(one) ?? one) === (apps_realPath(other) ?? other);
+}
+function apps_realPath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+/** Returns where the workers of all apps that Gapless deployed receive traffic. */
+async function openDoors(processes) {
+    const apps = new Map();
+    for (const process of processes) {
+        const folder = folderOf(process);
+        if (folder !== null)
+            apps.set(folder, process.name);
+    }
+    const doors = [...apps].map(async ([folder, name]) => {
+        const layout = layoutOf(folder);
+        const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
+        return Promise.all(workers.map(async ({ release, doorPort }) => {
+            const runtime = await readRuntime(layout, release).catch(() => null);
+            // A preview has no port.
+            if (runtime?.socket)
+                return [];
+            // An unknown host counts as all addresses: refusing what might work does less harm.
+            return [{ name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort }];
+        }));
+    });
+    return (await Promise.all(doors)).flat(2);
+}
+function isRunningUnder({ status }) {
+    return status === 'online' || status === 'launching';
+}
+/**
+ * Returns where processes listen that Gapless did not start; empty where that is unknown.
+ * @param all of PM2's processes, and its daemon, which listens for all cluster workers
+ */
+async function addressesOf(processes, { all, daemon }) {
+    const sockets = listeningSockets();
+    const running = processes.filter(isRunningUnder);
+    const pids = withDescendants(running.map(({ pid }) => pid).filter((pid) => pid > 0));
+    const own = pids.flatMap((pid) => heldBy(pid, sockets));
+    const clustered = running.filter(({ mode }) => mode === 'cluster_mode');
+    if (clustered.length === 0 || daemon === null)
+        return own.map(toAddress);
+    const doors = await openDoors(all);
+    const shared = heldBy(daemon, sockets).filter(({ port }) => !doors.some((door) => door.port === port));
+    const named = shared.filter(({ port }) => clustered.some((process) => portOf(process) === port));
+    const alone = !all.some((other) => other.mode === 'cluster_mode' &&
+        isRunningUnder(other) &&
+        folderOf(other) === null &&
+        !processes.some(({ id }) => id === other.id));
+    return [...own, ...(named.length > 0 ? named : alone ? shared : [])].map(toAddress);
+}
+function toAddress({ host, port }) {
+    return { host, port };
+}
+/** What its environment says, where PM2 started it with one. */
+function portOf({ definition }) {
+    const { env, PORT } = definition;
+    const port = Number(env?.PORT ?? PORT);
+    return Number.isInteger(port) ? port : null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
+/**
+ * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
+ * app's name. Written down before the swap, so that whoever finishes the activation can put it back.
+ */
+
+
+
+
+
+
+
+
+/** @param processes of the app's name: those that Gapless started, and the others */
+async function lookAtReplaced(layout, { ours, foreign }, running) {
+    const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)]);
+    return { current, processes: foreign, besideOurs: ours.some(isRunningUnder), addresses };
+}
+function replacesNothing({ current, processes }) {
+    return current === null && processes.length === 0;
+}
+/** What an activation wrote down that has come to no verdict since; else null. */
+function readReplaced({ replaced }) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(replaced, 'utf8'));
+    }
+    catch {
+        return null;
+    }
+}
+async function writeReplaced({ replaced }, content) {
+    if (replacesNothing(content))
+        return (0,promises_namespaceObject.rm)(replaced, { force: true });
+    // It holds the environment of the processes.
+    await writeFileAtomic(replaced, JSON.stringify(content), 0o600);
+}
+async function forgetReplaced({ replaced }) {
+    await (0,promises_namespaceObject.rm)(replaced, { force: true });
+}
+/** How long an app may take until it listens again, in ms. */
+const replaced_PATIENCE = 60_000;
+const replaced_LOOK = 200;
+/** Looks in a row that must find the same processes. */
+const STEADY = 10;
+/**
+ * Puts all of it back, and looks whether it serves.
+ * @returns what was seen
+ * @throws Failure `restore-failed`
+ */
+async function putBack({ layout, pm2, appName, withReserve }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
+    const seen = [];
+    if (current !== null) {
+        await withReserve(() => pointCurrentBack(layout, current));
+        seen.push(`current -> ${current} again`);
+    }
+    const complaints = [];
+    for (const process of processes) {
+        await pm2.revive(process).catch((error) => complaints.push(error.message));
+    }
+    const expected = processes.filter(isRunningUnder).length;
+    if (expected > 0) {
+        const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
+        if (problem !== null) {
+            throw activation_failure('restore-failed: other app', { problem: [problem, ...complaints].join('; ') });
+        }
+        const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
+        seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
+    }
+    return seen.join('; ');
+}
+/** @returns what is wrong, once there is no more time; null where all is well */
+async function untilRunning(list, expected, addresses, patienceMs) {
+    const deadline = performance.now() + patienceMs;
+    let before = '';
+    for (let steady = 0; steady < STEADY;) {
+        const running = (await list()).filter(({ status }) => status === 'online');
+        const silent = [];
+        for (const address of addresses)
+            if (!(await acceptsConnections(address)))
+                silent.push(address);
+        const pids = running.map(({ pid }) => pid).join(' ');
+        const well = running.length >= expected && silent.length === 0;
+        steady = well && pids === before ? steady + 1 : 0;
+        before = pids;
+        if (steady < STEADY && performance.now() >= deadline) {
+            if (running.length < expected)
+                return `PM2 keeps ${running.length} of ${expected} processes online`;
+            if (silent.length > 0)
+                return `nothing accepts connections on ${listOf(silent)}`;
+            return 'its processes restart again and again';
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(replaced_LOOK);
+    }
+    return null;
+}
+function listOf(addresses) {
+    return [...new Set(addresses.map(formatAddress))].join(', ');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/serve.js
+/** Brings the workers to the release that `current` points at. */
+
+
+
+
+/** Old workers look at the notice this often at the most, with room for a busy machine, in ms. */
+const DOORS_CLOSE = 10_000;
+/** A crash loop ends within this, or never, in ms. */
+const CRASH_LOOP = 30_000;
+/**
+ * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
+ * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
+ */
+async function serve(activation, wanted) {
+    const { world } = activation;
+    const { app, release, first = 0, instances, together, limitMs } = wanted;
+    const adopted = await underWay(activation, release);
+    if (adopted.size === 0) {
+        await untilReplaced(activation);
+        await stopCrashLoop(activation, wanted.moment);
+    }
+    const initial = await world.list();
+    let from = first;
+    for (let count = together ? instances : first + 1;; count += 1) {
+        const serving = { app, release, first, count, from, initial, adopted };
+        const { seen, answered } = await converge(world, toServe(serving), { limitMs });
+        if (count >= instances) {
+            if (!together)
+                await answered;
+            return servingNow(seen, serving);
+        }
+        const refused = await answered;
+        if (refused.length > 0)
+            throw server_failure('pm2-failed: refused', { problem: refused.join('; ') });
+        from = count;
+    }
+}
+/**
+ * The ids that PM2 is replacing by the target already, and the canary's. PM2's daemon carries through what an earlier process had asked
+ * for. To wait for that would take a release that dies again and again longer than the old workers stay.
+ */
+async function underWay({ world, facts }, release) {
+    if (!facts.resumed || release !== facts.target.release)
+        return new Set();
+    const { listed, replacing } = await world.look({ replacing: true });
+    const canary = listed.find((worker) => worker.process.pid === facts.canary && serves(worker, release));
+    return new Set([...replacing, ...(canary === undefined ? [] : [canary.process.id])]);
+}
+/** Waits for old workers that still drain from the activation before. */
+async function untilReplaced({ world, facts }) {
+    await converge(world, toBeReplaced, { limitMs: facts.app.options.kill_timeout, ask: { replacing: true } });
+}
+async function stopCrashLoop(activation, moment) {
+    const { world } = activation;
+    const { listed } = await world.look({});
+    if (!listed.some(isStarting))
+        return;
+    await tellWorkers(activation, moment, { halt: true });
+    await converge(world, toStopCrashLoop, { limitMs: CRASH_LOOP });
+    await tellWorkers(activation, moment);
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
+/** Workers that have outlived PM2's daemon: they serve, and no daemon knows them. */
+
+
+function orphansIn(records) {
+    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
+}
+/** What they were, for people; null where there is none. */
+function describeOrphans(records) {
+    const orphans = orphansIn(records);
+    if (orphans.length === 0)
+        return null;
+    const lost = exitedSince(records).length;
+    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
+    return `PM2's daemon had died: ${plural(orphans.length, 'worker')} kept serving without it${gone}`;
+}
+/** The pids of those that took traffic when the daemon died, and do not live any more. */
+function exitedSince(records) {
+    const alive = new Set(records.map(({ pid }) => pid));
+    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
+    return [...new Set(beside)].filter((pid) => !alive.has(pid));
+}
+function orphanStates(records) {
+    return orphansIn(records).map(({ pid, release, phase, cache, traffic }) => ({
+        pmId: '',
+        pid,
+        status: 'orphaned',
+        release,
+        phase,
+        restarts: 0,
+        memoryBytes: memoryOf(pid),
+        cache,
+        traffic,
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/port.js
+/** Whether the app's port is free for it, checked before anything live is touched. */
+
+
+
+
+
+
+
+
+/** @throws Failure `port-taken` or `port-forbidden` */
+async function assertPortIsOurs(host, port, users) {
+    const error = await tryListen(host, port);
+    if (error === null)
+        return;
+    if (error.code === 'EACCES') {
+        throw server_failure('port-forbidden', { port });
+    }
+    if (error.code === 'EADDRNOTAVAIL') {
+        throw server_failure('port-taken: no address', { host });
+    }
+    if (error.code !== 'EADDRINUSE')
+        throw error;
+    const sockets = listeningSockets().filter((socket) => socket.port === port);
+    const holds = (pid) => heldBy(pid, sockets).length > 0;
+    if (ownersOf(port, users).some(holds))
+        return;
+    const pid = pids().find(holds);
+    if (pid === undefined && (await comesFree(host, port)))
+        return;
+    throw portTaken(`${host}:${port}`, port, pid);
+}
+/** How long an exiting process may hold its sockets after it is invisible, in ms. */
+const LAST_BREATH = 2000;
+async function comesFree(host, port) {
+    const deadline = performance.now() + LAST_BREATH;
+    while (performance.now() < deadline) {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
+        if ((await tryListen(host, port)) === null)
+            return true;
+    }
+    return false;
+}
+/**
+ * PM2's daemon gives a second app the same socket, and visitors would reach either app (PM2 5 to 7).
+ * @param base the app's folder
+ * @throws Failure `port-taken` where another app that Gapless deployed listens there
+ */
+async function assertNoOtherDoor(base, address, all) {
+    const doors = await openDoors(all);
+    const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base));
+    if (other === undefined)
+        return;
+    const { name, folder } = other;
+    throw server_failure('port-taken: app', { name, folder, address: formatAddress(other) });
+}
+/** Whether the kernel refuses to give both addresses to different processes. */
+function clashes(one, other) {
+    const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host);
+    return one.port === other.port && overlap;
+}
+/**
+ * The kernel does not give a port on all addresses to anybody while one process has it on one of them, nor the
+ * reverse: the old workers hold it until the new ones serve.
+ * @throws Failure `port-taken`
+ */
+function assertMayMove(from, to) {
+    if (from.host === to.host || !clashes(from, to))
+        return;
+    throw server_failure('port-taken: other host', { from: formatAddress(from), to: formatAddress(to) });
+}
+/**
+ * A proxy that leads to the old address would find nobody there, although the deploy succeeded.
+ * @param from where the app listens now; empty where that is unknown
+ * @throws Failure `address-differs` unless the run names the new address itself
+ */
+function assertMoveIsMeant(from, to, said) {
+    const [first] = from;
+    if (first === undefined || from.some((address) => takesOver(to, address)))
+        return;
+    const samePort = from.some(({ port }) => port === to.port);
+    if (said.port === to.port || (samePort && said.host === to.host))
+        return;
+    const now = [...new Set(from.map(formatAddress))].join(', ');
+    throw server_failure('address-differs', {
+        now,
+        next: formatAddress(to),
+        nextPort: to.port,
+        port: first.port,
+        host: first.host,
+    });
+}
+function takesOver(to, { host, port }) {
+    return port === to.port && (host === to.host || isEverywhere(to.host));
+}
+/** Names the process, as far as this user may see it. */
+function portTaken(address, port, pid) {
+    if (pid === undefined)
+        return server_failure('port-taken', { holder: 'Another process', address, port });
+    const command = commandOf(pid);
+    const [, home] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    if (home !== undefined)
+        return server_failure('port-taken: daemon', { home, pid, address });
+    // Not the arguments: they may contain a secret.
+    const holder = `Another process (${pid}, ${command.split(' ')[0]})`;
+    return server_failure('port-taken', { holder, address, port });
+}
+/**
+ * The daemon counts only where it holds this very port for this app: it gives a second app the same socket, and
+ * visitors would reach either app (PM2 5 to 7).
+ */
+function ownersOf(port, { processes, records, daemon, addresses }) {
+    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
+    const recordOf = (pid) => records.find((record) => record.pid === pid);
+    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
+        // Somebody else started the process, and as far as is known it listens there.
+        (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
+            (addresses.length === 0 || addresses.some((address) => address.port === port)));
+    // `pm2 start npm -- start` and the like: PM2's process started what listens, and stops it too.
+    const own = withDescendants(running.map(({ pid }) => pid));
+    const orphans = orphansIn(records).map(({ pid }) => pid);
+    return [...own, ...orphans, ...(throughDaemon && daemon !== null ? [daemon] : [])];
+}
+function tryListen(host, port) {
+    return new Promise((resolve) => {
+        const server = (0,external_node_net_namespaceObject.createServer)();
+        server.once('error', (error) => resolve(error));
+        server.listen({ host, port }, () => server.close(() => resolve(null)));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/swap.js
+/** Everything up to the swap, and the swap itself. */
+
+
+
+
+
+/** @throws only while nothing live has been touched, unless the rename itself fails */
+async function prepareAndSwap(activation) {
+    const { before } = activation.facts;
+    const { kind, replaces } = activation.job.request;
+    if (replaces !== null && replaces !== before.current) {
+        const current = before.current ?? 'No release';
+        const cause = activation_failure('overtaken: replaced', { current, replaces, kind });
+        if (kind === 'restore')
+            return { at: 'superseded', before, cause };
+        throw cause;
+    }
+    await prepare(activation);
+    await swap(activation);
+    return { at: 'swapped', before };
+}
+/** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
+async function prepare(activation) {
+    const { world, job, facts } = activation;
+    const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts;
+    const { release, runtime } = target;
+    const { kind, said } = job.request;
+    if (!resumed) {
+        await assertWanted(activation);
+        if (kind === 'deploy' && before.current !== null && before.current !== release) {
+            await world.assertNotOvertaken(before.current);
+        }
+    }
+    // A release that has swapped may listen there already.
+    await world.assertClaims(runtime, resumed ? null : said);
+    const serving = (processes.length > 0 || orphans !== null) && foreign === 0;
+    if (serving && previous !== null && !resumed)
+        assertMayMove(previous.runtime, runtime);
+    await hook(activation, 'pre-activate');
+    await world.journal.note('swap', await world.linkOldStatic(release, []));
+    await world.preparePoint(release);
+    if (previous !== null && previous.release !== release)
+        await world.preparePoint(previous.release);
+    if (!resumed) {
+        // Workers that stay for an activation that died need not any more: PM2 has long done what that had asked for.
+        await world.notify(null);
+        await untilReplaced(activation);
+    }
+    if (replaced.current !== null) {
+        await world.journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
+    }
+    await tellWorkers(activation, 'swap');
+}
+async function swap(activation) {
+    const { world, facts } = activation;
+    const { target, before, resumed, replaced } = facts;
+    const { journal } = world;
+    if (!resumed)
+        await assertWanted(activation);
+    await verifyLauncher(activation);
+    await world.writeReplaced(replaced);
+    try {
+        // Whoever resumes this activation cannot read from `current` any more what it was.
+        await journal.begin('swap', describeSwap(activation), { before });
+        // The rename of the link is the one moment that counts: before it nothing live has changed.
+        await world.point(target.release);
+    }
+    catch (error) {
+        await journal.failed('swap', error.message).catch(() => undefined);
+        const untouched = !resumed && (await world.current().catch(() => before.current)) === before.current;
+        if (untouched)
+            await world.forgetReplaced().catch(() => undefined);
+        throw error;
+    }
+    journal.bestEffort();
+    await journal.done('swap', describeSwap(activation));
+}
+/** @throws Failure `withdrawn` when the run was cancelled */
+async function assertWanted({ world }) {
+    if (await world.isWithdrawn())
+        throw withdrawn();
+}
+/** What has to come back, or has swapped already, is repaired where it can be. @throws Failure `release-damaged` */
+async function verifyLauncher({ world, job, facts }) {
+    const { release } = facts.target;
+    if (job.request.kind !== 'restore' && !facts.resumed)
+        return world.assertLauncher(release);
+    const repaired = await world.repairLauncher(release);
+    if (repaired !== null)
+        await world.journal.note('swap', repaired);
+}
+function describeSwap({ facts: { target, replaced, lived } }) {
+    const detail = [`current -> releases/${target.release}`, ...(lived === null ? [] : [lived])].join('; ');
+    return replaced.current === null
+        ? detail
+        : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/go-live.js
+/** From the swap to a release that is live: reload → health-check → post-activate. */
+
+
+
+
+
+
+
+
+
+/** @throws where the release is not live: then the previous one has to be restored */
+async function goLive(activation) {
+    const { world, facts } = activation;
+    const { target, resumed } = facts;
+    const { health, observeMs } = target.runtime;
+    if (resumed) {
+        await prepare(activation);
+        await swap(activation);
+    }
+    activation.during = 'reload';
+    const workers = await step(activation, 'reload', describeReload(activation), () => reload(activation));
+    activation.during = 'health-check';
+    const observed = `${health.path}, observed for ${formatDuration(observeMs)}`;
+    await step(activation, 'health-check', observed, async () => {
+        await stayHealthy(activation, workers, observeMs);
+        // Whoever took no lock of ours may have come to the same port meanwhile.
+        await world.assertNoOtherDoor(target.runtime);
+        await hook(activation, 'post-activate');
+        await standAlone(activation);
+        await stayHealthy(activation, workers, 0).catch((error) => {
+            const failure = Failure.from(error).inContext('after the previous release had stopped serving');
+            throw failure.reworded(failure.message, { remedy: needsOthers });
+        });
+    });
+    if (activation.job.request.watchMs > 0)
+        return { at: 'watching', before: facts.before, probation: null };
+    return { at: 'ended', as: 'live', cause: null };
+}
+/** The old workers took a share of all requests to the public address, those of the new release to itself included. */
+const needsOthers = 'Check what the new release requests from its own public address: until then, the previous release answered ' +
+    'some of these requests. Then read the last log lines in the evidence.';
+/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
+async function reload(activation) {
+    const { world, facts } = activation;
+    const { target, app, together, foreign, processes } = facts;
+    const { release, runtime } = target;
+    if (foreign > 0)
+        for (const { id, pid } of processes)
+            await world.act({ do: 'remove', id, pid });
+    const limitMs = runtime.health.timeoutMs + runtime.observeMs;
+    const instances = world.instancesOf(runtime);
+    return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' });
+}
+/** Watches workers of the target for a time: the same processes, each healthy. */
+async function stayHealthy({ world, facts: { target } }, workers, observeMs) {
+    const { release, runtime } = target;
+    const pids = workers.map(({ process: { pid } }) => pid);
+    await converge(world, toStayHealthy({ release, address: formatAddress(runtime) }, pids, observeMs), {
+        limitMs: Infinity,
+        pauseMs: Math.min(runtime.health.intervalMs, 500),
+        ask: { health: target },
+    });
+}
+/** Lets the workers of other releases leave: from here on every answer is the new release's. */
+async function standAlone({ world, facts: { target, times } }) {
+    const { release, runtime } = target;
+    await bestEffort(world, world.notify(null), 'Could not tell the old workers to leave');
+    const leaving = { check: runtime.health, drainMs: times.drain };
+    const decide = toScaleDown(release, world.instancesOf(runtime), leaving);
+    const scaled = converge(world, decide, { limitMs: DOORS_CLOSE });
+    const alone = scaled.then(async ({ seen }) => {
+        if (recordsIn(seen).some((record) => record.release !== release && record.phase === 'open')) {
+            await world.journal.note('health-check', 'Workers of another release still take requests.');
+        }
+    });
+    await bestEffort(world, alone, 'Could not remove surplus workers');
+}
+function describeReload({ world, facts }) {
+    const { target, foreign, processes, before, replaced, together, orphans } = facts;
+    const remarks = [`${world.instancesOf(target.runtime)} workers`];
+    if (foreign > 0) {
+        remarks.push(`started again, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
+        const { addresses } = replaced;
+        if (addresses.length > 0)
+            remarks.push(`before, the app listened on ${listOf(addresses)}`);
+    }
+    if (orphans !== null)
+        remarks.push(orphans);
+    else if (processes.length === 0 && before.previous !== null)
+        remarks.push('PM2 did not list the app any more');
+    if (!together)
+        remarks.push('one after the other, because memory is short');
+    return remarks.join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/judge.js
+/** How likely a release that is as good as the one before is taken back, over all looks. */
+const FALSE_ALARM = 0.001;
+/** Fewer answers say nothing. */
+const FEWEST = 20;
+/** A look for each growth of the answers by so much. */
+const GROWTH = 1.1;
+/** By how much a share must be worse to matter. */
+const MATTERS = 0.01;
+function judge({ own, before, restarts, restartsBefore, lastLook }) {
+    if (restarts > restartsBefore && (before === null || !isWorse(before, own, 1)))
+        return 'restarted';
+    const look = lookAt(own.answered);
+    return look > lastLook && before !== null && isWorse(own, before, look) ? 'worse' : 'well';
+}
+/** The number of the look that so many answers are worth: it depends on nothing but their count. 0: none. */
+function lookAt(answered) {
+    return answered < FEWEST ? 0 : 1 + Math.floor(Math.log(answered / FEWEST) / Math.log(GROWTH));
+}
+/** Whether a share is worse than another one, beyond chance, and by enough to matter. */
+function isWorse(own, other, look) {
+    if (own.answered < FEWEST || other.answered === 0)
+        return false;
+    if (shareOf(own) - shareOf(other) < MATTERS)
+        return false;
+    return chance(own, other) <= FALSE_ALARM / (look * (look + 1));
+}
+function shareOf({ answered, failed }) {
+    return answered === 0 ? 0 : failed / answered;
+}
+/** How likely so many of all failures, or more, are among the own answers, if both releases are alike. */
+function chance(own, other) {
+    const failed = own.failed + other.failed;
+    const all = own.answered + other.answered;
+    const most = Math.min(failed, own.answered);
+    let term = Math.exp(choose(own.answered, own.failed) + choose(other.answered, other.failed) - choose(all, failed));
+    let sum = 0;
+    for (let count = own.failed; count <= most; count += 1) {
+        sum += term;
+        const [ownLeft, otherLeft] = [own.answered - count, failed - count];
+        term *= (ownLeft * otherLeft) / ((count + 1) * (other.answered - otherLeft + 1));
+        if (term < sum * 1e-12)
+            break;
+    }
+    return Math.min(1, sum);
+}
+/** The logarithm of a binomial coefficient. */
+function choose(all, some) {
+    return logFactorial(all) - logFactorial(some) - logFactorial(all - some);
+}
+/** Stirling's series; exact to 12 digits from 10 on. */
+function logFactorial(number) {
+    if (number < 10) {
+        let product = 1;
+        for (let factor = 2; factor <= number; factor += 1)
+            product *= factor;
+        return Math.log(product);
+    }
+    const series = 1 / (12 * number) - 1 / (360 * number ** 3) + 1 / (1260 * number ** 5);
+    return number * Math.log(number) - number + Math.log(2 * Math.PI * number) / 2 + series;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
 /**
  * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon
@@ -3410,11 +4295,11 @@ function filesOf(pid) {
     }
 }
 /** How long a daemon may take to accept a connection, and how often to check, in ms. */
-const ACCEPT = 1000;
+const daemon_ACCEPT = 1000;
 const daemon_LOOK = 20;
 /** Returns the process that has accepted a connection since. @param before inodes of the earlier ends */
 async function accepting(path, before) {
-    for (let waited = 0; waited < ACCEPT; waited += daemon_LOOK) {
+    for (let waited = 0; waited < daemon_ACCEPT; waited += daemon_LOOK) {
         const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
         if (pid !== undefined)
             return pid;
@@ -3659,40 +4544,330 @@ function settled(verdict) {
     return { at: 'settled', verdict: { ...verdict, workers }, known: false };
 }
 
-;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
-/** Workers that have outlived PM2's daemon: they serve, and no daemon knows them. */
+;// CONCATENATED MODULE: ./build/agent/activation/lived.js
+/** How a release has done since it went live. */
 
 
-function orphansIn(records) {
-    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
+
+/** What PM2 has counted since the verdict that made the release live. */
+function restartsSince(entries, release, processes) {
+    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release && entry.verdict.workers.length > 0)?.verdict;
+    if (!verdict)
+        return 0;
+    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
+    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
 }
-/** What they were, for people; null where there is none. */
-function describeOrphans(records) {
-    const orphans = orphansIn(records);
-    if (orphans.length === 0)
+/** For people; null where no worker of it tells. A worker that restarts begins to count anew. */
+function lived(entries, release, processes, records) {
+    const own = records.filter((record) => record.release === release && record.phase === 'open');
+    if (release === null || own.length === 0)
         return null;
-    const lost = exitedSince(records).length;
-    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
-    return `PM2's daemon had died: ${plural(orphans.length, 'worker')} kept serving without it${gone}`;
+    const share = toShare(sum(own.flatMap(({ traffic }) => (traffic === null ? [] : tallyOf(traffic)))));
+    const restarts = plural(restartsSince(entries, release, processes), 'restart');
+    return `${release} so far: ${inWords(share)}, ${restarts}`;
 }
-/** The pids of those that took traffic when the daemon died, and do not live any more. */
-function exitedSince(records) {
-    const alive = new Set(records.map(({ pid }) => pid));
-    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
-    return [...new Set(beside)].filter((pid) => !alive.has(pid));
+function inWords(share) {
+    const { answered, p95 } = share;
+    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
+    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
 }
-function orphanStates(records) {
-    return orphansIn(records).map(({ pid, release, phase, cache, traffic }) => ({
-        pmId: '',
-        pid,
-        status: 'orphaned',
+function percent(counts) {
+    return `${(100 * shareOf(counts)).toFixed(1)}%`;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/watch.js
+/** The release is live, and stays on probation: real traffic says whether it may stay. */
+
+
+
+
+
+
+
+
+/** Between two looks, in ms. */
+const watch_PAUSE = 1000;
+/** Between two lines, in ms. */
+const LINES = 10_000;
+/** From here on a share of failed answers is worth a warning, and p95 in ms. */
+const BAD = 0.01;
+const SLOW = 1000;
+const SLOWER = 3;
+/**
+ * Watches the release without the app's lock, so that whoever comes next need not wait: another activation ends this.
+ * @throws Failure `worker-died`, `traffic-worse` once it has the lock again, to restore the previous release
+ */
+async function watch(activation, known) {
+    const { world, job, facts } = activation;
+    const { activation: id, watchMs } = job.request;
+    const { release } = facts.target;
+    const probation = known ?? (await watch_begin(activation));
+    activation.during = 'watch';
+    const detail = `on probation for ${formatDuration(watchMs)}`;
+    await world.journal.begin('watch', detail, { before: facts.before, probation });
+    await world.unlock();
+    const seen = new Map();
+    const soFar = () => sum([...seen.values()]);
+    let [lastLook, told] = [0, world.now()];
+    for (;;) {
+        await world.sleep(watch_PAUSE);
+        const records = await world.records();
+        // Before anything is made of what the workers do: it may be the doing of the next activation.
+        const entries = await world.entries();
+        const settled = settledIn(entries, activation);
+        if (settled?.at === 'settled')
+            return settled;
+        // Another process of this activation restores, or did when it died.
+        if (settled !== null)
+            return (await retake(activation)) ?? settled;
+        if (endsProbation(entries, id))
+            return watch_end(probation, soFar(), 'another activation began');
+        const now = world.sinceBoot();
+        if (now < probation.since)
+            return watch_end(probation, soFar(), 'the server was started again');
+        if (now - probation.since >= watchMs) {
+            const settled = await retake(activation);
+            if (settled !== null)
+                return settled;
+            await world.journal.done('watch', lineOf(toShare(soFar()), probation));
+            return watch_end(probation, soFar(), '');
+        }
+        for (const { pid, release: of, traffic } of records)
+            if (of === release && traffic !== null)
+                seen.set(pid, tallyOf(traffic));
+        const all = soFar();
+        const judgement = judge({
+            own: all,
+            before: probation.before,
+            restarts: probation.pids.filter((pid) => !isOpen(records, pid)).length,
+            restartsBefore: probation.restartsBefore,
+            lastLook,
+        });
+        lastLook = Math.max(lastLook, lookAt(all.answered));
+        if (judgement !== 'well') {
+            const problem = objection(judgement, release, all, probation);
+            const settled = await retake(activation);
+            if (settled !== null)
+                return settled;
+            // A release that another activation is about to replace is that one's matter.
+            if (endsProbation(await world.entries(), id))
+                return watch_end(probation, soFar(), 'another activation began');
+            await world.journal.failed('watch', problem.message);
+            // PM2's daemon may have died since.
+            await world.connect();
+            throw problem;
+        }
+        if (world.now() - told >= LINES) {
+            told = world.now();
+            await world.journal.note('watch', lineOf(toShare(all), probation));
+        }
+    }
+}
+/** Takes the lock again. @returns how another process of this activation has ended it meanwhile; null: none has */
+async function retake(activation) {
+    const { world } = activation;
+    // Whoever holds it for longer has begun, and ends the probation.
+    await world.lock().catch(() => undefined);
+    return settledIn(await world.entries(), activation);
+}
+function settledIn(entries, { job, facts }) {
+    const state = stateOf(entries, job.request.activation, false);
+    if (state.at === 'settled')
+        return state;
+    // It restores already: only the verdict of that counts.
+    return state.at === 'restoring' ? { ...state, before: facts.before } : null;
+}
+/** From here on the release counts as live. */
+async function watch_begin(activation) {
+    const { world, facts } = activation;
+    const state = await conclude(activation, 'live', null);
+    if (state.at !== 'settled')
+        throw new Error('the release is not live');
+    const { verdict } = state;
+    return {
+        since: world.sinceBoot(),
+        before: facts.previous === null ? null : facts.beforeTraffic,
+        restartsBefore: facts.beforeRestarts,
+        pids: verdict.workers
+            .filter(({ release, phase }) => release === facts.target.release && phase === 'open')
+            .map(({ pid }) => pid),
+        verdict,
+    };
+}
+function isOpen(records, pid) {
+    return records.some((record) => record.pid === pid && record.phase === 'open');
+}
+function watch_end({ verdict, before }, all, why) {
+    const own = toShare(all);
+    const line = [lineOf(own, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ');
+    const watched = { ...verdict, watch: { open: false, line, warnings: warningsOf(own, before) } };
+    return { at: 'settled', verdict: watched, known: false };
+}
+function warningsOf(own, before) {
+    if (before === null)
+        return [];
+    const warnings = [];
+    if (own.answered >= FEWEST && shareOf(own) >= BAD) {
+        const shares = `${inWords(own)}; the release before: ${inWords(before)}`;
+        warnings.push(`The release stays, but answers fail: ${shares}.`);
+    }
+    if (own.p95 !== null && before.p95 !== null && own.p95 > SLOW && own.p95 > SLOWER * before.p95) {
+        const times = `${formatDuration(own.p95)}, and before ${formatDuration(before.p95)}`;
+        warnings.push(`The release stays, but is slow: 95% of its answers took up to ${times}.`);
+    }
+    return warnings;
+}
+function lineOf(own, { before }) {
+    return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`;
+}
+function objection(judgement, release, own, { before }) {
+    const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`);
+    const evidence = [
+        `new: ${own.failed} of ${own.answered} answers failed (${percent(own)})`,
+        ...(before === null
+            ? []
+            : [`before: ${before.failed} of ${before.answered} answers failed (${percent(before)})`]),
+        ...(worst.length === 0 ? [] : ['paths that failed most:', ...worst]),
+    ].join('\n');
+    if (judgement === 'exited')
+        return activation_failure('worker-died: canary', { release }, { evidence });
+    if (judgement === 'restarted')
+        return activation_failure('worker-died: watched', { release }, { evidence });
+    const { answered, failed } = before ?? { answered: 0, failed: 0 };
+    const values = {
         release,
-        phase,
-        restarts: 0,
-        memoryBytes: memoryOf(pid),
-        cache,
-        traffic,
-    }));
+        answered: own.answered,
+        failed: own.failed,
+        share: percent(own),
+        answeredBefore: answered,
+        failedBefore: failed,
+        shareBefore: percent({ answered, failed }),
+    };
+    return activation_failure('traffic-worse', values, { evidence });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/canary.js
+/**
+ * The canary: one worker serves the new release beside those of the release before, and real traffic compares the two.
+ * `current` points at the release before meanwhile: whatever PM2 or a reboot starts is that. The lock is kept, and
+ * whoever waits for it ends the canary: half a rollout is nothing that another activation could begin from.
+ */
+
+
+
+
+
+
+
+
+
+
+
+/** Whether a canary comes next. Where it was asked for and cannot be, the journal says why. */
+async function wantsCanary({ world, job, facts }) {
+    const { canaryMs, kind } = job.request;
+    if (canaryMs === 0 || kind !== 'deploy' || facts.done.has('canary'))
+        return false;
+    const reason = hindrance(facts);
+    if (reason !== null)
+        await world.journal.done('canary', `skipped: ${reason}`);
+    return reason === null;
+}
+function hindrance({ before, previous, target, foreign, processes }) {
+    if (previous === null || previous.release !== before.current || previous.release === target.release)
+        return 'no verified release serves that it could be compared with';
+    if (foreign > 0 || processes.length === 0)
+        return 'PM2 has no worker that Gapless started';
+    const addresses = [previous, target].map(({ runtime: { host, port, socket } }) => socket ?? `${host}:${port}`);
+    return addresses[0] === addresses[1] ? null : 'the release listens on another address';
+}
+/**
+ * @param known the canary that an earlier process has begun
+ * @throws Failure where the release before has to be restored
+ */
+async function canary_canary(activation, known) {
+    activation.during = 'canary';
+    return serveBeside(activation, known).catch(async (error) => {
+        await activation.world.journal.failed('canary', error.message);
+        throw error;
+    });
+}
+async function serveBeside(activation, known) {
+    const { world, job, facts } = activation;
+    const { activation: id, canaryMs } = job.request;
+    const { before, target, previous } = facts;
+    const { release } = target;
+    const trial = known ?? (await start(activation));
+    const detail = `one worker serves it for ${formatDuration(canaryMs)}`;
+    await world.journal.begin('canary', detail, { before, canary: trial });
+    if (previous === null)
+        throw activation_failure('restore-failed', { problem: 'the release before is damaged' });
+    await world.point(previous.release);
+    await tellWorkers(activation, 'make-room');
+    const own = new Map();
+    const others = new Map();
+    let [lastLook, told] = [0, world.now()];
+    for (;;) {
+        await world.sleep(watch_PAUSE);
+        const records = await world.records();
+        if (isAwaited(await world.entries(), id))
+            throw activation_failure('overtaken: canary', { release });
+        if (await world.isWithdrawn())
+            throw server_failure('withdrawn: canary', { release });
+        for (const record of records)
+            canary_count(record, trial, own, others);
+        const [mine, theirs] = [sum([...own.values()]), sum([...others.values()])];
+        const than = { before: toShare(theirs) };
+        if (!records.some(({ pid, phase }) => pid === trial.pid && phase === 'open'))
+            throw objection('exited', release, mine, than);
+        const seen = { own: mine, before: theirs, restarts: 0, restartsBefore: 0, lastLook };
+        if (judge(seen) === 'worse')
+            throw objection('worse', release, mine, than);
+        lastLook = Math.max(lastLook, lookAt(mine.answered));
+        const line = lineOf(toShare(mine), than);
+        if (world.sinceBoot() - trial.since >= canaryMs) {
+            const few = mine.answered < FEWEST ? ', too few to compare' : '';
+            await world.journal.done('canary', `${line}${few}`);
+            return { at: 'swapped', before };
+        }
+        if (world.now() - told >= LINES) {
+            told = world.now();
+            await world.journal.note('canary', line);
+        }
+    }
+}
+/** Brings the last worker to the target, or one more where there is only one. */
+async function start(activation) {
+    const { world, facts } = activation;
+    const { target, app, resumed } = facts;
+    const { release, runtime } = target;
+    if (resumed) {
+        await prepare(activation);
+        await swap(activation);
+    }
+    await world.journal.note('canary', 'a worker starts');
+    const place = Math.max(1, (await world.list()).length - 1);
+    const limitMs = runtime.health.timeoutMs + runtime.observeMs;
+    const turn = { app, release, first: place, instances: place + 1, together: true, limitMs };
+    const workers = await serve(activation, { ...turn, moment: 'swap' });
+    await stayHealthy(activation, workers, runtime.observeMs);
+    const others = (await world.records()).flatMap(({ pid, release: of, traffic }) => {
+        if (of === release || traffic === null)
+            return [];
+        const { answered, failed } = tallyOf(traffic);
+        return [{ pid, answered, failed }];
+    });
+    return { release, since: world.sinceBoot(), pid: workers[0].process.pid, others };
+}
+/** Counts what a worker has answered; of the release before, since the canary began. */
+function canary_count({ pid, release, traffic }, canary, own, others) {
+    if (traffic === null)
+        return;
+    const tally = tallyOf(traffic);
+    if (release === canary.release)
+        return void own.set(pid, tally);
+    const { answered, failed } = canary.others.find((other) => other.pid === pid) ?? { answered: 0, failed: 0 };
+    others.set(pid, { ...tally, answered: tally.answered - answered, failed: tally.failed - failed });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
@@ -3796,285 +4971,6 @@ function machineMemory({ proc }) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/common/listening-sockets.js
-/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
-
-/** The kernel's word for a listening socket in /proc/net/tcp. */
-const LISTEN = '0A';
-function listeningSockets() {
-    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
-        try {
-            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
-        }
-        catch {
-            return [];
-        }
-    });
-    return lines.flatMap((line) => {
-        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-        const [host = '', port = ''] = local.split(':');
-        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
-    });
-}
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
-function heldBy(pid, sockets) {
-    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
-    return sockets.filter(({ inode }) => inodes.has(inode));
-}
-/** The file descriptor under which a process of this user holds a socket, or null. */
-function descriptorOf(pid, inode) {
-    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
-}
-/** The sockets that a process has open, with their descriptors. */
-function socketsOf(pid) {
-    const folder = `/proc/${pid}/fd`;
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
-            const inode = inodeAt(`${folder}/${name}`);
-            return inode === null ? [] : [{ fd: Number(name), inode }];
-        });
-    }
-    catch {
-        return [];
-    }
-}
-/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
-function inodeAt(link) {
-    try {
-        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
-    }
-    catch {
-        return null;
-    }
-}
-/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
-function toText(hex) {
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
-    const tail = bytes.slice(-4).join('.');
-    if (bytes.length === 4)
-        return tail;
-    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
-    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
-        return tail;
-    // A URL has the short form of an address of 128 bits.
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
-/** The apps that PM2 runs for this user: which Gapless deployed, from where, and where they listen. */
-
-
-
-
-
-
-
-/** What PM2 starts for every app that Gapless deployed, below the app's folder. */
-const PROGRAM = `/current/${LAUNCHER}`;
-/** Returns the folder that Gapless deployed the app to; null where somebody else started the app. */
-function folderOf({ script }) {
-    return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
-}
-/** Whether two paths lead to one folder. A path that does not exist equals itself. */
-function isSameFolder(one, other) {
-    return one === other || (apps_realPath(one) ?? one) === (apps_realPath(other) ?? other);
-}
-function apps_realPath(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)(path);
-    }
-    catch {
-        return null;
-    }
-}
-/** Returns where the workers of all apps that Gapless deployed receive traffic. */
-async function openDoors(processes) {
-    const apps = new Map();
-    for (const process of processes) {
-        const folder = folderOf(process);
-        if (folder !== null)
-            apps.set(folder, process.name);
-    }
-    const doors = [...apps].map(async ([folder, name]) => {
-        const layout = layoutOf(folder);
-        const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
-        return Promise.all(workers.map(async ({ release, doorPort }) => {
-            const runtime = await readRuntime(layout, release).catch(() => null);
-            // A preview has no port.
-            if (runtime?.socket)
-                return [];
-            // An unknown host counts as all addresses: refusing what might work does less harm.
-            return [{ name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort }];
-        }));
-    });
-    return (await Promise.all(doors)).flat(2);
-}
-function isRunningUnder({ status }) {
-    return status === 'online' || status === 'launching';
-}
-/**
- * Returns where processes listen that Gapless did not start; empty where that is unknown.
- * @param all of PM2's processes, and its daemon, which listens for all cluster workers
- */
-async function addressesOf(processes, { all, daemon }) {
-    const sockets = listeningSockets();
-    const running = processes.filter(isRunningUnder);
-    const pids = withDescendants(running.map(({ pid }) => pid).filter((pid) => pid > 0));
-    const own = pids.flatMap((pid) => heldBy(pid, sockets));
-    const clustered = running.filter(({ mode }) => mode === 'cluster_mode');
-    if (clustered.length === 0 || daemon === null)
-        return own.map(toAddress);
-    const doors = await openDoors(all);
-    const shared = heldBy(daemon, sockets).filter(({ port }) => !doors.some((door) => door.port === port));
-    const named = shared.filter(({ port }) => clustered.some((process) => portOf(process) === port));
-    const alone = !all.some((other) => other.mode === 'cluster_mode' &&
-        isRunningUnder(other) &&
-        folderOf(other) === null &&
-        !processes.some(({ id }) => id === other.id));
-    return [...own, ...(named.length > 0 ? named : alone ? shared : [])].map(toAddress);
-}
-function toAddress({ host, port }) {
-    return { host, port };
-}
-/** What its environment says, where PM2 started it with one. */
-function portOf({ definition }) {
-    const { env, PORT } = definition;
-    const port = Number(env?.PORT ?? PORT);
-    return Number.isInteger(port) ? port : null;
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Addresses of servers on this machine. */
-
-const EVERYWHERE = new Set(['0.0.0.0', '::']);
-function isEverywhere(host) {
-    return EVERYWHERE.has(host);
-}
-function formatAddress({ host, port, socket }) {
-    return socket ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-/** Returns an address that reaches a server which listens on all addresses, or the path of its socket. */
-function reachable({ host, socket }) {
-    if (socket)
-        return socket;
-    if (host === '0.0.0.0')
-        return '127.0.0.1';
-    return host === '::' ? '::1' : host;
-}
-/** How long a server on this machine may take to accept a connection, in ms. */
-const sockets_ACCEPT = 2000;
-function acceptsConnections({ host, port }) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable({ host }), port, timeout: sockets_ACCEPT });
-        const end = (accepted) => {
-            socket.destroy();
-            resolve(accepted);
-        };
-        socket.once('connect', () => end(true));
-        socket.once('timeout', () => end(false));
-        socket.once('error', () => end(false));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
-/**
- * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
- * app's name. Written down before the swap, so that whoever finishes the activation can put it back.
- */
-
-
-
-
-
-
-
-
-/** @param processes of the app's name: those that Gapless started, and the others */
-async function lookAtReplaced(layout, { ours, foreign }, running) {
-    const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)]);
-    return { current, processes: foreign, besideOurs: ours.some(isRunningUnder), addresses };
-}
-function replacesNothing({ current, processes }) {
-    return current === null && processes.length === 0;
-}
-/** What an activation wrote down that has come to no verdict since; else null. */
-function readReplaced({ replaced }) {
-    try {
-        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(replaced, 'utf8'));
-    }
-    catch {
-        return null;
-    }
-}
-async function writeReplaced({ replaced }, content) {
-    if (replacesNothing(content))
-        return (0,promises_namespaceObject.rm)(replaced, { force: true });
-    // It holds the environment of the processes.
-    await writeFileAtomic(replaced, JSON.stringify(content), 0o600);
-}
-async function forgetReplaced({ replaced }) {
-    await (0,promises_namespaceObject.rm)(replaced, { force: true });
-}
-/** How long an app may take until it listens again, in ms. */
-const replaced_PATIENCE = 60_000;
-const replaced_LOOK = 200;
-/** Looks in a row that must find the same processes. */
-const STEADY = 10;
-/**
- * Puts all of it back, and looks whether it serves.
- * @returns what was seen
- * @throws Failure `restore-failed`
- */
-async function putBack({ layout, pm2, appName, withReserve }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
-    const seen = [];
-    if (current !== null) {
-        await withReserve(() => pointCurrentBack(layout, current));
-        seen.push(`current -> ${current} again`);
-    }
-    const complaints = [];
-    for (const process of processes) {
-        await pm2.revive(process).catch((error) => complaints.push(error.message));
-    }
-    const expected = processes.filter(isRunningUnder).length;
-    if (expected > 0) {
-        const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
-        if (problem !== null) {
-            throw activation_failure('restore-failed: other app', { problem: [problem, ...complaints].join('; ') });
-        }
-        const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
-        seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
-    }
-    return seen.join('; ');
-}
-/** @returns what is wrong, once there is no more time; null where all is well */
-async function untilRunning(list, expected, addresses, patienceMs) {
-    const deadline = performance.now() + patienceMs;
-    let before = '';
-    for (let steady = 0; steady < STEADY;) {
-        const running = (await list()).filter(({ status }) => status === 'online');
-        const silent = [];
-        for (const address of addresses)
-            if (!(await acceptsConnections(address)))
-                silent.push(address);
-        const pids = running.map(({ pid }) => pid).join(' ');
-        const well = running.length >= expected && silent.length === 0;
-        steady = well && pids === before ? steady + 1 : 0;
-        before = pids;
-        if (steady < STEADY && performance.now() >= deadline) {
-            if (running.length < expected)
-                return `PM2 keeps ${running.length} of ${expected} processes online`;
-            if (silent.length > 0)
-                return `nothing accepts connections on ${listOf(silent)}`;
-            return 'its processes restart again and again';
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(replaced_LOOK);
-    }
-    return null;
-}
-function listOf(addresses) {
-    return [...new Set(addresses.map(formatAddress))].join(', ');
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/stay.js
 /** Of `post-activate`, and of all that has no limit of its own, in ms. */
 const HOOK = 60_000;
@@ -4095,6 +4991,7 @@ function timesOf(releases) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/facts.js
+
 
 
 
@@ -4141,21 +5038,15 @@ async function gatherFacts(world, job, state) {
         replaced,
         orphans: describeOrphans(records),
         done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
-        beforeTraffic: shareOf(others, world.sinceBoot(), request.watchMs),
+        canary: own.findLast((entry) => entry.canary !== null)?.canary?.pid ?? null,
+        beforeTraffic: facts_shareOf(others, world.sinceBoot(), request.watchMs),
         beforeRestarts: restartsSince(entries, current, processes),
+        lived: resumed ? null : lived(entries, current, processes, records),
     };
 }
-function shareOf(records, now, ms) {
+function facts_shareOf(records, now, ms) {
     const counts = records.flatMap(({ traffic }) => traffic ?? []);
     return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))));
-}
-/** What PM2 has counted since the verdict that made the release live. */
-function restartsSince(entries, release, processes) {
-    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release)?.verdict;
-    if (!verdict)
-        return 0;
-    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
-    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
 }
 async function isVerified(world, release) {
     return release !== null && (await world.isVerified(release));
@@ -4177,437 +5068,6 @@ async function fallback(world, live, target) {
         return live;
     const verified = await world.previousRelease(live, target);
     return verified ?? (live === target ? null : live);
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/converge.js
-/** The one loop that waits for workers: looks, decides, acts, until there is nothing left to do. */
-
-const converge_POLL = 100;
-/** More looks than any decision asks for. */
-const LOOKS = 5;
-/** @throws the Failure that was decided on */
-async function converge(world, decide, { limitMs, pauseMs = converge_POLL, ask = {} }) {
-    const since = world.now();
-    const acts = [];
-    const refused = [];
-    const open = [];
-    let sightings = [];
-    let looks = [];
-    const start = (act) => {
-        const index = acts.push({ act, at: world.now(), answered: false }) - 1;
-        const answer = world.act(act).catch((error) => void refused.push(error.message));
-        open.push(answer.then(() => void (acts[index] = { ...acts[index], answered: true })));
-    };
-    for (;;) {
-        const seen = await world.look(ask);
-        const now = world.now();
-        sightings = remember(sightings, seen);
-        const asked = { now, since, late: now - since >= limitMs, acts, refused, sightings, looks };
-        const decision = decide(seen, asked);
-        if (decision === 'done')
-            return { seen, answered: Promise.all(open).then(() => refused) };
-        if (decision instanceof Failure)
-            throw decision;
-        decision.forEach(start);
-        looks = [...looks, seen].slice(-LOOKS);
-        await world.sleep(pauseMs);
-    }
-}
-function remember(known, { listed }) {
-    const now = listed.map(({ process: { id, pid }, record }) => ({
-        id,
-        pid,
-        release: record?.release ?? null,
-    }));
-    const isKnown = (one) => known.some(({ id, pid, release }) => id === one.id && pid === one.pid && release === one.release);
-    const fresh = now.filter((one) => !isKnown(one));
-    return fresh.length === 0 ? known : [...known, ...fresh];
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/serve.js
-/** Brings the workers to the release that `current` points at. */
-
-
-
-
-/** Old workers look at the notice this often at the most, with room for a busy machine, in ms. */
-const DOORS_CLOSE = 10_000;
-/** A crash loop ends within this, or never, in ms. */
-const CRASH_LOOP = 30_000;
-/**
- * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
- * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
- */
-async function serve(activation, wanted) {
-    const { world } = activation;
-    const { app, release, instances, together, limitMs } = wanted;
-    const adopted = await underWay(activation, release);
-    if (adopted.size === 0) {
-        await untilReplaced(activation);
-        await stopCrashLoop(activation, wanted.moment);
-    }
-    const initial = await world.list();
-    let from = 0;
-    for (let count = together ? instances : 1;; count += 1) {
-        const serving = { app, release, count, from, initial, adopted };
-        const { seen, answered } = await converge(world, toServe(serving), { limitMs });
-        if (count >= instances) {
-            if (!together)
-                await answered;
-            return servingNow(seen, serving);
-        }
-        const refused = await answered;
-        if (refused.length > 0)
-            throw server_failure('pm2-failed: refused', { problem: refused.join('; ') });
-        from = count;
-    }
-}
-/**
- * The ids that PM2 is replacing by the target already. PM2's daemon carries through what an earlier process had asked
- * for. To wait for that would take a release that dies again and again longer than the old workers stay.
- */
-async function underWay({ world, facts }, release) {
-    if (!facts.resumed || release !== facts.target.release)
-        return new Set();
-    return (await world.look({ replacing: true })).replacing;
-}
-/** Waits for old workers that still drain from the activation before. */
-async function untilReplaced({ world, facts }) {
-    await converge(world, toBeReplaced, { limitMs: facts.app.options.kill_timeout, ask: { replacing: true } });
-}
-async function stopCrashLoop(activation, moment) {
-    const { world } = activation;
-    const { listed } = await world.look({});
-    if (!listed.some(isStarting))
-        return;
-    await tellWorkers(activation, moment, { halt: true });
-    await converge(world, toStopCrashLoop, { limitMs: CRASH_LOOP });
-    await tellWorkers(activation, moment);
-}
-
-;// CONCATENATED MODULE: ./build/agent/pm2/port.js
-/** Whether the app's port is free for it, checked before anything live is touched. */
-
-
-
-
-
-
-
-
-/** @throws Failure `port-taken` or `port-forbidden` */
-async function assertPortIsOurs(host, port, users) {
-    const error = await tryListen(host, port);
-    if (error === null)
-        return;
-    if (error.code === 'EACCES') {
-        throw server_failure('port-forbidden', { port });
-    }
-    if (error.code === 'EADDRNOTAVAIL') {
-        throw server_failure('port-taken: no address', { host });
-    }
-    if (error.code !== 'EADDRINUSE')
-        throw error;
-    const sockets = listeningSockets().filter((socket) => socket.port === port);
-    const holds = (pid) => heldBy(pid, sockets).length > 0;
-    if (ownersOf(port, users).some(holds))
-        return;
-    const pid = pids().find(holds);
-    if (pid === undefined && (await comesFree(host, port)))
-        return;
-    throw portTaken(`${host}:${port}`, port, pid);
-}
-/** How long an exiting process may hold its sockets after it is invisible, in ms. */
-const LAST_BREATH = 2000;
-async function comesFree(host, port) {
-    const deadline = performance.now() + LAST_BREATH;
-    while (performance.now() < deadline) {
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
-        if ((await tryListen(host, port)) === null)
-            return true;
-    }
-    return false;
-}
-/**
- * PM2's daemon gives a second app the same socket, and visitors would reach either app (PM2 5 to 7).
- * @param base the app's folder
- * @throws Failure `port-taken` where another app that Gapless deployed listens there
- */
-async function assertNoOtherDoor(base, address, all) {
-    const doors = await openDoors(all);
-    const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base));
-    if (other === undefined)
-        return;
-    const { name, folder } = other;
-    throw server_failure('port-taken: app', { name, folder, address: formatAddress(other) });
-}
-/** Whether the kernel refuses to give both addresses to different processes. */
-function clashes(one, other) {
-    const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host);
-    return one.port === other.port && overlap;
-}
-/**
- * The kernel does not give a port on all addresses to anybody while one process has it on one of them, nor the
- * reverse: the old workers hold it until the new ones serve.
- * @throws Failure `port-taken`
- */
-function assertMayMove(from, to) {
-    if (from.host === to.host || !clashes(from, to))
-        return;
-    throw server_failure('port-taken: other host', { from: formatAddress(from), to: formatAddress(to) });
-}
-/**
- * A proxy that leads to the old address would find nobody there, although the deploy succeeded.
- * @param from where the app listens now; empty where that is unknown
- * @throws Failure `address-differs` unless the run names the new address itself
- */
-function assertMoveIsMeant(from, to, said) {
-    const [first] = from;
-    if (first === undefined || from.some((address) => takesOver(to, address)))
-        return;
-    const samePort = from.some(({ port }) => port === to.port);
-    if (said.port === to.port || (samePort && said.host === to.host))
-        return;
-    const now = [...new Set(from.map(formatAddress))].join(', ');
-    throw server_failure('address-differs', {
-        now,
-        next: formatAddress(to),
-        nextPort: to.port,
-        port: first.port,
-        host: first.host,
-    });
-}
-function takesOver(to, { host, port }) {
-    return port === to.port && (host === to.host || isEverywhere(to.host));
-}
-/** Names the process, as far as this user may see it. */
-function portTaken(address, port, pid) {
-    if (pid === undefined)
-        return server_failure('port-taken', { holder: 'Another process', address, port });
-    const command = commandOf(pid);
-    const [, home] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
-    if (home !== undefined)
-        return server_failure('port-taken: daemon', { home, pid, address });
-    // Not the arguments: they may contain a secret.
-    const holder = `Another process (${pid}, ${command.split(' ')[0]})`;
-    return server_failure('port-taken', { holder, address, port });
-}
-/**
- * The daemon counts only where it holds this very port for this app: it gives a second app the same socket, and
- * visitors would reach either app (PM2 5 to 7).
- */
-function ownersOf(port, { processes, records, daemon, addresses }) {
-    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
-    const recordOf = (pid) => records.find((record) => record.pid === pid);
-    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
-        // Somebody else started the process, and as far as is known it listens there.
-        (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
-            (addresses.length === 0 || addresses.some((address) => address.port === port)));
-    // `pm2 start npm -- start` and the like: PM2's process started what listens, and stops it too.
-    const own = withDescendants(running.map(({ pid }) => pid));
-    const orphans = orphansIn(records).map(({ pid }) => pid);
-    return [...own, ...orphans, ...(throughDaemon && daemon !== null ? [daemon] : [])];
-}
-function tryListen(host, port) {
-    return new Promise((resolve) => {
-        const server = (0,external_node_net_namespaceObject.createServer)();
-        server.once('error', (error) => resolve(error));
-        server.listen({ host, port }, () => server.close(() => resolve(null)));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/swap.js
-/** Everything up to the swap, and the swap itself. */
-
-
-
-
-
-/** @throws only while nothing live has been touched, unless the rename itself fails */
-async function prepareAndSwap(activation) {
-    const { before } = activation.facts;
-    const { kind, replaces } = activation.job.request;
-    if (replaces !== null && replaces !== before.current) {
-        const current = before.current ?? 'No release';
-        const cause = activation_failure('overtaken: replaced', { current, replaces, kind });
-        if (kind === 'restore')
-            return { at: 'superseded', before, cause };
-        throw cause;
-    }
-    await prepare(activation);
-    await swap(activation);
-    return { at: 'swapped', before };
-}
-/** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
-async function prepare(activation) {
-    const { world, job, facts } = activation;
-    const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts;
-    const { release, runtime } = target;
-    const { kind, said } = job.request;
-    if (!resumed) {
-        await assertWanted(activation);
-        if (kind === 'deploy' && before.current !== null && before.current !== release) {
-            await world.assertNotOvertaken(before.current);
-        }
-    }
-    // A release that has swapped may listen there already.
-    await world.assertClaims(runtime, resumed ? null : said);
-    const serving = (processes.length > 0 || orphans !== null) && foreign === 0;
-    if (serving && previous !== null && !resumed)
-        assertMayMove(previous.runtime, runtime);
-    await hook(activation, 'pre-activate');
-    await world.journal.note('swap', await world.linkOldStatic(release, []));
-    await world.preparePoint(release);
-    if (previous !== null && previous.release !== release)
-        await world.preparePoint(previous.release);
-    if (!resumed) {
-        // Workers that stay for an activation that died need not any more: PM2 has long done what that had asked for.
-        await world.notify(null);
-        await untilReplaced(activation);
-    }
-    if (replaced.current !== null) {
-        await world.journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
-    }
-    await tellWorkers(activation, 'swap');
-}
-async function swap(activation) {
-    const { world, facts } = activation;
-    const { target, before, resumed, replaced } = facts;
-    const { journal } = world;
-    if (!resumed)
-        await assertWanted(activation);
-    await verifyLauncher(activation);
-    await world.writeReplaced(replaced);
-    try {
-        // Whoever resumes this activation cannot read from `current` any more what it was.
-        await journal.begin('swap', describeSwap(activation), { before });
-        // The rename of the link is the one moment that counts: before it nothing live has changed.
-        await world.point(target.release);
-    }
-    catch (error) {
-        await journal.failed('swap', error.message).catch(() => undefined);
-        const untouched = !resumed && (await world.current().catch(() => before.current)) === before.current;
-        if (untouched)
-            await world.forgetReplaced().catch(() => undefined);
-        throw error;
-    }
-    journal.bestEffort();
-    await journal.done('swap', describeSwap(activation));
-}
-/** @throws Failure `withdrawn` when the run was cancelled */
-async function assertWanted({ world }) {
-    if (await world.isWithdrawn())
-        throw withdrawn();
-}
-/** What has to come back, or has swapped already, is repaired where it can be. @throws Failure `release-damaged` */
-async function verifyLauncher({ world, job, facts }) {
-    const { release } = facts.target;
-    if (job.request.kind !== 'restore' && !facts.resumed)
-        return world.assertLauncher(release);
-    const repaired = await world.repairLauncher(release);
-    if (repaired !== null)
-        await world.journal.note('swap', repaired);
-}
-function describeSwap({ facts: { target, replaced } }) {
-    const detail = `current -> releases/${target.release}`;
-    return replaced.current === null
-        ? detail
-        : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`;
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/go-live.js
-/** From the swap to a release that is live: reload → health-check → post-activate. */
-
-
-
-
-
-
-
-
-
-/** @throws where the release is not live: then the previous one has to be restored */
-async function goLive(activation) {
-    const { world, facts } = activation;
-    const { target, resumed } = facts;
-    const { health, observeMs } = target.runtime;
-    if (resumed) {
-        await prepare(activation);
-        await swap(activation);
-    }
-    activation.during = 'reload';
-    const workers = await step(activation, 'reload', describeReload(activation), () => reload(activation));
-    activation.during = 'health-check';
-    const observed = `${health.path}, observed for ${formatDuration(observeMs)}`;
-    await step(activation, 'health-check', observed, async () => {
-        await stayHealthy(activation, workers, observeMs);
-        // Whoever took no lock of ours may have come to the same port meanwhile.
-        await world.assertNoOtherDoor(target.runtime);
-        await hook(activation, 'post-activate');
-        await standAlone(activation);
-        await stayHealthy(activation, workers, 0).catch((error) => {
-            const failure = Failure.from(error).inContext('after the previous release had stopped serving');
-            throw failure.reworded(failure.message, { remedy: needsOthers });
-        });
-    });
-    if (activation.job.request.watchMs > 0)
-        return { at: 'watching', before: facts.before, probation: null };
-    return { at: 'ended', as: 'live', cause: null };
-}
-/** The old workers took a share of all requests to the public address, those of the new release to itself included. */
-const needsOthers = 'Check what the new release requests from its own public address: until then, the previous release answered ' +
-    'some of these requests. Then read the last log lines in the evidence.';
-/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
-async function reload(activation) {
-    const { world, facts } = activation;
-    const { target, app, together, foreign, processes } = facts;
-    const { release, runtime } = target;
-    if (foreign > 0)
-        for (const { id, pid } of processes)
-            await world.act({ do: 'remove', id, pid });
-    const limitMs = runtime.health.timeoutMs + runtime.observeMs;
-    const instances = world.instancesOf(runtime);
-    return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' });
-}
-async function stayHealthy({ world, facts: { target } }, workers, observeMs) {
-    const { release, runtime } = target;
-    const pids = workers.map(({ process: { pid } }) => pid);
-    await converge(world, toStayHealthy({ release, address: formatAddress(runtime) }, pids, observeMs), {
-        limitMs: Infinity,
-        pauseMs: Math.min(runtime.health.intervalMs, 500),
-        ask: { health: target },
-    });
-}
-/** Lets the workers of other releases leave: from here on every answer is the new release's. */
-async function standAlone({ world, facts: { target, times } }) {
-    const { release, runtime } = target;
-    await bestEffort(world, world.notify(null), 'Could not tell the old workers to leave');
-    const leaving = { check: runtime.health, drainMs: times.drain };
-    const decide = toScaleDown(release, world.instancesOf(runtime), leaving);
-    const scaled = converge(world, decide, { limitMs: DOORS_CLOSE });
-    const alone = scaled.then(async ({ seen }) => {
-        if (recordsIn(seen).some((record) => record.release !== release && record.phase === 'open')) {
-            await world.journal.note('health-check', 'Workers of another release still take requests.');
-        }
-    });
-    await bestEffort(world, alone, 'Could not remove surplus workers');
-}
-function describeReload({ world, facts }) {
-    const { target, foreign, processes, before, replaced, together, orphans } = facts;
-    const remarks = [`${world.instancesOf(target.runtime)} workers`];
-    if (foreign > 0) {
-        remarks.push(`started again, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
-        const { addresses } = replaced;
-        if (addresses.length > 0)
-            remarks.push(`before, the app listened on ${listOf(addresses)}`);
-    }
-    if (orphans !== null)
-        remarks.push(orphans);
-    else if (processes.length === 0 && before.previous !== null)
-        remarks.push('PM2 did not list the app any more');
-    if (!together)
-        remarks.push('one after the other, because memory is short');
-    return remarks.join('; ');
 }
 
 ;// CONCATENATED MODULE: external "node:module"
@@ -5125,247 +5585,13 @@ async function withEvidence({ world }, cause) {
     return failure.reworded(failure.message, { evidence });
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/judge.js
-/** How likely a release that is as good as the one before is taken back, over all looks. */
-const FALSE_ALARM = 0.001;
-/** Fewer answers say nothing. */
-const FEWEST = 20;
-/** A look for each growth of the answers by so much. */
-const GROWTH = 1.1;
-/** By how much a share must be worse to matter. */
-const MATTERS = 0.01;
-function judge({ own, before, restarts, restartsBefore, lastLook }) {
-    if (restarts > restartsBefore && (before === null || !isWorse(before, own, 1)))
-        return 'restarted';
-    const look = lookAt(own.answered);
-    return look > lastLook && before !== null && isWorse(own, before, look) ? 'worse' : 'well';
-}
-/** The number of the look that so many answers are worth: it depends on nothing but their count. 0: none. */
-function lookAt(answered) {
-    return answered < FEWEST ? 0 : 1 + Math.floor(Math.log(answered / FEWEST) / Math.log(GROWTH));
-}
-/** Whether a share is worse than another one, beyond chance, and by enough to matter. */
-function isWorse(own, other, look) {
-    if (own.answered < FEWEST || other.answered === 0)
-        return false;
-    if (judge_shareOf(own) - judge_shareOf(other) < MATTERS)
-        return false;
-    return chance(own, other) <= FALSE_ALARM / (look * (look + 1));
-}
-function judge_shareOf({ answered, failed }) {
-    return answered === 0 ? 0 : failed / answered;
-}
-/** How likely so many of all failures, or more, are among the own answers, if both releases are alike. */
-function chance(own, other) {
-    const failed = own.failed + other.failed;
-    const all = own.answered + other.answered;
-    const most = Math.min(failed, own.answered);
-    let term = Math.exp(choose(own.answered, own.failed) + choose(other.answered, other.failed) - choose(all, failed));
-    let sum = 0;
-    for (let count = own.failed; count <= most; count += 1) {
-        sum += term;
-        const [ownLeft, otherLeft] = [own.answered - count, failed - count];
-        term *= (ownLeft * otherLeft) / ((count + 1) * (other.answered - otherLeft + 1));
-        if (term < sum * 1e-12)
-            break;
-    }
-    return Math.min(1, sum);
-}
-/** The logarithm of a binomial coefficient. */
-function choose(all, some) {
-    return logFactorial(all) - logFactorial(some) - logFactorial(all - some);
-}
-/** Stirling's series; exact to 12 digits from 10 on. */
-function logFactorial(number) {
-    if (number < 10) {
-        let product = 1;
-        for (let factor = 2; factor <= number; factor += 1)
-            product *= factor;
-        return Math.log(product);
-    }
-    const series = 1 / (12 * number) - 1 / (360 * number ** 3) + 1 / (1260 * number ** 5);
-    return number * Math.log(number) - number + Math.log(2 * Math.PI * number) / 2 + series;
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/watch.js
-/** The release is live, and stays on probation: real traffic says whether it may stay. */
-
-
-
-
-
-
-
-/** Between two looks, in ms. */
-const watch_PAUSE = 1000;
-/** Between two lines, in ms. */
-const LINES = 10_000;
-/** From here on a share of failed answers is worth a warning, and p95 in ms. */
-const BAD = 0.01;
-const SLOW = 1000;
-const SLOWER = 3;
-/**
- * Watches the release without the app's lock, so that whoever comes next need not wait: another activation ends this.
- * @throws Failure `worker-died`, `traffic-worse` once it has the lock again, to restore the previous release
- */
-async function watch(activation, known) {
-    const { world, job, facts } = activation;
-    const { activation: id, watchMs } = job.request;
-    const { release } = facts.target;
-    const probation = known ?? (await watch_begin(activation));
-    activation.during = 'watch';
-    const detail = `on probation for ${formatDuration(watchMs)}`;
-    await world.journal.begin('watch', detail, { before: facts.before, probation });
-    await world.unlock();
-    const seen = new Map();
-    const soFar = () => sum([...seen.values()]);
-    let [lastLook, told] = [0, world.now()];
-    for (;;) {
-        await world.sleep(watch_PAUSE);
-        const records = await world.records();
-        // Before anything is made of what the workers do: it may be the doing of the next activation.
-        const entries = await world.entries();
-        const settled = settledIn(entries, activation);
-        if (settled !== null)
-            return settled;
-        if (endsProbation(entries, id))
-            return watch_end(probation, soFar(), 'another activation began');
-        const now = world.sinceBoot();
-        if (now < probation.since)
-            return watch_end(probation, soFar(), 'the server was started again');
-        if (now - probation.since >= watchMs) {
-            const settled = await retake(activation);
-            if (settled !== null)
-                return settled;
-            await world.journal.done('watch', lineOf(toShare(soFar()), probation));
-            return watch_end(probation, soFar(), '');
-        }
-        for (const { pid, release: of, traffic } of records)
-            if (of === release && traffic !== null)
-                seen.set(pid, tallyOf(traffic));
-        const all = soFar();
-        const judgement = judge({
-            own: all,
-            before: probation.before,
-            restarts: probation.pids.filter((pid) => !isOpen(records, pid)).length,
-            restartsBefore: probation.restartsBefore,
-            lastLook,
-        });
-        lastLook = Math.max(lastLook, lookAt(all.answered));
-        if (judgement !== 'well') {
-            const problem = objection(judgement, release, all, probation);
-            const settled = await retake(activation);
-            if (settled !== null)
-                return settled;
-            // A release that another activation is about to replace is that one's matter.
-            if (endsProbation(await world.entries(), id))
-                return watch_end(probation, soFar(), 'another activation began');
-            await world.journal.failed('watch', problem.message);
-            // PM2's daemon may have died since.
-            await world.connect();
-            throw problem;
-        }
-        if (world.now() - told >= LINES) {
-            told = world.now();
-            await world.journal.note('watch', lineOf(toShare(all), probation));
-        }
-    }
-}
-/** Takes the lock again. @returns how another process of this activation has ended it meanwhile; null: none has */
-async function retake(activation) {
-    const { world } = activation;
-    // Whoever holds it for longer has begun, and ends the probation.
-    await world.lock().catch(() => undefined);
-    return settledIn(await world.entries(), activation);
-}
-function settledIn(entries, { job, facts }) {
-    const state = stateOf(entries, job.request.activation, false);
-    if (state.at === 'settled')
-        return state;
-    // It restores already: only the verdict of that counts.
-    return state.at === 'restoring' ? { ...state, before: facts.before } : null;
-}
-/** From here on the release counts as live. */
-async function watch_begin(activation) {
-    const { world, facts } = activation;
-    const state = await conclude(activation, 'live', null);
-    if (state.at !== 'settled')
-        throw new Error('the release is not live');
-    const { verdict } = state;
-    return {
-        since: world.sinceBoot(),
-        before: facts.previous === null ? null : facts.beforeTraffic,
-        restartsBefore: facts.beforeRestarts,
-        pids: verdict.workers
-            .filter(({ release, phase }) => release === facts.target.release && phase === 'open')
-            .map(({ pid }) => pid),
-        verdict,
-    };
-}
-function isOpen(records, pid) {
-    return records.some((record) => record.pid === pid && record.phase === 'open');
-}
-function watch_end({ verdict, before }, all, why) {
-    const own = toShare(all);
-    const line = [lineOf(own, { before }), ...(why === '' ? [] : [`The watch ended early: ${why}`])].join('. ');
-    const watched = { ...verdict, watch: { open: false, line, warnings: warningsOf(own, before) } };
-    return { at: 'settled', verdict: watched, known: false };
-}
-function warningsOf(own, before) {
-    if (before === null)
-        return [];
-    const warnings = [];
-    if (own.answered >= FEWEST && judge_shareOf(own) >= BAD) {
-        const shares = `${inWords(own)}; the release before: ${inWords(before)}`;
-        warnings.push(`The release stays, but answers fail: ${shares}.`);
-    }
-    if (own.p95 !== null && before.p95 !== null && own.p95 > SLOW && own.p95 > SLOWER * before.p95) {
-        const times = `${formatDuration(own.p95)}, and before ${formatDuration(before.p95)}`;
-        warnings.push(`The release stays, but is slow: 95% of its answers took up to ${times}.`);
-    }
-    return warnings;
-}
-function lineOf(own, { before }) {
-    return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`;
-}
-function inWords(share) {
-    const { answered, p95 } = share;
-    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
-    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
-}
-function percent(counts) {
-    return `${(100 * judge_shareOf(counts)).toFixed(1)}%`;
-}
-function objection(judgement, release, own, { before }) {
-    const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`);
-    const evidence = [
-        `new: ${own.failed} of ${own.answered} answers failed (${percent(own)})`,
-        ...(before === null
-            ? []
-            : [`before: ${before.failed} of ${before.answered} answers failed (${percent(before)})`]),
-        ...(worst.length === 0 ? [] : ['paths that failed most:', ...worst]),
-    ].join('\n');
-    if (judgement === 'restarted')
-        return activation_failure('worker-died: watched', { release }, { evidence });
-    const { answered, failed } = before ?? { answered: 0, failed: 0 };
-    const values = {
-        release,
-        answered: own.answered,
-        failed: own.failed,
-        share: percent(own),
-        answeredBefore: answered,
-        failedBefore: failed,
-        shareBefore: percent({ answered, failed }),
-    };
-    return activation_failure('traffic-worse', values, { evidence });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/run.js
 /**
  * The activation: from the lock to the verdict, and back if need be. It runs detached from the SSH session, so that it
  * ends in a verdict whatever happens to the runner; the runner only reads the journal. Every step can be repeated: its
  * process may die at any moment, and another one goes on from what the journal says.
  */
+
 
 
 
@@ -5399,7 +5625,7 @@ async function runActivation(world, job) {
         await world.unlock();
     }
 }
-function next(run, state) {
+async function next(run, state) {
     const { world, job, activation } = run;
     switch (state.at) {
         case 'queued':
@@ -5407,7 +5633,15 @@ function next(run, state) {
         case 'prepared':
             return prepareAndSwap(activation);
         case 'swapped':
+            if (await wantsCanary(activation))
+                return { at: 'canary', before: activation.facts.before, canary: null };
             return goLive(activation);
+        case 'canary':
+            return canary_canary(activation, state.canary).then(async (after) => {
+                // The workers are not those of the beginning any more.
+                run.activation = { ...activation, facts: await gatherFacts(world, job, after) };
+                return after;
+            });
         case 'watching':
             return watch(activation, state.probation);
         case 'restoring':
@@ -9271,6 +9505,7 @@ async function inspectServer(layout, search, pm2Home) {
     assertPm2HomeWritable(pm2Home);
     assertTrusted(layout);
     const { bavail, bsize } = await (0,promises_namespaceObject.statfs)(standing);
+    const journal = await readJournal(layout.journal);
     const { found, searched } = search;
     return {
         node: process.versions.node,
@@ -9290,7 +9525,8 @@ async function inspectServer(layout, search, pm2Home) {
         live: await liveRelease(layout),
         serving: await servingRelease(layout),
         interrupted: await interruptedActivation(layout),
-        probation: probationOf(await readJournal(layout.journal)),
+        canary: canaryIn(journal)?.release ?? null,
+        probation: probationOf(journal),
         lock: await lockHolder(layout.lock),
         now: new Date().toISOString(),
     };
@@ -9869,6 +10105,7 @@ async function takeId(layout, id) {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, preview = false, agentFile, }) {
     const layout = layoutOf(base);
@@ -9924,15 +10161,20 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                 const found = await workers();
                 const records = await readWorkers(layout.workers);
                 const lock = await lockHolder(layout.lock);
-                const isAsUsual = lock === null && orphansIn(records).length === 0;
+                const interrupted = await interruptedActivation(layout);
+                const live = await liveRelease(layout);
+                const entries = await readJournal(layout.journal);
+                const processes = found.map(({ process }) => process);
+                const isAsUsual = lock === null && interrupted === null && orphansIn(records).length === 0;
                 return {
-                    live: await liveRelease(layout),
-                    // Whoever holds the lock may be replacing the workers, and PM2 does not list orphans.
+                    live,
+                    // An activation, at work or interrupted, may have replaced some workers, and PM2 does not list orphans.
                     served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
                     releases: await listReleases(layout),
                     workers: [...toStates(found), ...orphanStates(records)],
                     lock,
-                    interrupted: await interruptedActivation(layout),
+                    interrupted,
+                    lived: lived(entries, live, processes, records),
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
                 };
             },

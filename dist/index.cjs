@@ -56705,6 +56705,8 @@ const table = {
     'test-timeout': withDefault('10m', duration({ atLeast: 1, atMost: 6 * hour })),
     observe: withDefault('5s', duration({ atMost: 10 * minute })),
     'drain-timeout': withDefault('30s', duration({ atMost: hour })),
+    /** 0: no canary. */
+    canary: withDefault('0s', duration({ atMost: 6 * hour })),
     /** 0: no probation. */
     watch: withDefault('0s', duration({ atMost: 6 * hour })),
     'pre-activate': row_text,
@@ -57002,8 +57004,10 @@ function sets(name, what = 'the workers themselves') {
 const politeDrainMs = 6000;
 /** A Next.js 16 worker takes about 100 MB before it has served anything. */
 const smallestWorkerBytes = 128 * 2 ** 20;
+/** On GitHub's own runners. */
+const longestJobMs = 6 * 60 * 60_000;
 /** What is legal, yet seldom meant. */
-function warningsOf({ key, passphrase }, runtime) {
+function warningsOf({ key, passphrase, command, canary, watch }, runtime) {
     const { health } = runtime;
     const suspicions = [
         [
@@ -57025,6 +57029,14 @@ function warningsOf({ key, passphrase }, runtime) {
         [
             runtime.port < 1024,
             'Input `app-port` is below 1024: a process needs special privileges to listen there.',
+        ],
+        [
+            canary > 0 && command !== 'deploy' && command !== 'promote',
+            `Input \`canary\` has no effect with \`command: ${command}\`: it is for \`deploy\` and \`promote\`.`,
+        ],
+        [
+            canary + watch >= longestJobMs,
+            'Inputs `canary` and `watch` together last 6 hours or more: a runner of GitHub ends the job before that.',
         ],
         [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
     ];
@@ -58746,7 +58758,9 @@ const serverFacts = object({
     serving: nullable(messages_releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    /** The release that one worker serves as a canary; null where there is none. */
+    canary: nullable(messages_releaseId),
+    /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
@@ -58765,6 +58779,7 @@ const activationSteps = [
     'lock',
     'pre-activate',
     'swap',
+    'canary',
     'reload',
     'health-check',
     'post-activate',
@@ -58823,6 +58838,15 @@ const probation = object({
     /** What comes of it if nothing objects. */
     verdict,
 });
+/** One worker of the release beside those of the release before, for whoever resumes the activation. */
+const canary = object({
+    release: messages_releaseId,
+    /** When it began, of since-boot.ts. */
+    since: count,
+    pid: count,
+    /** What the workers of the release before had answered by then. */
+    others: guards_list(object({ pid: count, answered: count, failed: count })),
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -58838,6 +58862,8 @@ const journalEntry = object({
     cause: nullable(failureRecord),
     /** Of the begin of `watch`. */
     probation: nullable(probation),
+    /** Of the begin of `canary`, once the worker serves. */
+    canary: nullable(canary),
 });
 const run = object({
     commit: string,
@@ -58872,6 +58898,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long one worker serves the release before the others follow; 0: they follow at once. */
+    canaryMs: missingAs(0, count),
     /** How long the release stays on probation once all workers serve it; 0: not at all. */
     watchMs: missingAs(0, count),
 });
@@ -58940,6 +58968,8 @@ const operations = {
             workers: guards_list(workerState),
             lock: nullable(string),
             interrupted: nullable(string),
+            /** How the current release has done since it went live; null where no worker tells. */
+            lived: nullable(string),
             journal: guards_list(journalEntry),
         }),
     },
@@ -59207,6 +59237,7 @@ async function untilReachable(open, log, patienceMs) {
 /** Steps that may take a while, and say nothing meanwhile. */
 const LONG = new Set([
     'pre-activate',
+    'canary',
     'reload',
     'health-check',
     'post-activate',
@@ -61429,7 +61460,10 @@ function stateOf({ id, live, left, staged, activatedAt }, releases) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
-/** The release that a rollback goes to: `release`, or the one that served before the current one on all hosts. */
+/**
+ * The release that a rollback goes to: `release`, or the one that served before the current one on all hosts. From a
+ * canary that is the current one.
+ */
 
 
 
@@ -61446,7 +61480,9 @@ async function chooseRelease(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
     const known = listOf(hosts, histories);
     const { release: named } = plan.inputs;
-    const id = named ?? previousEverywhere(histories, known);
+    const current = agreed(histories.map(currentIn));
+    const fromCanary = hosts.some(({ facts }) => facts.canary !== null) ? current : null;
+    const id = named ?? fromCanary ?? previousEverywhere(histories, known);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw known === ''
@@ -61462,7 +61498,7 @@ async function chooseRelease(plan, hosts, pipeline) {
             throw damaged;
         throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` });
     });
-    return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
+    return { release: id, replaces: named === null ? current : null };
 }
 /** A rollback goes on: the release that serves may be worse than one with a hole. */
 function holesIn(id, histories) {
@@ -61538,7 +61574,7 @@ function releasesIn(history) {
 /** Longer than a run pauses between two hosts, in ms. */
 const QUIET = 2000;
 /**
- * Waits until no host is locked. Hosts that differ belong to a run that will lock the next host in a moment, or to one
+ * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts that differ belong to a run that will lock the next host in a moment, or to one
  * that died between two hosts.
  * @returns the facts of each host then, or when `lock-timeout` is over
  */
@@ -61551,7 +61587,7 @@ async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-p
     let told;
     for (;;) {
         const now = performance.now();
-        const holder = facts.find(({ lock }) => lock !== null)?.lock ?? undefined;
+        const holder = facts.find(({ lock, canary }) => lock !== null && canary === null)?.lock ?? undefined;
         if (holder !== undefined && holder !== told)
             pipeline.log.info(`waiting for the lock, held by ${holder}`);
         told = holder ?? told;
@@ -61634,6 +61670,10 @@ const activation_texts = {
         message: 'A worker of "{release}" restarted or exited while the release was on probation.',
         remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
     },
+    'worker-died: canary': {
+        message: 'The worker that served "{release}" as a canary restarted or exited.',
+        remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+    },
     'traffic-worse': {
         message: '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
         remedy: 'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
@@ -61677,6 +61717,10 @@ const activation_texts = {
         message: 'Another deploy went live after this one was interrupted.',
         remedy: 'Run the job again if its release should be live.',
     },
+    'overtaken: canary': {
+        message: 'Another deploy or rollback began while "{release}" was a canary, and ended that.',
+        remedy: 'Run the job again if its release should be live.',
+    },
     'unknown-activation': {
         message: 'The activation never started on the server.',
         remedy: 'Deploy again.',
@@ -61709,12 +61753,14 @@ const activation_failure = failures(activation_texts);
 
 const NEXT = {
     swap: 'reload',
+    canary: 'reload',
     reload: 'health-check',
     'health-check': undefined,
     rollback: undefined,
 };
 const UNREAD = 'done: the journal does not say what';
-function activationRows(pipeline) {
+/** @param canary whether one was asked for */
+function activationRows(pipeline, canary = false) {
     let open;
     let [touched, swapped, restoring] = [false, false, false];
     const begin = (name) => {
@@ -61727,7 +61773,7 @@ function activationRows(pipeline) {
         open?.row.done(detail);
         if (name === 'swap')
             swapped = true;
-        begin(NEXT[name ?? 'rollback']);
+        begin(name === 'swap' && canary ? 'canary' : NEXT[name ?? 'rollback']);
     };
     const failed = (failure) => {
         open?.row.failed(failure);
@@ -61778,7 +61824,7 @@ function activationRows(pipeline) {
 
 /** Never throws: a failure is part of how it ended. */
 async function rollOutHost(host, request, pipeline) {
-    const rows = activationRows(pipeline);
+    const rows = activationRows(pipeline, request.canaryMs > 0);
     const verdict = await activate(host, request, pipeline.log.info, (entry) => rows.add(entry)).catch((error) => unseen(host, error, rows.hasSwapped()));
     const failure = reviveFailure(verdict);
     rows.end(verdict.status, failure);
@@ -61847,6 +61893,7 @@ function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
         preActivate: null,
         postActivate: null,
         said: null,
+        canaryMs: 0,
         watchMs: 0,
     };
     return activate(host, request, pipeline.log.info);
@@ -61875,15 +61922,15 @@ async function recover(plan, hosts, pipeline) {
     const restored = await restoreSameRelease(plan, hosts, found.map(({ live }) => live), pipeline);
     return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored;
 }
-/** The server finishes an interrupted activation, or restores the previous release. */
-async function finish({ host, facts: { interrupted, live, serving, probation }, }, pipeline) {
+/** The server finishes an interrupted activation, or restores the previous release, as it does of a canary. */
+async function finish({ host, facts: { interrupted, live, serving, canary, probation }, }, pipeline) {
     if (probation)
         pipeline.log.warning(probation);
     if (interrupted === null)
         return { live, serving };
     let served = null;
     const recovery = pipeline.run('recover', async () => {
-        const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false });
+        const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: canary !== null });
         served = verdict.live;
         if (verdict.status === 'down')
             throw Failure.revive(verdict.failure);
@@ -64214,6 +64261,7 @@ const phaseNames = [
     'dry-run',
     'verify',
     'swap',
+    'canary',
     'reload',
     'health-check',
     'watch',
@@ -65090,7 +65138,7 @@ async function watchHost(host, activation, pipeline, over) {
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
  *
- * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
+ * Several hosts: all verify before any swaps. The first swaps alone, with the canary, the others in batches. After any failure every
  * host that has swapped restores its previous release.
  */
 
@@ -65125,6 +65173,8 @@ async function rollOut(plan, hosts, pipeline, goal) {
 /** @returns how it ended on each host, in their order */
 async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces }) {
     const { inputs, activation } = plan;
+    // A rollback is for all visitors at once, and a preview has no other release to compare with.
+    const canaryMs = kind === 'rollback' || inputs.preview !== null ? 0 : inputs.canary;
     const request = {
         activation,
         release,
@@ -65135,12 +65185,16 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
         preActivate: inputs['pre-activate'],
         postActivate: inputs['post-activate'],
         said: inputs.said,
+        canaryMs: 0,
         watchMs: inputs.watch,
     };
     const ended = new Map();
     let failure = null;
     for (const group of batches(hosts, inputs.batch)) {
-        await Promise.all(group.map(async (host) => ended.set(host, await rollOutHost(host, request, pipeline.on(host.name)))));
+        await Promise.all(group.map(async (host) => {
+            const own = host === hosts[0] ? { ...request, canaryMs } : request;
+            ended.set(host, await rollOutHost(host, own, pipeline.on(host.name)));
+        }));
         failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null;
         if (failure !== null)
             break;
@@ -65254,6 +65308,10 @@ const server_texts = {
     },
     withdrawn: {
         message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'withdrawn: canary': {
+        message: 'The run was cancelled or interrupted while "{release}" was a canary.',
         remedy: 'Run the job again if its release is still wanted.',
     },
     'current-not-a-link': {
@@ -68073,8 +68131,10 @@ function serves({ status, phase }) {
 function isOrphan({ status }) {
     return status === 'orphaned';
 }
-function status_detailOf({ releases, workers, lock, interrupted }) {
+function status_detailOf({ releases, workers, lock, interrupted, lived }) {
     const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
+    if (lived !== null)
+        remarks.push(lived);
     const orphans = workers.filter(isOrphan).length;
     if (orphans > 0) {
         remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`);

@@ -1405,7 +1405,9 @@ const serverFacts = object({
     serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+    /** The release that one worker serves as a canary; null where there is none. */
+    canary: nullable(releaseId),
+    /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
     /** The holder of the lock, in words. */
     lock: nullable(string),
@@ -1424,6 +1426,7 @@ const activationSteps = [
     'lock',
     'pre-activate',
     'swap',
+    'canary',
     'reload',
     'health-check',
     'post-activate',
@@ -1482,6 +1485,15 @@ const probation = object({
     /** What comes of it if nothing objects. */
     verdict,
 });
+/** One worker of the release beside those of the release before, for whoever resumes the activation. */
+const canary = object({
+    release: releaseId,
+    /** When it began, of since-boot.ts. */
+    since: count,
+    pid: count,
+    /** What the workers of the release before had answered by then. */
+    others: guards_list(object({ pid: count, answered: count, failed: count })),
+});
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -1497,6 +1509,8 @@ const journalEntry = object({
     cause: nullable(failureRecord),
     /** Of the begin of `watch`. */
     probation: nullable(probation),
+    /** Of the begin of `canary`, once the worker serves. */
+    canary: nullable(canary),
 });
 const run = object({
     commit: string,
@@ -1531,6 +1545,8 @@ const activationRequest = object({
     postActivate: nullable(string),
     /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
+    /** How long one worker serves the release before the others follow; 0: they follow at once. */
+    canaryMs: missingAs(0, count),
     /** How long the release stays on probation once all workers serve it; 0: not at all. */
     watchMs: missingAs(0, count),
 });
@@ -1599,6 +1615,8 @@ const operations = {
             workers: guards_list(workerState),
             lock: nullable(string),
             interrupted: nullable(string),
+            /** How the current release has done since it went live; null where no worker tells. */
+            lived: nullable(string),
             journal: guards_list(journalEntry),
         }),
     },

@@ -15,6 +15,7 @@ export const phaseNames = [
   'dry-run',
   'verify',
   'swap',
+  'canary',
   'reload',
   'health-check',
   'watch',

@@ -73,6 +73,7 @@ test('what may be secret is in none, whatever it is: the environment, keys, comm
     run,
     lockTimeoutMs: 0,
     said: null,
+    canaryMs: 0,
     watchMs: 0,
   } as const
   const commands = { preActivate: `login ${PLANTED}`, postActivate: `notify ${PLANTED}` }

@@ -37,6 +37,7 @@ export const request: ActivationRequest = {
   lockTimeoutMs: 0,
   preActivate: null,
   postActivate: null,
+  canaryMs: 0,
   watchMs: 0,
   said: null,
 }

@@ -17,6 +17,7 @@ const seen: Result<'status'> = {
   workers: [workerState({ restarts: 1, memoryBytes: 98_000_000, cache: { shared: true, why: '' } })],
   lock: 'ann, since noon',
   interrupted: null,
+  lived: '20260101000002 so far: 12 requests, 8.3% failed, 1 restart',
   journal: [
     {
       time: '2026-01-01T00:00:00.000Z',
@@ -28,6 +29,7 @@ const seen: Result<'status'> = {
       before: null,
       cause: null,
       probation: null,
+      canary: null,
     },
   ],
 }
@@ -57,7 +59,7 @@ test('a status has the releases, the workers and the journal in the log as well'
     'journal: 2026-01-01T00:00:00.000Z reload done 2 workers',
   ])
   expect(lines.at(-1)).toMatch(
-    /^2 releases, 1 worker; the lock is held by ann, since noon; 12\.3 GB of disk free \(status: /,
+    /^2 releases, 1 worker; 20260101000002 so far: 12 requests, 8\.3% failed, 1 restart; the lock is held by ann, since noon; 12\.3 GB of disk free \(status: /,
   )
   expect(outcome).toMatchObject({ succeeded: true, status: 'live', liveRelease: now })
 })

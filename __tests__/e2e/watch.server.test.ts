@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
+import { ill, visit, type Visitors } from '../support/ill-release.ts'
 import { runAction, type RunOptions, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -26,63 +26,10 @@ let workspace: Workspace
 let visitors: Visitors
 let good: string
 
-/** One server.js in a hundred lines of trouble: a share of the answers to visitors fails, from a moment on. */
-const ill = (share: number, afterMs = 0) =>
-  sabotage(
-    workspace.copyBuilt(),
-    `if (process.env.pm_id !== undefined) {
-      const http = require('node:http'), { emit } = http.Server.prototype, begun = Date.now()
-      let visits = 0
-      http.Server.prototype.emit = function (event, request, response) {
-        const visitor = event === 'request' && request.url.startsWith('/api/release')
-        const fails = visitor && Date.now() - begun >= ${afterMs} && (visits++ * ${share}) % 1 >= 1 - ${share}
-        if (fails) { console.error('the shop is on fire'); return response.writeHead(500).end('ill') }
-        return emit.apply(this, arguments)
-      }
-    }`,
-  )
-
-interface Visitors {
-  readonly statuses: number[]
-  readonly broken: string[]
-  stop(): Promise<void>
-}
-
-/** Each visitor has a connection of its own, so that every worker gets some. */
-function visit(): Visitors {
-  const statuses: number[] = []
-  const broken: string[] = []
-  let over = false
-  const once = (path: string, aborts = false) =>
-    new Promise<void>((resolve) => {
-      const request = get(`${server.url}${path}`, { agent: false }, (response) => {
-        if (path.startsWith('/api/release')) statuses.push(response.statusCode!)
-        response.resume().on('close', resolve)
-      })
-      request.on('error', (error) => {
-        if (!aborts) broken.push(error.message)
-        resolve()
-      })
-      if (aborts)
-        request.on('socket', (socket) => socket.once('connect', () => setTimeout(() => request.destroy(), 5)))
-    })
-  const visitor = async () => {
-    for (let turn = 0; !over; turn += 1) {
-      await once(`/api/release?token=hidden${turn}`)
-      await once('/not-there')
-      await once('/api/stream?seconds=2&chunks=4', true)
-      await delay(60)
-    }
-  }
-  const running = Promise.all([visitor(), visitor(), visitor()])
-  return {
-    statuses,
-    broken,
-    async stop() {
-      over = true
-      await running
-    },
-  }
+/** Of the last activation that touched anything. */
+const journal = () => {
+  const text = readFileSync(join(server.app, '.gapless/journal.jsonl'), 'utf8')
+  return text.slice(text.lastIndexOf('"swap","state":"begin"'))
 }
 
 const deploy = (
@@ -98,7 +45,7 @@ beforeAll(async () => {
   const first = await deploy(workspace)
   if (first.code !== 0) throw new Error(first.log)
   good = first.outputs['release']!
-  visitors = visit()
+  visitors = visit(server.url)
   await until('the good release has answered', () => visitors.statuses.length >= 60)
 }, 240_000)
 afterAll(async () => {
@@ -108,7 +55,7 @@ afterAll(async () => {
 }, 60_000)
 
 test('a release whose visitors get errors is taken back, with both shares as evidence', async () => {
-  const from = ill(0.5)
+  const from = ill(workspace, 0.5)
   try {
     const run = await deploy(from, { watch: '40s' })
     expect([run.code, run.outputs['status'], run.outputs['live-release']]).toEqual([1, 'restored', good])
@@ -137,7 +84,7 @@ thorough(
 thorough(
   'the server goes on watching when the runner dies, and the next run says so',
   async () => {
-    const from = ill(0.5, 14_000)
+    const from = ill(workspace, 0.5, 14_000)
     try {
       const run = await deploy(
         from,
@@ -184,4 +131,80 @@ thorough(
     expect(run.summary).toContain('another activation began')
   },
   180_000,
+)
+
+thorough.each(['1', '3'])(
+  'a release is taken back from %s workers',
+  async (instances) => {
+    const base = await deploy(workspace, { instances })
+    good = base.outputs['release']!
+    const from = ill(workspace, 0.5, 4000)
+    try {
+      const run = await deploy(from, { instances, watch: '2m' })
+      expect([base.code, run.code, run.outputs['status'], server.current()]).toEqual([0, 1, 'restored', good])
+      expect(visitors.broken).toEqual([])
+    } finally {
+      from.remove()
+    }
+  },
+  240_000,
+)
+
+thorough(
+  'a release that leaks is taken back when PM2 restarts a worker of it',
+  async () => {
+    const limits = { instances: '1', 'max-memory': '400M' }
+    const base = await deploy(workspace, limits)
+    good = base.outputs['release']!
+    const from = sabotage(
+      workspace.copyBuilt(),
+      `if (process.env.pm_id !== undefined)
+      setTimeout(() => { globalThis.leak = Buffer.alloc(450e6, 1) }, 6000)`,
+    )
+    try {
+      const run = await deploy(from, { ...limits, watch: '3m' })
+      expect([base.code, run.code, run.outputs['status'], server.current()]).toEqual([0, 1, 'restored', good])
+      expect(run.summary).toContain('restarted or exited while the release was on probation')
+    } finally {
+      from.remove()
+    }
+  },
+  300_000,
+)
+
+thorough(
+  'a release that is as ill as the one before stays, with a warning',
+  async () => {
+    const from = ill(workspace, 0.3)
+    try {
+      const first = await deploy(from)
+      const answered = visitors.statuses.length
+      await until('it has answered', () => visitors.statuses.length - answered >= 300, 60_000)
+      const run = await deploy(from, { watch: '20s' })
+      expect([first.code, run.code, run.outputs['status']]).toEqual([0, 0, 'live'])
+      expect(run.log).toContain('The release stays, but answers fail')
+      // The next deploy says how it has done.
+      const next = await deploy(workspace)
+      good = next.outputs['release']!
+      expect(next.summary).toMatch(/so far: \d+ requests, \d\d\.\d% failed, .*, 0 restarts/)
+    } finally {
+      from.remove()
+    }
+  },
+  240_000,
+)
+
+thorough(
+  'a rollback by hand ends the watch',
+  async () => {
+    const before = server.current()
+    const watched = deploy(workspace, { watch: '5m' })
+    await until('it is on probation', () => journal().includes('"probation":{'), 60_000)
+    const back = await deploy(workspace, { command: 'rollback', 'app-name': 'next-app' })
+    expect([back.code, back.outputs['status'], server.current()]).toEqual([0, 'live', before])
+    const run = await watched
+    expect([run.code, run.outputs['status']]).toEqual([0, 'live'])
+    expect(run.summary).toContain('another activation began')
+  },
+  240_000,
 )

@@ -106,6 +106,7 @@ describe('with only what is required', () => {
       'test-command': null,
       'test-timeout': 600_000,
       observe: 5000,
+      canary: 0,
       watch: 0,
       'drain-timeout': 30_000,
       'lock-timeout': 600_000,
@@ -620,6 +621,7 @@ describe('durations', () => {
     ['health-check-timeout', '0s', '1ms to 1h'],
     ['health-check-interval', '1ms', '10ms to 10m'],
     ['observe', '11m', '0s to 10m'],
+    ['canary', '7h', '0s to 6h'],
     ['drain-timeout', '2h', '0s to 1h'],
     ['lock-timeout', '7h', '0s to 6h'],
   ])('%s: %s is out of bounds', (name, text, bounds) => {
@@ -1104,6 +1106,22 @@ describe('secrets', () => {
 })
 
 describe('warnings', () => {
+  test.each([
+    ['rollback', ['Input `canary` has no effect with `command: rollback`']],
+    ['stage', ['Input `canary` has no effect with `command: stage`']],
+    ['promote', []],
+    ['deploy', []],
+  ])('of a canary, with command %s', (command, warnings) => {
+    expect(read({ command, canary: '5m' }).warnings).toEqual(
+      warnings.map((text) => expect.stringContaining(text) as unknown),
+    )
+  })
+
+  test('of a canary and a watch that no job outlasts', () => {
+    expect(read({ canary: '1h', watch: '5h' }).warnings).toEqual([expect.stringContaining('6 hours or more')])
+    expect(read({ canary: '1h', watch: '4h' }).warnings).toEqual([])
+  })
+
   test.each([
     ['drain-timeout', '0', 'Input `drain-timeout` is below 6s'],
     ['observe', '0', 'Input `observe` is 0'],

@@ -6,11 +6,16 @@ import type { ActivationStatus, JournalEntry } from '../../src/protocol/messages
 import { silentLog } from '../support/log.ts'
 
 /** @param entries `<step> <state>`, and a detail after a colon */
-function rowsOf(entries: readonly string[], status: ActivationStatus, failure: Failure | null = null) {
+function rowsOf(
+  entries: readonly string[],
+  status: ActivationStatus,
+  failure: Failure | null = null,
+  canary = false,
+) {
   let open = 0
   const log = { ...silentLog, group: () => void (open += 1), endGroup: () => void (open -= 1) }
   const pipeline = createPipeline(log)
-  const rows = activationRows(pipeline)
+  const rows = activationRows(pipeline, canary)
   for (const entry of entries) {
     const [, step, state, detail = ''] = /^(\S+) (\w+)(?:: (.*))?$/.exec(entry)!
     rows.add({ time: '', activation: '', verdict: null, step, state, detail } as JournalEntry)
@@ -64,6 +69,24 @@ test('a failed step is followed by the rollback', () => {
     'reload failed: it died.',
     'rollback ok: back',
   ])
+})
+
+test('a canary that was asked for comes between swap and reload', () => {
+  const entries = ['swap done: there', 'canary begin', 'canary begin', 'canary done: 30 requests']
+  const after = ['swap begin', 'swap done: there', 'reload done: 2 workers', 'health-check done: HTTP 200']
+  expect(rowsOf([...entries, ...after], 'live', null, true)).toEqual([
+    'swap ok: there',
+    'canary ok: 30 requests',
+    'reload ok: 2 workers',
+    'health-check ok: HTTP 200',
+  ])
+  const ill = rowsOf(
+    ['swap done: there', 'canary failed: it died', 'rollback done: back'],
+    'restored',
+    died,
+    true,
+  )
+  expect(ill).toEqual(['swap ok: there', 'canary failed: it died.', 'rollback ok: back'])
 })
 
 test('a rollback that the journal does not tell of is what the verdict says', () => {

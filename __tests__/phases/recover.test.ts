@@ -42,6 +42,7 @@ async function recovered(...servers: readonly Server[]) {
       live: current[index],
       serving: current[index],
       lock: null,
+      canary: null,
       interrupted: interrupted === undefined ? null : 'an-activation',
     })
     return { name: `host-${index}`, facts: facts(), agent: () => ({ call }) } as unknown as Host

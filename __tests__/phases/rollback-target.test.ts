@@ -18,6 +18,7 @@ function choose(
   histories: readonly (readonly ReleaseSummary[])[],
   release = '',
   warning: (line: string) => void = () => undefined,
+  canary: string | null = null,
 ) {
   const inputs = readInputs({
     INPUT_HOST: histories.map((_, index) => `host-${index}`).join('\n'),
@@ -30,7 +31,8 @@ function choose(
   const hosts = histories.map((releases, index) => {
     const call = async (operation: string) =>
       operation === 'releases' ? { releases } : { repaired: [], changed: [] }
-    return { name: `host-${index}`, agent: () => ({ call }) } as unknown as Host
+    const facts = { canary: index === 0 ? canary : null }
+    return { name: `host-${index}`, facts, agent: () => ({ call }) } as unknown as Host
   })
   return chooseRelease(createPlan(inputs, 'site'), hosts, createPipeline({ ...silentLog, warning }))
 }
@@ -45,6 +47,13 @@ test('without a name it is the one that served before the current one, not one t
 
 test('of several that served before, it is the last', async () => {
   expect(await choose([[served(1), served(2), current]])).toMatchObject({ release: id(2) })
+})
+
+test('from a canary it is the current one', async () => {
+  const history = [served(1), current, releaseSummary({ id: id(4) })]
+  const none = () => undefined
+  expect(await choose([history, history], '', none, id(4))).toEqual({ release: id(3), replaces: id(3) })
+  expect(await choose([history], id(1), none, id(4))).toEqual({ release: id(1), replaces: null })
 })
 
 test('a release that a rollback left can be named', async () => {

@@ -5,16 +5,21 @@ import { createPipeline } from '../../src/pipeline.ts'
 import type { Plan } from '../../src/plan.ts'
 import { silentLog } from '../support/log.ts'
 
-type Seen = { readonly live: string | null; readonly lock: string | null }
+type Seen = { readonly live: string | null; readonly lock: string | null; readonly canary?: string }
 const [before, now] = ['20261120000000', '20261121000000']
 
 /** A host that tells, one after the other, what is true of it; then it stays as it is. */
 function hostThat(name: string, ...truths: readonly Seen[]): Host & { asked(): number } {
   let asked = 0
-  const inspect = async () => truths[Math.min((asked += 1), truths.length - 1)]
+  const truth = () => ({ canary: null, ...truths[Math.min(asked, truths.length - 1)] })
+  const facts = truth()
+  const inspect = async () => {
+    asked += 1
+    return truth()
+  }
   return {
     name,
-    facts: truths[0],
+    facts,
     agent: () => ({ call: inspect }),
     asked: () => asked,
   } as unknown as Host & { asked(): number }
@@ -46,6 +51,14 @@ describe('hosts are compared only when nobody is at work on them:', () => {
       ),
     ]
     expect(await settle(hosts)).toEqual({ lives: [now, now], lines: ['waiting for the lock, held by run 7'] })
+  })
+
+  test('a canary is not waited for: it ends where another deploy waits', async () => {
+    const hosts = [
+      hostThat('a', { live: now, lock: 'run 7', canary: before }),
+      hostThat('b', { live: now, lock: null }),
+    ]
+    expect(await settle(hosts)).toEqual({ lives: [now, now], lines: [] })
   })
 
   test('hosts that stay different although nobody is at work are told apart', async () => {

@@ -149,6 +149,7 @@ export function fullReport(): Report {
             time: '2026-01-01T00:00:02.000Z',
             activation: 'an id',
             before: { current: before, previous: before },
+            canary: null,
             probation: {
               since: 1,
               before: { answered: 1, failed: 1, p95: 1 },

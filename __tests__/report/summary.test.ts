@@ -164,6 +164,7 @@ describe('the summary', () => {
       before: null,
       cause: null,
       probation: null,
+      canary: null,
     }
     const server = {
       now: '2026-01-03T00:00:02.000Z',

@@ -55,6 +55,8 @@ export class FakeServer {
   /** How many workers ran at once, at each start of one. */
   readonly crowd: number[] = []
   reserves = new Set<string>()
+  /** Activations whose runs were cancelled. */
+  readonly withdrawn = new Set<string>()
   private nextPid = 100
   private readonly started = new Map<string, number>()
 

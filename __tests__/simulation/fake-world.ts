@@ -276,7 +276,7 @@ export function fakeWorld(
         () =>
           server.lock?.activation === activation && server.lock.owner !== process && server.lock.owner.alive,
       ),
-    isWithdrawn: () => call('isWithdrawn', () => false),
+    isWithdrawn: () => call('isWithdrawn', () => server.withdrawn.has(activation)),
     endLeftovers: () =>
       call('endLeftovers', async () => {
         while (wiring.losesHooks !== true && server.hooks.some(({ until }) => until > clock.now))

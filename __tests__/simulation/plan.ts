@@ -7,6 +7,8 @@ export interface Plan {
   readonly kind: 'deploy' | 'rollback'
   /** Of each worker of the release on trial, in the order in which they start; then from the beginning again. */
   readonly fates: readonly Fate[]
+  /** How long one worker serves the release as a canary, in ms. */
+  readonly canaryMs: number
   /** How long the release is on probation, in ms. */
   readonly watchMs: number
   /** How long each call of a process into its world takes, in ms. */
@@ -92,6 +94,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   rivalAt: mostly(ms(20_000)),
   twinAt: mostly(ms(5000)),
   clockJump: fc.integer({ min: -1e9, max: 1e9 }),
+  canaryMs: fc.constantFrom(0, 0, 3000, 20_000),
 })
 
 export function planOf(seed: number): Plan {

@@ -40,11 +40,11 @@ export function watch(
     clockJump: plan.clockJump,
     wiring,
   })
-  const { watchMs } = plan
+  const { canaryMs, watchMs } = plan
   const begun: Begun[] = []
   const verdict = () => verdictOf(server, request.activation)
   const resume = () => {
-    const process = begin(server, { ...hooks, watchMs, ...request }, options(begun.length))
+    const process = begin(server, { ...hooks, canaryMs, watchMs, ...request }, options(begun.length))
     begun.push(process)
     const look = () => {
       if (process.alive()) return void clock.after(100, look)
@@ -59,7 +59,8 @@ export function watch(
     settled: () => verdict() !== null && begun.every(({ alive }) => !alive()),
     running: () => begun.some(({ alive }) => alive()),
     ended: () => begun.filter(({ alive }) => !alive()).length,
-    repeat: () => void begun.push(begin(server, { ...hooks, watchMs, ...request }, options(crashes.length))),
+    repeat: () =>
+      void begun.push(begin(server, { ...hooks, canaryMs, watchMs, ...request }, options(crashes.length))),
   }
 }
 

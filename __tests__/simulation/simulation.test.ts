@@ -45,6 +45,7 @@ describe('the simulation finds', () => {
     kind: 'deploy',
     fates: [good],
     latency: 1,
+    canaryMs: 0,
     watchMs: 0,
     preActivate: null,
     postActivate: null,

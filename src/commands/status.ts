@@ -90,8 +90,9 @@ function isOrphan({ status }: Pick<WorkerState, 'status'>): boolean {
   return status === 'orphaned'
 }
 
-function detailOf({ releases, workers, lock, interrupted }: Result<'status'>): string {
+function detailOf({ releases, workers, lock, interrupted, lived }: Result<'status'>): string {
   const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`]
+  if (lived !== null) remarks.push(lived)
   const orphans = workers.filter(isOrphan).length
   if (orphans > 0) {
     remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`)

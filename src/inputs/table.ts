@@ -107,6 +107,8 @@ export const table = {
   'test-timeout': withDefault('10m', duration({ atLeast: 1, atMost: 6 * hour })),
   observe: withDefault('5s', duration({ atMost: 10 * minute })),
   'drain-timeout': withDefault('30s', duration({ atMost: hour })),
+  /** 0: no canary. */
+  canary: withDefault('0s', duration({ atMost: 6 * hour })),
   /** 0: no probation. */
   watch: withDefault('0s', duration({ atMost: 6 * hour })),
   'pre-activate': text,

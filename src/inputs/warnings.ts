@@ -8,8 +8,14 @@ const politeDrainMs = 6000
 /** A Next.js 16 worker takes about 100 MB before it has served anything. */
 const smallestWorkerBytes = 128 * 2 ** 20
 
+/** On GitHub's own runners. */
+const longestJobMs = 6 * 60 * 60_000
+
 /** What is legal, yet seldom meant. */
-export function warningsOf({ key, passphrase }: Values, runtime: Runtime): readonly string[] {
+export function warningsOf(
+  { key, passphrase, command, canary, watch }: Values,
+  runtime: Runtime,
+): readonly string[] {
   const { health } = runtime
   const suspicions: readonly (readonly [boolean, string])[] = [
     [
@@ -31,6 +37,14 @@ export function warningsOf({ key, passphrase }: Values, runtime: Runtime): reado
     [
       runtime.port < 1024,
       'Input `app-port` is below 1024: a process needs special privileges to listen there.',
+    ],
+    [
+      canary > 0 && command !== 'deploy' && command !== 'promote',
+      `Input \`canary\` has no effect with \`command: ${command}\`: it is for \`deploy\` and \`promote\`.`,
+    ],
+    [
+      canary + watch >= longestJobMs,
+      'Inputs `canary` and `watch` together last 6 hours or more: a runner of GitHub ends the job before that.',
     ],
     [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
   ]

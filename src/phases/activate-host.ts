@@ -14,6 +14,7 @@ import { throughLosses } from '../hosts/reconnect.ts'
 /** Steps that may take a while, and say nothing meanwhile. */
 const LONG: ReadonlySet<ActivationStep> = new Set([
   'pre-activate',
+  'canary',
   'reload',
   'health-check',
   'post-activate',

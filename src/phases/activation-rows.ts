@@ -4,10 +4,11 @@ import type { Failure } from '../common/failure.ts'
 import type { BegunPhase, Pipeline } from '../pipeline.ts'
 import type { ActivationStatus, JournalEntry } from '../protocol/messages.ts'
 
-type RowName = 'swap' | 'reload' | 'health-check' | 'rollback'
+type RowName = 'swap' | 'canary' | 'reload' | 'health-check' | 'rollback'
 
 const NEXT: Readonly<Record<RowName, RowName | undefined>> = {
   swap: 'reload',
+  canary: 'reload',
   reload: 'health-check',
   'health-check': undefined,
   rollback: undefined,
@@ -23,7 +24,8 @@ export interface ActivationRows {
   end(status: ActivationStatus, failure: Failure | null): void
 }
 
-export function activationRows(pipeline: Pick<Pipeline, 'begin'>): ActivationRows {
+/** @param canary whether one was asked for */
+export function activationRows(pipeline: Pick<Pipeline, 'begin'>, canary = false): ActivationRows {
   let open: { readonly name: RowName; readonly row: BegunPhase } | undefined
   let [touched, swapped, restoring] = [false, false, false]
   const begin = (name: RowName | undefined) => {
@@ -34,7 +36,7 @@ export function activationRows(pipeline: Pick<Pipeline, 'begin'>): ActivationRow
     const name = open?.name
     open?.row.done(detail)
     if (name === 'swap') swapped = true
-    begin(NEXT[name ?? 'rollback'])
+    begin(name === 'swap' && canary ? 'canary' : NEXT[name ?? 'rollback'])
   }
   const failed = (failure: Failure) => {
     open?.row.failed(failure)

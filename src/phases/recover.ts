@@ -37,11 +37,11 @@ export async function recover(
 /** What `current` points at, and what serves. */
 type Found = Pick<ServerFacts, 'live' | 'serving'>
 
-/** The server finishes an interrupted activation, or restores the previous release. */
+/** The server finishes an interrupted activation, or restores the previous release, as it does of a canary. */
 async function finish(
   {
     host,
-    facts: { interrupted, live, serving, probation },
+    facts: { interrupted, live, serving, canary, probation },
   }: { readonly host: Host; readonly facts: ServerFacts },
   pipeline: Pipeline,
 ): Promise<Found> {
@@ -49,7 +49,7 @@ async function finish(
   if (interrupted === null) return { live, serving }
   let served: string | null = null
   const recovery = pipeline.run('recover', async () => {
-    const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false })
+    const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: canary !== null })
     served = verdict.live
     if (verdict.status === 'down') throw Failure.revive(verdict.failure!)
     const detail = `finished an interrupted run: it ended ${verdict.status}, ${verdict.live} is live`

@@ -14,7 +14,7 @@ export async function rollOutHost(
   request: ActivationRequest,
   pipeline: Pipeline,
 ): Promise<Ended> {
-  const rows = activationRows(pipeline)
+  const rows = activationRows(pipeline, request.canaryMs > 0)
   const verdict = await activate(host, request, pipeline.log.info, (entry) => rows.add(entry)).catch(
     (error: unknown) => unseen(host, error, rows.hasSwapped()),
   )
@@ -108,6 +108,7 @@ function restoreOn(
     preActivate: null,
     postActivate: null,
     said: null,
+    canaryMs: 0,
     watchMs: 0,
   }
   return activate(host, request, pipeline.log.info)

@@ -1,4 +1,7 @@
-/** The release that a rollback goes to: `release`, or the one that served before the current one on all hosts. */
+/**
+ * The release that a rollback goes to: `release`, or the one that served before the current one on all hosts. From a
+ * canary that is the current one.
+ */
 import { listed } from '../common/format.ts'
 import { agreed } from '../outcome.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
@@ -27,7 +30,9 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
   const histories = await historiesOf(plan, hosts, pipeline)
   const known = listOf(hosts, histories)
   const { release: named } = plan.inputs
-  const id = named ?? previousEverywhere(histories, known)
+  const current = agreed(histories.map(currentIn))
+  const fromCanary = hosts.some(({ facts }) => facts.canary !== null) ? current : null
+  const id = named ?? fromCanary ?? previousEverywhere(histories, known)
   if (!histories.every((history) => history.some((release) => release.id === id))) {
     const where = hosts.length === 1 ? 'the server' : 'every host'
     throw known === ''
@@ -43,7 +48,7 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
     if (damaged.code !== 'release-damaged') throw damaged
     throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` })
   })
-  return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null }
+  return { release: id, replaces: named === null ? current : null }
 }
 
 /** A rollback goes on: the release that serves may be worse than one with a hole. */

@@ -1,7 +1,7 @@
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
  *
- * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
+ * Several hosts: all verify before any swaps. The first swaps alone, with the canary, the others in batches. After any failure every
  * host that has swapped restores its previous release.
  */
 import { type Ended, type Outcome, together } from '../outcome.ts'
@@ -49,6 +49,8 @@ async function rollOutToEach(
   { kind, release, replaces }: Target,
 ): Promise<readonly Ended[]> {
   const { inputs, activation } = plan
+  // A rollback is for all visitors at once, and a preview has no other release to compare with.
+  const canaryMs = kind === 'rollback' || inputs.preview !== null ? 0 : inputs.canary
   const request: ActivationRequest = {
     activation,
     release,
@@ -59,13 +61,17 @@ async function rollOutToEach(
     preActivate: inputs['pre-activate'],
     postActivate: inputs['post-activate'],
     said: inputs.said,
+    canaryMs: 0,
     watchMs: inputs.watch,
   }
   const ended = new Map<Host, Ended>()
   let failure: Failure | null = null
   for (const group of batches(hosts, inputs.batch)) {
     await Promise.all(
-      group.map(async (host) => ended.set(host, await rollOutHost(host, request, pipeline.on(host.name)))),
+      group.map(async (host) => {
+        const own = host === hosts[0] ? { ...request, canaryMs } : request
+        ended.set(host, await rollOutHost(host, own, pipeline.on(host.name)))
+      }),
     )
     failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null
     if (failure !== null) break

@@ -9,7 +9,7 @@ import { type Host, onEach } from '../hosts/host.ts'
 const QUIET = 2000
 
 /**
- * Waits until no host is locked. Hosts that differ belong to a run that will lock the next host in a moment, or to one
+ * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts that differ belong to a run that will lock the next host in a moment, or to one
  * that died between two hosts.
  * @returns the facts of each host then, or when `lock-timeout` is over
  */
@@ -25,7 +25,7 @@ export async function settled(
   let told: string | undefined
   for (;;) {
     const now = performance.now()
-    const holder = facts.find(({ lock }) => lock !== null)?.lock ?? undefined
+    const holder = facts.find(({ lock, canary }) => lock !== null && canary === null)?.lock ?? undefined
     if (holder !== undefined && holder !== told) pipeline.log.info(`waiting for the lock, held by ${holder}`)
     told = holder ?? told
     quietSince = holder === undefined ? (quietSince ?? now) : undefined

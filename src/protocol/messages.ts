@@ -172,7 +172,9 @@ export const serverFacts = object({
   serving: nullable(releaseId),
   /** An activation that swapped and ended without a verdict, because its process or the server died. */
   interrupted: nullable(string),
-  /** How the last probation went, or goes, as a sentence; null where there is nothing to tell. */
+  /** The release that one worker serves as a canary; null where there is none. */
+  canary: nullable(releaseId),
+  /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
   probation: nullable(string),
   /** The holder of the lock, in words. */
   lock: nullable(string),
@@ -196,6 +198,7 @@ export const activationSteps = [
   'lock',
   'pre-activate',
   'swap',
+  'canary',
   'reload',
   'health-check',
   'post-activate',
@@ -265,6 +268,17 @@ const probation = object({
 })
 export type Probation = Guarded<typeof probation>
 
+/** One worker of the release beside those of the release before, for whoever resumes the activation. */
+const canary = object({
+  release: releaseId,
+  /** When it began, of since-boot.ts. */
+  since: count,
+  pid: count,
+  /** What the workers of the release before had answered by then. */
+  others: list(object({ pid: count, answered: count, failed: count })),
+})
+export type Canary = Guarded<typeof canary>
+
 export const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'] as const
 
 /** One line of the journal, and the event that the action receives while it watches an activation. */
@@ -281,6 +295,8 @@ export const journalEntry = object({
   cause: nullable(failureRecord),
   /** Of the begin of `watch`. */
   probation: nullable(probation),
+  /** Of the begin of `canary`, once the worker serves. */
+  canary: nullable(canary),
 })
 export type JournalEntry = Guarded<typeof journalEntry>
 
@@ -324,6 +340,8 @@ export const activationRequest = object({
   postActivate: nullable(string),
   /** Null where the app is only restored: the release's own address counts. */
   said: nullable(said),
+  /** How long one worker serves the release before the others follow; 0: they follow at once. */
+  canaryMs: missingAs(0, count),
   /** How long the release stays on probation once all workers serve it; 0: not at all. */
   watchMs: missingAs(0, count),
 })
@@ -405,6 +423,8 @@ export const operations = {
       workers: list(workerState),
       lock: nullable(string),
       interrupted: nullable(string),
+      /** How the current release has done since it went live; null where no worker tells. */
+      lived: nullable(string),
       journal: list(journalEntry),
     }),
   },

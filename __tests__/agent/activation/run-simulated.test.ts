@@ -1,6 +1,5 @@
 /** Whole activations on a simulated server with a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
-import type { Traffic } from '../../../src/protocol/traffic.ts'
 import type { FakeServer } from '../../simulation/fake-server.ts'
 import { good } from '../../simulation/fake-worker.ts'
 import {
@@ -16,6 +15,7 @@ import {
   run,
   target,
 } from '../../simulation/site.ts'
+import { trafficOf } from './traffic-of.ts'
 
 const entries = (server: FakeServer) =>
   server.journal
@@ -355,6 +355,17 @@ describe('a release on probation', () => {
     expect([server.current, [...server.open()], gaps, server.lock]).toEqual([previous, [previous], 0, null])
   })
 
+  test('is taken back once, where two processes of its activation watch it', async () => {
+    const server = await newSite((index) => (index === 0 ? { ...good, diesAfter: 10_000 } : good))
+    const watching = begin(server, { watchMs: 30_000 })
+    await server.clock.runUntil(() => count(server, 'reload begin') === 1, LONG)
+    const twin = begin(server, { watchMs: 30_000 })
+    await server.clock.runUntil(() => watching.end() !== null && twin.end() !== null, LONG)
+    expect(server.journal.flatMap(({ verdict }) => verdict?.status ?? [])).toEqual(['restored'])
+    expect(['watch begin', 'rollback begin'].map((line) => count(server, line))).toEqual([2, 1])
+    expect(twin.end()).toEqual(watching.end())
+  })
+
   test('stays when another activation begins, which replaces it', async () => {
     const server = await newSite()
     const process = begin(server, { watchMs: 300_000 })
@@ -398,19 +409,3 @@ describe('a release on probation', () => {
     expect([...server.open()]).toEqual([verdict.live])
   })
 })
-
-/** 200 answers, of which some failed. */
-function trafficOf(failed: number): Traffic {
-  return {
-    answers: [0, 200 - failed, 0, 0, failed],
-    aborted: 0,
-    errors: 0,
-    inProgress: 0,
-    slowestMs: 10,
-    times: [200],
-    loopDelayMs: 0,
-    memoryBytes: 0,
-    failing: { '/cart': failed },
-    past: [],
-  }
-}

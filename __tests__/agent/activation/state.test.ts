@@ -32,6 +32,7 @@ function entry(words: string, facts: Partial<JournalEntry> = {}): JournalEntry {
     before: null,
     cause: null,
     probation: null,
+    canary: null,
     ...facts,
   }
 }

@@ -74,9 +74,10 @@ export type Decide = (seen: Seen, asked: Asked) => Decision
 export interface Serving {
   readonly app: Pm2App
   readonly release: string
-  /** How many workers are to serve. */
+  /** The place of the first worker that is to serve; by default 0. The next is that of the one after the last. */
+  readonly first?: number
   readonly count: number
-  /** So many of them serve already. */
+  /** Up to here they serve already. */
   readonly from: number
   /** PM2's processes when this began, in the order of their ids. They are no proof, even where they run the release. */
   readonly initial: readonly Pm2Process[]
@@ -86,16 +87,17 @@ export interface Serving {
 
 /** Brings workers to the release that `current` points at: reloads those that are there, and adds those that miss. */
 export function toServe(serving: Serving): Decide {
-  const { release, count } = serving
+  const { release, first = 0, count } = serving
   return (seen, asked) => {
     const ready = servingNow(seen, serving)
-    if (ready.length >= count) return 'done'
+    const wanted = count - first
+    if (ready.length >= wanted) return 'done'
     if (seen.listed.length === 0 && asked.sightings.length > 0) {
       return serverFailure('pm2-failed: daemon died', {})
     }
     const acts = missing(seen, asked, serving)
     if (acts.length > 0) return acts
-    const workers = seen.listed.slice(0, count)
+    const workers = seen.listed.slice(first, count)
     const dead = workers.find((worker) => hasDied(worker, asked, serving))
     if (dead !== undefined) {
       return failure('worker-died', { release, status: dead.process.status })
@@ -104,17 +106,17 @@ export function toServe(serving: Serving): Decide {
     if (refused.length > 0) return serverFailure('pm2-failed: refused', { problem: refused.join('; ') })
     if (!asked.late) return []
     const waiting = workers.find((worker) => !ready.includes(worker))
-    const workersMissing = { missing: count - ready.length, wanted: count }
+    const workersMissing = { missing: wanted - ready.length, wanted }
     return failure('worker-unhealthy', { ...workersMissing, release, seen: describe(waiting) })
   }
 }
 
 /** The workers that serve the release since this began. */
 export function servingNow(seen: Seen, serving: Serving): readonly Worker[] {
-  const { release, count } = serving
+  const { release, first = 0, count } = serving
   const old = oldPids(serving)
   return seen.listed
-    .slice(0, count)
+    .slice(first, count)
     .filter((worker) => serves(worker, release) && !old.has(worker.process.pid))
 }
 
@@ -257,10 +259,15 @@ export function toScaleDown(release: string, instances: number, leaving: Leaving
   return (seen, asked) => {
     const { listed, unlisted } = seen
     if (!listed.some((worker) => serves(worker, release))) return asked.late ? 'done' : []
-    const surplus = listed
-      .slice(instances)
-      .filter(({ process: { id } }) => !wasAsked(asked, 'remove', id))
+    const surplus = listed.slice(instances)
+    const removed = surplus
+      .filter((worker) => !isStarting(worker) && !wasAskedOf(asked, 'remove', worker))
       .map(({ process: { id, pid } }): Act => ({ do: 'remove', id, pid }))
+    // PM2 would start it again. Once that is the release itself and serves, it can be removed.
+    const ended = surplus
+      .filter((worker) => isStarting(worker) && worker.record !== null && worker.record.release !== release)
+      .filter((worker) => !wasAskedOf(asked, 'kill', worker))
+      .map(({ process: { id, pid } }): Act => ({ do: 'kill', id, pid }))
     const forgotten = unlisted
       .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
       .map(({ pid }): Act => ({ do: 'sigint', id: -1, pid }))
@@ -268,10 +275,10 @@ export function toScaleDown(release: string, instances: number, leaving: Leaving
     const hung = unlisted
       .filter((record) => takesTraffic(record, release))
       .flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving))
-    const acts = [...surplus, ...forgotten, ...hung]
+    const acts = [...removed, ...ended, ...forgotten, ...hung]
     if (acts.length > 0) return acts
     const isOnly = !recordsIn(seen).some((record) => takesTraffic(record, release))
-    const isAlone = isOnly && !unlisted.some(isBehindDoor)
+    const isAlone = isOnly && !unlisted.some(isBehindDoor) && !surplus.some(isStarting)
     return asked.late || isAlone ? 'done' : []
   }
 }
@@ -355,6 +362,10 @@ function endIfHung(
 
 function wasAsked({ acts }: Asked, what: Act['do'], id?: number): boolean {
   return acts.some(({ act }) => act.do === what && (id === undefined || act.id === id))
+}
+
+function wasAskedOf({ acts }: Asked, what: Act['do'], { process }: Worker): boolean {
+  return acts.some(({ act }) => act.do === what && act.id === process.id && act.pid === process.pid)
 }
 
 /** Whether a worker takes traffic for a release. */

@@ -7,6 +7,7 @@ import { describeOrphans } from '../pm2/orphans.ts'
 import { recordsIn } from './decide.ts'
 import type { Goal } from './goal.ts'
 import type { Job } from './job.ts'
+import { lived, restartsSince } from './lived.ts'
 import { mayRunTogether } from './memory.ts'
 import { type Replaced, replacesNothing } from './replaced.ts'
 import type { State } from './state.ts'
@@ -35,9 +36,13 @@ export interface Facts {
   readonly orphans: string | null
   /** The steps that an earlier process has done. */
   readonly done: ReadonlySet<JournalEntry['step']>
+  /** The worker that served the release as a canary; null: there was none. */
+  readonly canary: number | null
   /** How the release before has done, and how many restarts PM2 counts of it since it is live; null: unknown. */
   readonly beforeTraffic: Share | null
   readonly beforeRestarts: number
+  /** The same for people, of all the time that it was live. */
+  readonly lived: string | null
 }
 
 /** @throws where the target cannot be read, or PM2 not asked */
@@ -79,31 +84,16 @@ export async function gatherFacts(world: World, job: Job, state: State): Promise
     replaced,
     orphans: describeOrphans(records),
     done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
+    canary: own.findLast((entry) => entry.canary !== null)?.canary?.pid ?? null,
     beforeTraffic: shareOf(others, world.sinceBoot(), request.watchMs),
     beforeRestarts: restartsSince(entries, current, processes),
+    lived: resumed ? null : lived(entries, current, processes, records),
   }
 }
 
 function shareOf(records: readonly WorkerRecord[], now: number, ms: number): Share | null {
   const counts = records.flatMap(({ traffic }) => traffic ?? [])
   return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))))
-}
-
-/** What PM2 has counted since the verdict that made the release live. */
-function restartsSince(
-  entries: readonly JournalEntry[],
-  release: string | null,
-  processes: readonly { readonly id: number; readonly restarts: number }[],
-): number {
-  const verdict = entries.findLast(
-    (entry) => entry.verdict !== null && entry.verdict.live === release,
-  )?.verdict
-  if (!verdict) return 0
-  const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]))
-  return processes.reduce(
-    (all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)),
-    0,
-  )
 }
 
 async function isVerified(world: World, release: string | null): Promise<boolean> {

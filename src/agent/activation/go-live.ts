@@ -54,7 +54,8 @@ async function reload(activation: Activation): Promise<readonly Worker[]> {
   return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' })
 }
 
-async function stayHealthy(
+/** Watches workers of the target for a time: the same processes, each healthy. */
+export async function stayHealthy(
   { world, facts: { target } }: Activation,
   workers: readonly Worker[],
   observeMs: number,

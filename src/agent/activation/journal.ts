@@ -22,8 +22,8 @@ export interface Journal {
 }
 
 /** What whoever resumes the activation has to know. */
-type Facts = Pick<JournalEntry, 'before' | 'cause' | 'probation'>
-const none: Facts = { before: null, cause: null, probation: null }
+type Facts = Pick<JournalEntry, 'before' | 'cause' | 'probation' | 'canary'>
+const none: Facts = { before: null, cause: null, probation: null, canary: null }
 
 type Attempt = (act: () => Promise<void>) => Promise<void>
 

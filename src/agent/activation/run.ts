@@ -6,6 +6,7 @@
 import { Failure } from '../../common/failure.ts'
 import type { Verdict } from '../../protocol/messages.ts'
 import type { Activation } from './activation.ts'
+import { canary, wantsCanary } from './canary.ts'
 import { conclude, leaveAsIs } from './conclude.ts'
 import { gatherFacts } from './facts.ts'
 import { goLive } from './go-live.ts'
@@ -57,7 +58,7 @@ export async function runActivation(world: World, job: Job): Promise<Verdict> {
   }
 }
 
-function next(run: Run, state: State): Promise<State> {
+async function next(run: Run, state: State): Promise<State> {
   const { world, job, activation } = run
   switch (state.at) {
     case 'queued':
@@ -65,7 +66,15 @@ function next(run: Run, state: State): Promise<State> {
     case 'prepared':
       return prepareAndSwap(activation!)
     case 'swapped':
+      if (await wantsCanary(activation!))
+        return { at: 'canary', before: activation!.facts.before, canary: null }
       return goLive(activation!)
+    case 'canary':
+      return canary(activation!, state.canary).then(async (after) => {
+        // The workers are not those of the beginning any more.
+        run.activation = { ...activation!, facts: await gatherFacts(world, job, after) }
+        return after
+      })
     case 'watching':
       return watch(activation!, state.probation)
     case 'restoring':

@@ -3,7 +3,15 @@ import { failure } from '../../common/errors/server.ts'
 import type { Pm2App } from '../pm2/client.ts'
 import { type Activation, tellWorkers } from './activation.ts'
 import { converge } from './converge.ts'
-import { isStarting, servingNow, toBeReplaced, toServe, toStopCrashLoop, type Worker } from './decide.ts'
+import {
+  isStarting,
+  serves,
+  servingNow,
+  toBeReplaced,
+  toServe,
+  toStopCrashLoop,
+  type Worker,
+} from './decide.ts'
 import type { Moment } from './state.ts'
 
 /** Old workers look at the notice this often at the most, with room for a busy machine, in ms. */
@@ -14,6 +22,9 @@ const CRASH_LOOP = 30_000
 interface Wanted {
   readonly app: Pm2App
   readonly release: string
+  /** The place of the first worker in PM2's list; by default 0. */
+  readonly first?: number
+  /** How many workers are in the list then. */
   readonly instances: number
   /** All at once, or one after the other, each after its old worker has gone. */
   readonly together: boolean
@@ -29,16 +40,16 @@ interface Wanted {
  */
 export async function serve(activation: Activation, wanted: Wanted): Promise<readonly Worker[]> {
   const { world } = activation
-  const { app, release, instances, together, limitMs } = wanted
+  const { app, release, first = 0, instances, together, limitMs } = wanted
   const adopted = await underWay(activation, release)
   if (adopted.size === 0) {
     await untilReplaced(activation)
     await stopCrashLoop(activation, wanted.moment)
   }
   const initial = await world.list()
-  let from = 0
-  for (let count = together ? instances : 1; ; count += 1) {
-    const serving = { app, release, count, from, initial, adopted }
+  let from = first
+  for (let count = together ? instances : first + 1; ; count += 1) {
+    const serving = { app, release, first, count, from, initial, adopted }
     const { seen, answered } = await converge(world, toServe(serving), { limitMs })
     if (count >= instances) {
       if (!together) await answered
@@ -51,12 +62,14 @@ export async function serve(activation: Activation, wanted: Wanted): Promise<rea
 }
 
 /**
- * The ids that PM2 is replacing by the target already. PM2's daemon carries through what an earlier process had asked
+ * The ids that PM2 is replacing by the target already, and the canary's. PM2's daemon carries through what an earlier process had asked
  * for. To wait for that would take a release that dies again and again longer than the old workers stay.
  */
 async function underWay({ world, facts }: Activation, release: string): Promise<ReadonlySet<number>> {
   if (!facts.resumed || release !== facts.target.release) return new Set()
-  return (await world.look({ replacing: true })).replacing
+  const { listed, replacing } = await world.look({ replacing: true })
+  const canary = listed.find((worker) => worker.process.pid === facts.canary && serves(worker, release))
+  return new Set([...replacing, ...(canary === undefined ? [] : [canary.process.id])])
 }
 
 /** Waits for old workers that still drain from the activation before. */

@@ -4,6 +4,7 @@ import type { Failure } from '../../common/failure.ts'
 import {
   type ActivationStep,
   type Before,
+  type Canary,
   type JournalEntry,
   keptVerdict,
   type Probation,
@@ -18,6 +19,8 @@ export type State =
   | { readonly at: 'prepared' }
   /** The link may have been renamed. `before` is null where the journal of version 0.1 does not say. */
   | { readonly at: 'swapped'; readonly before: Before | null }
+  /** One worker serves the release; null: it does not yet. `current` is the release before meanwhile. */
+  | { readonly at: 'canary'; readonly before: Before | null; readonly canary: Canary | null }
   /** All workers serve the release, and it is on probation; null: that begins now. */
   | { readonly at: 'watching'; readonly before: Before | null; readonly probation: Probation | null }
   | { readonly at: 'restoring'; readonly before: Before | null; readonly cause: Cause }
@@ -42,11 +45,44 @@ export function stateOf(log: readonly JournalEntry[], activation: string, lost: 
   if (!own.some(touches)) return lost ? { at: 'swapped', before } : { at: 'prepared' }
   if (lastThatTouched(log) !== activation)
     return { at: 'superseded', before, cause: failure('overtaken: interrupted') }
-  const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null
-  if (restoring === undefined)
-    return probation === null ? { at: 'swapped', before } : { at: 'watching', before, probation }
+  if (restoring === undefined) return forward(own, before)
   const failed = own.find((entry) => entry.cause !== null)?.cause
   return { at: 'restoring', before, cause: failed ?? failure('activation-died: while restoring') }
+}
+
+function forward(own: readonly JournalEntry[], before: Before | null): State {
+  const probation = own.findLast((entry) => entry.probation !== null)?.probation ?? null
+  if (probation !== null) return { at: 'watching', before, probation }
+  const canary = openCanary(own)
+  return canary === null ? { at: 'swapped', before } : { at: 'canary', before, canary }
+}
+
+/** The canary that an activation's entries have begun and not ended. */
+function openCanary(own: readonly JournalEntry[]): Canary | null {
+  const canary = own.findLast((entry) => entry.canary !== null)?.canary ?? null
+  const isOver = own.some(
+    (entry) =>
+      entry.verdict !== null ||
+      isBegin(entry, 'rollback') ||
+      (entry.step === 'canary' && entry.state === 'done'),
+  )
+  return isOver ? null : canary
+}
+
+/** The canary that goes on, or did when its process died. */
+export function canaryIn(log: readonly JournalEntry[]): Canary | null {
+  const last = lastThatTouched(log)
+  return openCanary(log.filter(({ activation }) => activation === last))
+}
+
+/** Whether another activation waits for the lock that this one holds. */
+export function isAwaited(log: readonly JournalEntry[], activation: string): boolean {
+  const begun = log.findIndex((entry) => entry.activation === activation)
+  const last = new Map(log.slice(begun + 1).map((entry) => [entry.activation, entry]))
+  last.delete(activation)
+  // One that has its verdict touches nothing any more.
+  for (const entry of log) if (entry.verdict !== null) last.delete(entry.activation)
+  return [...last.values()].some(({ step, state }) => step === 'lock' && state !== 'done')
 }
 
 /** Whether it has begun to touch what is live. */
@@ -66,18 +102,21 @@ export function isOnProbation(log: readonly JournalEntry[], activation: string):
   return own.some(({ probation }) => probation !== null) && !own.some((entry) => isBegin(entry, 'rollback'))
 }
 
-/** How the probation of the last activation went, or goes, for people; null where there is nothing to tell. */
+/** How canary and probation of the last activation went, or go, for people; null where there is nothing to tell. */
 export function probationOf(log: readonly JournalEntry[]): string | null {
   const last = lastThatTouched(log)
   const own = log.filter(({ activation }) => activation === last)
-  const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live
+  const canary = own.findLast((entry) => entry.canary !== null)?.canary?.release
+  const release = own.find((entry) => entry.probation !== null)?.probation?.verdict.live ?? canary
   if (release === undefined) return null
   const end = own.find(({ verdict }) => verdict !== null)
   if (end?.verdict == null) {
-    const isRestoring = own.some(({ step, state }) => step === 'watch' && state === 'failed')
-    return isRestoring
-      ? `${release} is being taken back.`
-      : `${release} is on probation: the server watches it.`
+    if (own.some((entry) => isBegin(entry, 'rollback'))) return `${release} is being taken back.`
+    if (openCanary(own) !== null)
+      return `${release} is a canary: one worker serves it, and another deploy or rollback ends that.`
+    return own.some(({ probation }) => probation !== null)
+      ? `${release} is on probation: the server watches it.`
+      : null
   }
   const { status, live, failure: why } = end.verdict
   if (why !== null)
@@ -132,6 +171,7 @@ export function onFailure(state: State, cause: Failure, seen: AfterFailure): Sta
       if (seen.before === undefined || seen.current === seen.before.current) return kept(cause, seen)
       return restoring(cause, seen)
     case 'swapped':
+    case 'canary':
     case 'watching':
       return restoring(cause, seen)
     case 'restoring':

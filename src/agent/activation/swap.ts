@@ -87,8 +87,8 @@ async function verifyLauncher({ world, job, facts }: Activation): Promise<void> 
   if (repaired !== null) await world.journal.note('swap', repaired)
 }
 
-function describeSwap({ facts: { target, replaced } }: Activation): string {
-  const detail = `current -> releases/${target.release}`
+function describeSwap({ facts: { target, replaced, lived } }: Activation): string {
+  const detail = [`current -> releases/${target.release}`, ...(lived === null ? [] : [lived])].join('; ')
   return replaced.current === null
     ? detail
     : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`

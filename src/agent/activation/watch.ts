@@ -1,20 +1,21 @@
 /** The release is live, and stays on probation: real traffic says whether it may stay. */
 import { failure } from '../../common/errors/activation.ts'
 import type { Failure } from '../../common/failure.ts'
-import { formatDuration, plural } from '../../common/format.ts'
+import { formatDuration } from '../../common/format.ts'
 import type { JournalEntry, Probation, Verdict } from '../../protocol/messages.ts'
 import { type Share, sum, tallyOf, type Tally, toShare } from '../../protocol/tally.ts'
 import { worstPaths } from '../../protocol/traffic.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Activation } from './activation.ts'
 import { conclude } from './conclude.ts'
-import { type Counts, FEWEST, judge, lookAt, shareOf } from './judge.ts'
+import { FEWEST, judge, lookAt, shareOf } from './judge.ts'
+import { inWords, percent } from './lived.ts'
 import { endsProbation, type State, stateOf } from './state.ts'
 
 /** Between two looks, in ms. */
-const PAUSE = 1000
+export const PAUSE = 1000
 /** Between two lines, in ms. */
-const LINES = 10_000
+export const LINES = 10_000
 /** From here on a share of failed answers is worth a warning, and p95 in ms. */
 const BAD = 0.01
 const SLOW = 1000
@@ -43,7 +44,9 @@ export async function watch(activation: Activation, known: Probation | null): Pr
     // Before anything is made of what the workers do: it may be the doing of the next activation.
     const entries = await world.entries()
     const settled = settledIn(entries, activation)
-    if (settled !== null) return settled
+    if (settled?.at === 'settled') return settled
+    // Another process of this activation restores, or did when it died.
+    if (settled !== null) return (await retake(activation)) ?? settled
     if (endsProbation(entries, id)) return end(probation, soFar(), 'another activation began')
     const now = world.sinceBoot()
     if (now < probation.since) return end(probation, soFar(), 'the server was started again')
@@ -139,25 +142,15 @@ function warningsOf(own: Share, before: Share | null): readonly string[] {
   return warnings
 }
 
-function lineOf(own: Share, { before }: Pick<Probation, 'before'>): string {
+export function lineOf(own: Share, { before }: Pick<Probation, 'before'>): string {
   return `${inWords(own)}${before === null ? '' : `; the release before: ${inWords(before)}`}`
 }
 
-function inWords(share: Share): string {
-  const { answered, p95 } = share
-  const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`
-  return `${plural(answered, 'request')}, ${percent(share)} failed${time}`
-}
-
-function percent(counts: Counts): string {
-  return `${(100 * shareOf(counts)).toFixed(1)}%`
-}
-
-function objection(
-  judgement: 'restarted' | 'worse',
+export function objection(
+  judgement: 'restarted' | 'exited' | 'worse',
   release: string,
   own: Tally,
-  { before }: Probation,
+  { before }: Pick<Probation, 'before'>,
 ): Failure {
   const worst = worstPaths(own).map(([path, times]) => `${times} × ${path}`)
   const evidence = [
@@ -167,6 +160,7 @@ function objection(
       : [`before: ${before.failed} of ${before.answered} answers failed (${percent(before)})`]),
     ...(worst.length === 0 ? [] : ['paths that failed most:', ...worst]),
   ].join('\n')
+  if (judgement === 'exited') return failure('worker-died: canary', { release }, { evidence })
   if (judgement === 'restarted') return failure('worker-died: watched', { release }, { evidence })
   const { answered, failed } = before ?? { answered: 0, failed: 0 }
   const values = {

@@ -6,6 +6,7 @@ import { pm2Missing } from '../../protocol/server-programs.ts'
 import { servedRelease, type Worker } from '../activation/decide.ts'
 import { isOurs, lookAtWorkers, programOf, toStates } from '../activation/workers.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
+import { lived } from '../activation/lived.ts'
 import { assertNotOvertaken } from '../activation/overtaken.ts'
 import { type ActivationContext, startActivation, watchActivation } from '../activation/start.ts'
 import { checkIntegrity } from '../store/integrity.ts'
@@ -136,15 +137,20 @@ export function createOperations({
         const found = await workers()
         const records = await readWorkers(layout.workers)
         const lock = await lockHolder(layout.lock)
-        const isAsUsual = lock === null && orphansIn(records).length === 0
+        const interrupted = await interruptedActivation(layout)
+        const live = await liveRelease(layout)
+        const entries = await readJournal(layout.journal)
+        const processes = found.map(({ process }) => process)
+        const isAsUsual = lock === null && interrupted === null && orphansIn(records).length === 0
         return {
-          live: await liveRelease(layout),
-          // Whoever holds the lock may be replacing the workers, and PM2 does not list orphans.
+          live,
+          // An activation, at work or interrupted, may have replaced some workers, and PM2 does not list orphans.
           served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
           releases: await listReleases(layout),
           workers: [...toStates(found), ...orphanStates(records)],
           lock,
-          interrupted: await interruptedActivation(layout),
+          interrupted,
+          lived: lived(entries, live, processes, records),
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }
       },

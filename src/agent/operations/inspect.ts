@@ -6,7 +6,7 @@ import type { ServerFacts } from '../../protocol/messages.ts'
 import { assertPm2HomeWritable, assertWritable } from '../system/access.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
 import { readJournal } from '../activation/journal.ts'
-import { probationOf } from '../activation/state.ts'
+import { canaryIn, probationOf } from '../activation/state.ts'
 import { nearestExisting } from '../system/files.ts'
 import type { Pm2Search } from '../pm2/find.ts'
 import type { Layout } from '../store/layout.ts'
@@ -27,6 +27,7 @@ export async function inspectServer(
   assertPm2HomeWritable(pm2Home)
   assertTrusted(layout)
   const { bavail, bsize } = await statfs(standing)
+  const journal = await readJournal(layout.journal)
   const { found, searched } = search
   return {
     node: process.versions.node,
@@ -46,7 +47,8 @@ export async function inspectServer(
     live: await liveRelease(layout),
     serving: await servingRelease(layout),
     interrupted: await interruptedActivation(layout),
-    probation: probationOf(await readJournal(layout.journal)),
+    canary: canaryIn(journal)?.release ?? null,
+    probation: probationOf(journal),
     lock: await lockHolder(layout.lock),
     now: new Date().toISOString(),
   }

@@ -73,6 +73,10 @@ export const texts = {
     message: 'A worker of "{release}" restarted or exited while the release was on probation.',
     remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
   },
+  'worker-died: canary': {
+    message: 'The worker that served "{release}" as a canary restarted or exited.',
+    remedy: `${READ_LOG}, then run \`pm2 logs\` on the server.`,
+  },
   'traffic-worse': {
     message:
       '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
@@ -116,6 +120,10 @@ export const texts = {
   },
   'overtaken: interrupted': {
     message: 'Another deploy went live after this one was interrupted.',
+    remedy: 'Run the job again if its release should be live.',
+  },
+  'overtaken: canary': {
+    message: 'Another deploy or rollback began while "{release}" was a canary, and ended that.',
     remedy: 'Run the job again if its release should be live.',
   },
   'unknown-activation': {

@@ -54,6 +54,10 @@ export const texts = {
     message: 'The run was cancelled before anything live was touched.',
     remedy: 'Run the job again if its release is still wanted.',
   },
+  'withdrawn: canary': {
+    message: 'The run was cancelled or interrupted while "{release}" was a canary.',
+    remedy: 'Run the job again if its release is still wanted.',
+  },
   'current-not-a-link': {
     message: '"{path}" is not a symbolic link.',
     remedy: 'Move it away, or set `path` to another folder.',
