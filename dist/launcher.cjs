@@ -1397,6 +1397,8 @@ const serverFacts = object({
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
+    /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
+    zstd: guards_boolean,
     /** The newest id of a release or an upload. */
     newestId: nullable(releaseId),
     /** What `current` points at. */
@@ -1498,6 +1500,7 @@ const journalEntry = object({
     /** Of the begin of `watch`. */
     probation: nullable(probation),
 });
+const compression = oneOf('brotli', 'zstd');
 const run = object({
     commit: string,
     ref: string,
@@ -1639,6 +1642,7 @@ const operations = {
         params: object({
             id: releaseId,
             files: count,
+            compression,
         }),
         result: object({ bytes: count }),
     },

@@ -50,5 +50,9 @@ export async function assemble(
   const total = totalSize(entries.filter((entry) => entry.kind === 'file'))
   const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
   const detail = `${plural(manifest.files.length, 'file')}, ${formatBytes(manifest.bytes)}`
-  return { value: { manifest, packer: createPacker(manifest) }, detail }
+  const packer = createPacker(
+    manifest,
+    hosts.every(({ facts }) => facts.zstd),
+  )
+  return { value: { manifest, packer }, detail }
 }

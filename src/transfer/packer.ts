@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { failure } from '../common/errors/runner.ts'
+import type { Compression } from '../protocol/messages.ts'
 import { type Manifest, totalSize } from './manifest.ts'
 import { contentParts, manifestStream, missingFiles } from './stream.ts'
 
@@ -14,6 +15,7 @@ export interface PackedPart {
   /** Of the files. */
   readonly bytes: number
   readonly packedBytes: number
+  readonly compression: Compression
   /** Each reader gets all of it. */
   content(): AsyncIterable<Buffer>
 }
@@ -31,7 +33,8 @@ export interface Packer {
   close(): Promise<void>
 }
 
-export function createPacker(manifest: Manifest): Packer {
+/** @param zstd whether all servers can unpack it */
+export function createPacker(manifest: Manifest, zstd = false): Packer {
   const manifests = new Map<string, Promise<readonly Buffer[]>>()
   const packed = new Map<string, Packing>()
   let folder: string | undefined
@@ -42,7 +45,7 @@ export function createPacker(manifest: Manifest): Packer {
     const known = packed.get(missing)
     if (known !== undefined) return known
     folder ??= temporaryFolder()
-    const begun = pack(manifest, missing, join(folder, String(packed.size)))
+    const begun = pack(manifest, missing, join(folder, String(packed.size)), zstd)
     packed.set(missing, begun)
     return begun
   }
@@ -80,8 +83,8 @@ interface Packing {
   stop(): Promise<void>
 }
 
-function pack(manifest: Manifest, missing: string, path: string): Packing {
-  const parts = contentParts(missingFiles(manifest, missing))
+function pack(manifest: Manifest, missing: string, path: string, zstd: boolean): Packing {
+  const parts = contentParts(missingFiles(manifest, missing), zstd)
   const packed: Promise<PackedPart | null>[] = []
   const stopped = new AbortController()
   let count = 0
@@ -89,7 +92,7 @@ function pack(manifest: Manifest, missing: string, path: string): Packing {
   const packNext = async (): Promise<PackedPart | null> => {
     const next = parts.next()
     if (next.done === true) return null
-    const { files, content } = next.value
+    const { files, content, compression } = next.value
     const file = `${path}-${(count += 1)}`
     const target = createWriteStream(file, { mode: 0o600, flags: 'wx' })
     try {
@@ -101,6 +104,7 @@ function pack(manifest: Manifest, missing: string, path: string): Packing {
       fileCount: files.length,
       bytes: totalSize(files),
       packedBytes: target.bytesWritten,
+      compression,
       content: () => createReadStream(file) as AsyncIterable<Buffer>,
     }
   }
