@@ -4,10 +4,11 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { Bitmap } from '../common/bitmap.ts'
 import { failure } from '../common/errors/runner.ts'
 import type { Compression } from '../protocol/messages.ts'
 import { type Manifest, totalSize } from './manifest.ts'
-import { contentParts, manifestStream, missingFiles } from './stream.ts'
+import { contentParts, manifestStream, missingFiles, type TreeFile } from './stream.ts'
 
 /** What is sent in one compressed stream of its own. */
 export interface PackedPart {
@@ -33,11 +34,30 @@ export interface Packer {
   close(): Promise<void>
 }
 
+/** All of a release, packed before anybody has asked for it. */
+export interface Ahead {
+  readonly packing: Packing
+  readonly folder: string
+}
+
+/** Begins to pack for servers that have nothing, while the files are still being hashed. */
+export function packAhead(files: readonly TreeFile[], zstd: boolean): Ahead {
+  const folder = temporaryFolder()
+  return { packing: pack(files, join(folder, 'all'), zstd), folder }
+}
+
+/** Removes what was packed, where no packer has it. */
+export async function stopAhead({ packing, folder }: Ahead): Promise<void> {
+  await packing.stop()
+  await rm(folder, { recursive: true, force: true })
+}
+
 /** @param zstd whether all servers can unpack it */
-export function createPacker(manifest: Manifest, zstd = false): Packer {
+export function createPacker(manifest: Manifest, zstd = false, ahead: Ahead | null = null): Packer {
   const manifests = new Map<string, Promise<readonly Buffer[]>>()
   const packed = new Map<string, Packing>()
-  let folder: string | undefined
+  let folder = ahead?.folder
+  if (ahead !== null) packed.set(allOf(manifest), ahead.packing)
   let closed = false
 
   const packing = (missing: string): Packing => {
@@ -45,7 +65,8 @@ export function createPacker(manifest: Manifest, zstd = false): Packer {
     const known = packed.get(missing)
     if (known !== undefined) return known
     folder ??= temporaryFolder()
-    const begun = pack(manifest, missing, join(folder, String(packed.size)), zstd)
+    const files = missingFiles(manifest, missing)
+    const begun = pack(files, join(folder, String(packed.size)), zstd)
     packed.set(missing, begun)
     return begun
   }
@@ -77,14 +98,20 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<readonly Buffer[]
   return pieces
 }
 
+function allOf({ files }: Manifest): string {
+  const all = new Bitmap()
+  for (const index of files.keys()) all.set(index)
+  return all.format()
+}
+
 interface Packing {
   /** Null: there are no more. */
   part(index: number): Promise<PackedPart | null>
   stop(): Promise<void>
 }
 
-function pack(manifest: Manifest, missing: string, path: string, zstd: boolean): Packing {
-  const parts = contentParts(missingFiles(manifest, missing), zstd)
+function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing {
+  const parts = contentParts(files, zstd)
   const packed: Promise<PackedPart | null>[] = []
   const stopped = new AbortController()
   let count = 0

@@ -184,7 +184,7 @@ function packingFor(bytes: number, zstd: boolean): Packing {
   if (bytes <= 1_000_000) return { compression: 'brotli', level: 10 }
   const both = zstd && 'createZstdCompress' in zlib
   return bytes > MOST_FOR_BROTLI && both
-    ? { compression: 'zstd', level: 6 }
+    ? { compression: 'zstd', level: 5 }
     : { compression: 'brotli', level: 5 }
 }
 
