@@ -3,15 +3,16 @@
  *
  *   npm run bench:serve -- [--workers 1,2,4] [--lives 3] [--rounds 2] [--seconds 1] [--app FOLDER] [--profile FOLDER]
  *
- * Prints a Markdown table: medians of all rounds, and how far Gapless's rate is of PM2's, with the range of the lives.
+ * Prints a Markdown table: medians of all rounds; how far Gapless's rate is of PM2's, with the range of the lives; and the
+ * workers' processor time for an answer, which says more where other programs run beside them.
  * Two processes of one app differ by more than Gapless costs: in each life all three are started anew, in another order.
  */
 import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildExample } from '../__tests__/support/builds.ts'
-import { type Asked, load, type Load } from './serve/load.ts'
-import { type Serving, startServers, type Way, ways } from './serve/servers.ts'
+import { load, type Load } from './serve/load.ts'
+import { memoryOf, processorTimeOf, type Serving, startServers, type Way, ways } from './serve/servers.ts'
 
 const { values } = parseArgs({
   options: {
@@ -39,16 +40,21 @@ interface Case {
   readonly keepAlive: boolean
 }
 
+interface Sample extends Load {
+  /** Of the workers for an answer, in µs. */
+  readonly processor: number
+}
+
 /** Of one life. */
-type Samples = Readonly<Record<Way, Load[]>>
+type Samples = Readonly<Record<Way, Sample[]>>
 
 await bench()
 
 async function bench(): Promise<void> {
   const workspace = values.app ?? (await builtExample())
   console.log(
-    '| workers | request | connection | `node server.js` | PM2 | Gapless | of PM2 | p99 | p99 of PM2 |\n' +
-      '| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    '| workers | request | connection | `node server.js` | PM2 | Gapless | of PM2 | processor, PM2 | Gapless | p99, PM2 | Gapless |\n' +
+      '| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
   )
   try {
     const memory = []
@@ -80,7 +86,7 @@ async function compare(workspace: string, workers: number): Promise<string> {
         const seen = found.get(name) ?? { each, lives: [] }
         found.set(name, { each, lives: [...seen.lives, await take(each, serving, order)] })
       }
-      for (const way of ways) memory[way].push(await serving[way].memory())
+      for (const way of ways) memory[way].push(memoryOf(serving[way]))
     } finally {
       await stop()
     }
@@ -111,18 +117,24 @@ async function take(
   order: readonly Way[],
 ): Promise<Samples> {
   const samples: Samples = { Gapless: [], PM2: [], node: [] }
-  const asked = (way: Way): Asked => ({ port: serving[way].port, path, keepAlive })
-  for (const way of order) await load(asked(way), CONNECTIONS, WARM_UP)
+  const measure = async (way: Way, forSeconds: number): Promise<Sample> => {
+    const before = processorTimeOf(serving[way])
+    const { port } = serving[way]
+    const found = await load({ port, path, keepAlive }, CONNECTIONS, forSeconds)
+    return { ...found, processor: (processorTimeOf(serving[way]) - before) / found.answers }
+  }
+  for (const way of order) await measure(way, WARM_UP)
   for (let round = 0; round < rounds; round += 1) {
     for (const way of round % 2 === 0 ? order : order.toReversed())
-      samples[way].push(await load(asked(way), CONNECTIONS, seconds))
+      samples[way].push(await measure(way, seconds))
   }
   return samples
 }
 
 function row(workers: number, { title, keepAlive }: Case, samples: readonly Samples[]): string {
   const rates = (way: Way) => samples.flatMap((life) => life[way].map(({ rate }) => rate))
-  const p99 = (way: Way) => median(samples.flatMap((life) => life[way].map((one) => one.p99)))
+  const of = (way: Way, figure: 'p99' | 'processor') =>
+    median(samples.flatMap((life) => life[way].map((one) => one[figure])))
   const ratios = samples.map((life) => {
     const [ours, plain] = [life.Gapless, life.PM2].map((some) => median(some.map(({ rate }) => rate)))
     return ours! / plain!
@@ -136,7 +148,8 @@ function row(workers: number, { title, keepAlive }: Case, samples: readonly Samp
       (way) => `${Math.round(median(rates(way))).toLocaleString('en')}/s`,
     ),
     `${median(ratios).toFixed(2)} (${least} to ${most})`,
-    ...(['Gapless', 'PM2'] as const).map((way) => `${p99(way).toFixed(1)} ms`),
+    ...(['PM2', 'Gapless'] as const).map((way) => `${of(way, 'processor').toFixed(0)} µs`),
+    ...(['PM2', 'Gapless'] as const).map((way) => `${of(way, 'p99').toFixed(1)} ms`),
   ]
   return `| ${cells.join(' | ')} |`
 }

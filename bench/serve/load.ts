@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 
 export interface Load {
+  readonly answers: number
   /** Answers a second. */
   readonly rate: number
   /** Of the answers' times, in ms. */
@@ -41,7 +42,7 @@ export async function load(asked: Asked, connections: number, seconds: number): 
   await Promise.all(Array.from({ length: connections }, visitor))
   const rate = (times.length * 1000) / (performance.now() - begun)
   times.sort((a, b) => a - b)
-  return { rate, p99: times[Math.floor(times.length * 0.99)] ?? NaN }
+  return { answers: times.length, rate, p99: times[Math.floor(times.length * 0.99)] ?? NaN }
 }
 
 function requestFor({ port, path, keepAlive }: Asked): string {

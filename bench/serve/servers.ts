@@ -13,8 +13,8 @@ export type Way = (typeof ways)[number]
 
 export interface Serving {
   readonly port: number
-  /** Of all that serves, in bytes. */
-  memory(): Promise<number>
+  /** The processes that answer. */
+  readonly pids: readonly number[]
 }
 
 export interface Servers {
@@ -53,7 +53,7 @@ export async function startServers({ workspace, workers, order, flags }: Setup):
       }
       const { code, log } = await runAction({ workspace, inputs })
       if (code !== 0) throw new Error(log)
-      return { port: server.appPort, memory: () => memoryOf(server, 'next-app') }
+      return { port: server.appPort, pids: await pidsOf(server, 'next-app') }
     },
     async PM2() {
       const port = await freePort()
@@ -65,7 +65,7 @@ export async function startServers({ workspace, workers, order, flags }: Setup):
         ...(flags === '' ? [] : [`--node-args=${flags}`]),
       )
       await answering(port)
-      return { port, memory: () => memoryOf(server, 'plain') }
+      return { port, pids: await pidsOf(server, 'plain') }
     },
     async node() {
       const port = await freePort()
@@ -77,7 +77,7 @@ export async function startServers({ workspace, workers, order, flags }: Setup):
         await left
       })
       await answering(port)
-      return { port, memory: async () => residentOf(child.pid!) }
+      return { port, pids: [child.pid!] }
     },
   }
   const stop = async () => {
@@ -94,16 +94,23 @@ export async function startServers({ workspace, workers, order, flags }: Setup):
   }
 }
 
-async function memoryOf(server: TestServer, name: string): Promise<number> {
-  const pids = await pidsOf(server, name)
-  return pids.reduce((sum, pid) => sum + residentOf(pid), 0)
-}
-
 async function pidsOf(server: TestServer, name: string): Promise<readonly number[]> {
   const list = JSON.parse(await server.pm2('jlist', '-s')) as readonly { name: string; pid: number }[]
   return list.filter((each) => each.name === name).map(({ pid }) => pid)
 }
 
-function residentOf(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+/** What they have in memory, in bytes. */
+export function memoryOf({ pids }: Serving): number {
+  const resident = (pid: number) => /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return pids.reduce((sum, pid) => sum + Number(resident(pid) ?? 0) * 1024, 0)
+}
+
+/** The processor time that they have taken, in µs, to 10 ms. */
+export function processorTimeOf({ pids }: Serving): number {
+  const ticks = (pid: number) => {
+    const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
+    const [user, system] = fields.split(' ').slice(11, 13).map(Number)
+    return user! + system!
+  }
+  return pids.reduce((sum, pid) => sum + ticks(pid) * 10_000, 0)
 }
