@@ -3,10 +3,11 @@
  * trip and 100 Mbit/s, in one run.
  *
  *   npm run bench:transfer -- [--runs 5] [--builds FOLDER] [--large [--files N] [--megabytes N]] [--sftp] [--just]
- *     [--only gapless]
+ *     [--only gapless] [--live 1,4,16]
  *
  * Bytes are both ways, login included, as the wire counted them, without TCP's own. Waits are how often the
- * client had to wait for the other end. Prints Markdown; medians of the runs.
+ * client had to wait for the other end. Prints Markdown; medians of the runs. `--live` deploys a small change to apps so
+ * many times as large as the example by the whole action, and tells what comes after the build.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -16,6 +17,7 @@ import { parseArgs } from 'node:util'
 import { startServer } from '../__tests__/support/server.ts'
 import { compileSources } from './compile.ts'
 import { type Upload, uploadWithGapless } from './transfer/gapless.ts'
+import { benchLive } from './transfer/live.ts'
 import { loginFor, type Peer, peersWith } from './transfer/peers.ts'
 import { exampleApp, largeApp, type Version } from './transfer/trees.ts'
 import { startWire, type Traffic, type Wire } from './transfer/wire.ts'
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     /** Only what --large and --sftp add. */
     just: { type: 'boolean', default: false },
     only: { type: 'string' },
+    live: { type: 'string' },
   },
 })
 const roundTripMs = 50
@@ -55,8 +58,9 @@ interface Case {
 }
 
 const work = mkdtempSync(join(tmpdir(), 'gapless-transfer-'))
+const network = { roundTripMs, bitsPerSecond }
 const server = await startServer()
-const wire = await startWire({ targetPort: server.sshd.port, roundTripMs, bitsPerSecond })
+const wire = await startWire({ targetPort: server.sshd.port, ...network })
 /**
  * Each run has a folder of its own on the server: nothing that an earlier one left can be of use. All are removed at the
  * end: ext4 without a journal passes over the inodes that were freed within the last minutes, one by one, so that each
@@ -78,6 +82,8 @@ async function bench(): Promise<void> {
   const builds = values.builds ?? join(work, 'builds')
   const [first, second] = await exampleApp(builds)
   const runs = Number(values.runs)
+  if (values.live !== undefined)
+    return benchLive([first, second], builds, values.live.split(',').map(Number), runs, network)
   const { rsync, rsyncChecksum, rsyncLinkDest, tarball, tarballAction, sftp } = peers
   const example: Case[] = [
     {

@@ -529,6 +529,8 @@ const serverFacts = object({
     /** Where PM2 was looked for; empty where it was found. */
     searched: list(string),
     freeBytes: number,
+    /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
+    zstd: guards_boolean,
     /** The newest id of a release or an upload. */
     newestId: nullable(releaseId),
     /** What `current` points at. */
@@ -644,6 +646,7 @@ const journalEntry = object({
     /** Of the begin of `canary`, once the worker serves. */
     canary: nullable(canary),
 });
+const compression = oneOf('brotli', 'zstd');
 const run = object({
     commit: string,
     ref: string,
@@ -789,6 +792,7 @@ const operations = {
         params: object({
             id: releaseId,
             files: count,
+            compression,
         }),
         result: object({ bytes: count }),
     },
@@ -1383,6 +1387,16 @@ const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
     return `${JSON.stringify(entry, MEMBERS)}\n`;
 }
+/** What a line is, without parsing it: that takes most of the time where 50,000 lines are read for a few of them. */
+function isLinkLine(line) {
+    return line.startsWith('{"kind":"link"');
+}
+/** The hash in a file's line; undefined: it has none. Inside a path the quotes would be escaped. */
+function hashInLine(line) {
+    const at = line.indexOf(HASH);
+    return at < 0 ? undefined : line.slice(at + HASH.length, at + HASH.length + 64);
+}
+const HASH = '"hash":"';
 /** Parses a line of a manifest with differences. @throws Failure `malformed-message` or `unsafe-path` */
 function parseDifference(line) {
     if (!line.startsWith('{"kind":"same"'))
@@ -2606,14 +2620,17 @@ async function* readLines(source) {
 
 
 /**
+ * @param wants whether the entry of a line is of use; links always are
  * @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link, which would be
  * elsewhere
  */
-async function* readManifest(file) {
+async function* readManifest(file, wants = () => true) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
     const links = new Set();
     try {
         for await (const line of readLines(input)) {
+            if (!isLinkLine(line) && !wants(line))
+                continue;
             const entry = parseStored(line);
             assertNotBelow(links, entry.path);
             if (entry.kind === 'link')
@@ -7235,6 +7252,7 @@ function distDirOf({ distDir, staticPath, entry }) {
 
 
 
+
 /**
  * The name of an upload, and its name once its session is over. An upload that was resumed can be interrupted
  * again.
@@ -7306,8 +7324,10 @@ function sourcesIn(layout, base, wanted) {
     };
 }
 async function note(directory, wanted, isThere) {
+    const hashes = new Set([...wanted.keys()].map((key) => key.slice(0, key.indexOf(' '))));
+    const isWanted = (line) => hashes.has(hashInLine(line) ?? '');
     try {
-        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+        for await (const entry of readManifest(releaseFiles(directory).manifest, isWanted)) {
             if (entry.kind !== 'file')
                 continue;
             const key = contentKey(entry);
@@ -8729,6 +8749,7 @@ async function* outline_none() {
 
 ;// CONCATENATED MODULE: external "node:zlib"
 const external_node_zlib_namespaceObject = require("node:zlib");
+var external_node_zlib_default = /*#__PURE__*/__nccwpck_require__.n(external_node_zlib_namespaceObject);
 ;// CONCATENATED MODULE: ./build/agent/upload/receive.js
 /** Turns the stream of an upload into files, each verified by its hash. */
 
@@ -8743,19 +8764,28 @@ const external_node_zlib_namespaceObject = require("node:zlib");
 
 /** Up to this size a file is verified before anything of it is written, in bytes. */
 const receive_SMALL = 256 * 1024;
-/** Decompresses a body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own errors */
-async function* decompress(body) {
+/** In bytes. */
+const CHUNK = 128 * 1024;
+/** Decompresses a body. @throws Failure `upload-corrupt` when it cannot be, and the body's own errors */
+async function* decompress(body, compression = 'brotli') {
     let lost;
     async function* watched() {
-        try {
-            yield* body;
-        }
-        catch (error) {
+        const chunks = body[Symbol.asyncIterator]();
+        const lose = (error) => {
             lost = error;
             throw error;
+        };
+        // Not by `yield*`: it would take an error of the decompression, which ends this generator, for the body's.
+        for (;;) {
+            const next = await chunks.next().catch(lose);
+            if (next.done === true)
+                return;
+            yield next.value;
         }
     }
-    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)({ chunkSize: 128 * 1024 });
+    const contents = compression === 'zstd'
+        ? external_node_zlib_default().createZstdDecompress({ chunkSize: CHUNK })
+        : external_node_zlib_default().createBrotliDecompress({ chunkSize: CHUNK });
     const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(watched()), contents);
     // The pipeline may fail while earlier chunks are still being processed: that must not end the process.
     source.catch(() => undefined);
@@ -8774,8 +8804,8 @@ async function* decompress(body) {
  * the same on all hosts
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
-async function receive(directory, files, time, folder, body) {
-    const pieces = piecesOf(decompress(body));
+async function receive(directory, files, time, folder, contents) {
+    const pieces = piecesOf(contents);
     const buffer = Buffer.allocUnsafe(receive_SMALL);
     try {
         for (const file of files) {
@@ -9498,6 +9528,7 @@ function unsafe(path, why, command) {
 
 
 
+
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 async function inspectServer(layout, search, pm2Home) {
     const standing = nearestExisting(layout.base);
@@ -9521,6 +9552,7 @@ async function inspectServer(layout, search, pm2Home) {
         // For the error message alone, and long.
         searched: found === null ? searched : [],
         freeBytes: bavail * bsize,
+        zstd: "createZstdDecompress" in (external_node_zlib_default()),
         newestId: await newestId(layout),
         live: await liveRelease(layout),
         serving: await servingRelease(layout),
@@ -9628,7 +9660,7 @@ const MOST_LINKS = 40;
  * @throws Failure `symlink-escapes` naming the first link that leads out
  */
 async function assertLinksStay(directory, manifest, served) {
-    for await (const entry of readManifest(manifest)) {
+    for await (const entry of readManifest(manifest, () => false)) {
         if (entry.kind !== 'link' || (await isReplaced(directory, entry)))
             continue;
         const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? '';
@@ -9913,11 +9945,12 @@ function createUploads(layout, isPreview = false) {
             };
             return { committed: false, missing: missing.format(), reusedBytes };
         },
-        async fill(id, count, body) {
+        async fill(id, count, body, compression) {
             const current = begun(id);
             try {
                 const files = await take(current.awaited, count);
-                await receive(current.directory, files, releaseTime(current.id), current.folder, body);
+                const contents = decompress(body, compression);
+                await receive(current.directory, files, releaseTime(current.id), current.folder, contents);
                 current.missing -= count;
                 await current.flushing.add(files);
                 current.received = true;
@@ -10185,7 +10218,7 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
             },
             outline: () => outline(layout, ...(preview ? [appOf(layout)] : [])),
             stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
-            fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
+            fill: ({ id, files, compression }, { body }) => readableByOthers(() => uploads.fill(id, files, body, compression)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body, preview),
             dryRun: async (params) => dryRun({ layout, appName, socket: preview ? socketOf(layout) : null }, params, await running()),

@@ -162,7 +162,7 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
     const doors = [];
     const welcome = (socket) => {
         visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() });
-        socket.once('close', () => visitors.delete(socket));
+        socket.on('close', () => visitors.delete(socket));
         app.emit('connection', socket);
     };
     const open = (listen) => new Promise((resolve, reject) => {
@@ -181,37 +181,42 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
         });
         listen(door);
     });
-    const emit = app.emit.bind(app);
-    // Not by a listener: whoever answers in place of the app's listeners counts, too.
-    app.emit = (...args) => {
-        const [event, request, response] = args;
-        if (event === 'request' && visitors.has(request.socket))
-            onRequest(request, response);
-        return emit(...args);
-    };
-    app.prependListener('request', (request, response) => {
+    const isPlain = Object.keys(headers).length === 0;
+    const finish = (response, visitor) => beforeHead(response, () => {
+        const isLast = visitor === undefined || visitor.latest === response;
+        if (draining && isLast && hasArrived(response.req))
+            force(response, 'Connection', 'close');
+        for (const [name, value] of Object.entries(headers))
+            force(response, name, value);
+    });
+    const arrive = (request, response) => {
         const visitor = visitors.get(request.socket);
-        beforeHead(response, () => {
-            const isLast = visitor === undefined || visitor.latest === request;
-            if (draining && isLast && hasArrived(request))
-                force(response, 'Connection', 'close');
-            for (const [name, value] of Object.entries(headers))
-                force(response, name, value);
-        });
-        if (!visitor)
+        if (draining || !isPlain)
+            finish(response, visitor);
+        if (visitor === undefined)
             return;
+        onRequest(request, response);
         visitor.busy += 1;
-        visitor.latest = request;
-        response.once('close', () => {
+        visitor.latest = response;
+        response.on('close', () => {
             visitor.busy -= 1;
             visitor.lastActive = performance.now();
         });
-    });
-    app.prependListener('upgrade', (request) => {
-        const visitor = visitors.get(request.socket);
+    };
+    const upgrade = ({ socket }) => {
+        const visitor = visitors.get(socket);
         if (visitor)
             visitor.busy += 1;
-    });
+    };
+    const emit = app.emit.bind(app);
+    // Not by listeners: whoever answers in place of the app's listeners counts, too.
+    app.emit = (...args) => {
+        if (args[0] === 'request')
+            arrive(args[1], args[2]);
+        if (args[0] === 'upgrade')
+            upgrade(args[1]);
+        return emit(...args);
+    };
     return {
         open,
         openOn: (socket) => open((server) => {
@@ -227,6 +232,10 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
             draining = true;
             for (const door of doors)
                 door.close();
+            // What is being answered already. Before a drain no answer pays for it.
+            for (const visitor of visitors.values())
+                if (isPlain && visitor.latest !== null)
+                    finish(visitor.latest, visitor);
             const timer = setInterval(() => {
                 const now = performance.now();
                 const late = now - begun >= timeoutMs;
@@ -374,7 +383,9 @@ function addToContexts(certificates) {
 ;// CONCATENATED MODULE: ./build/worker/addresses.js
 /** What the address of a request to a Next.js app asks for (14.2, 15.5, 16.4). */
 
-const STATIC = '/_next/static/';
+/** In every address that is looked at here. */
+const NEXT = '/_next/';
+const STATIC = `${NEXT}static/`;
 /**
  * The static file's path below the static folder, whatever base path or asset prefix comes before. Undefined for
  * every other address, and for one that no build makes.
@@ -395,12 +406,12 @@ function staticName(url) {
 }
 /** The deployment id of the page that asks for a static file, if it has one. */
 function deploymentOf(url) {
-    return split(url)[1].get('dpl');
+    return new URLSearchParams(split(url)[1]).get('dpl');
 }
 /** The address of the image that the optimizer is asked for, if it is one of this site. */
 function imageSource(url) {
     const [path, query] = split(url);
-    const source = path.endsWith('/_next/image') ? query.get('url') : null;
+    const source = path.endsWith('/_next/image') ? new URLSearchParams(query).get('url') : null;
     return source?.startsWith('/') ? source : undefined;
 }
 /** The build id of the page that asks for the data of another page, in the Pages Router. */
@@ -410,7 +421,7 @@ function dataBuild(url) {
 }
 function split(url) {
     const [path = '', query = ''] = url.split('?');
-    return [path, new URLSearchParams(query)];
+    return [path, query];
 }
 
 ;// CONCATENATED MODULE: ./build/worker/configured-headers.js
@@ -670,6 +681,8 @@ function otherReleases({ directory }) {
         if (request.method !== 'GET' && request.method !== 'HEAD')
             return false;
         const url = request.url ?? '';
+        if (!url.includes(NEXT))
+            return false;
         const dataOf = dataBuild(url);
         if (dataOf !== undefined && dataOf !== own?.buildId) {
             if (!others().builds.some(({ buildId }) => buildId === dataOf))
@@ -1397,6 +1410,8 @@ const serverFacts = object({
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
+    /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
+    zstd: guards_boolean,
     /** The newest id of a release or an upload. */
     newestId: nullable(releaseId),
     /** What `current` points at. */
@@ -1512,6 +1527,7 @@ const journalEntry = object({
     /** Of the begin of `canary`, once the worker serves. */
     canary: nullable(canary),
 });
+const compression = oneOf('brotli', 'zstd');
 const run = object({
     commit: string,
     ref: string,
@@ -1657,6 +1673,7 @@ const operations = {
         params: object({
             id: releaseId,
             files: count,
+            compression,
         }),
         result: object({ bytes: count }),
     },

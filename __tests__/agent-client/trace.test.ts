@@ -50,7 +50,11 @@ test('what may be secret is in none, whatever it is: the environment, keys, comm
   const params = stageParamsOf(manifest)
   const { id } = params
   const { missing } = await agent.call('stage', params, { body: manifestStream(manifest, '') })
-  await agent.call('fill', { id, files: 1 }, { body: bodyOf(missingList(manifest, missing)) })
+  await agent.call(
+    'fill',
+    { id, files: 1, compression: 'brotli' },
+    { body: bodyOf(missingList(manifest, missing)) },
+  )
   const { health } = runtimeWith()
   await agent.call('commit', {
     id,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { formatEntry, parseEntry } from '../../src/protocol/manifest.ts'
+import { formatEntry, hashInLine, isLinkLine, parseEntry } from '../../src/protocol/manifest.ts'
 
 const hash = 'a'.repeat(64)
 const file = (path: string) => ({ kind: 'file', path, mode: 0o644, size: 3, hash }) as const
@@ -18,6 +18,18 @@ describe('an entry of the manifest', () => {
     expect(line.endsWith('\n')).toBe(true)
     expect(line.indexOf('\n')).toBe(line.length - 1)
     expect(parseEntry(line)).toEqual(entry)
+  })
+
+  test('tells its hash, and whether it is a link, without being parsed', () => {
+    const odd = `a"hash":"${'b'.repeat(64)}"`
+    const entries = [
+      file(odd),
+      file('{"kind":"link"'),
+      link(odd, 'b'),
+      { kind: 'directory', path: odd } as const,
+    ]
+    expect(entries.map(formatEntry).map(hashInLine)).toEqual([hash, hash, undefined, undefined])
+    expect(entries.map(formatEntry).map(isLinkLine)).toEqual([false, false, true, false])
   })
 
   test.each([

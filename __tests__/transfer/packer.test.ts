@@ -4,7 +4,7 @@ import { brotliDecompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Bitmap } from '../../src/common/bitmap.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
-import { createPacker, type Packer } from '../../src/transfer/packer.ts'
+import { createPacker, packAhead, type Packer, stopAhead } from '../../src/transfer/packer.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
@@ -95,6 +95,28 @@ describe('what servers lack', () => {
     expect(some.equals(contents['13']!)).toBe(true)
     expect(none).toHaveLength(0)
     await packer.close()
+  })
+
+  test('is packed ahead where that is all, and apart where the server has some after all', async () => {
+    const from = folder()
+    const manifest = await manifestOf(from, contents)
+    const packer = createPacker(manifest, false, packAhead(manifest.files, false))
+    const third = missing(manifest, (index) => index === 3)
+    expect((await read(packer, third)).equals(contents['13']!)).toBe(true)
+    await until(
+      'all is packed',
+      () => packedFiles().filter((name) => /all-\d+$/.test(String(name))).length === 12,
+    )
+    expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
+    expect(packedFiles()).toHaveLength(13)
+    await packer.close()
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
+  test('leaves nothing behind where it was packed ahead and nobody needs it', async () => {
+    const { files } = await manifestOf(folder(), contents)
+    await stopAhead(packAhead(files, false))
+    expect(readdirSync(temporary)).toEqual([])
   })
 
   test('fails for all when a file is not what was hashed', async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { appendFileSync, rmSync, truncateSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { brotliDecompressSync } from 'node:zlib'
+import zlib, { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { formatEntry } from '../../src/protocol/manifest.ts'
 import { contentParts, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
@@ -98,6 +98,27 @@ describe('the contents’ stream', () => {
       seen.push(...part.files.map(({ path }) => path))
     }
     expect(seen).toEqual(Object.keys(contents))
+  })
+
+  const ofThisNode = 'createZstdCompress' in zlib ? 'zstd' : 'brotli'
+  test.each([
+    ['little', 2, true, 'brotli'],
+    ['very much, for a server that has no zstd,', 17, false, 'brotli'],
+    ['very much, for a server that has zstd,', 17, true, ofThisNode],
+  ] as const)('of %s is packed with what both have', async (_, count, zstd, compression) => {
+    const contents = Object.fromEntries(
+      Array.from({ length: count }, (_each, index) => [
+        `${index + 10}`,
+        Buffer.alloc(4_000_000, `${index} lorem ipsum `),
+      ]),
+    )
+    const { files } = await manifestOf(folder(), contents)
+    const unpack = compression === 'zstd' ? zlib.zstdDecompressSync : brotliDecompressSync
+    for (const part of contentParts(files, zstd)) {
+      expect(part.compression).toBe(compression)
+      const content = unpack(await bytesOf(part.content as AsyncIterable<Buffer>))
+      expect(content.equals(Buffer.concat(part.files.map(({ path }) => contents[path]!)))).toBe(true)
+    }
   })
 
   test('that nobody wants any more is let go', async () => {

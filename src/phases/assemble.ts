@@ -13,7 +13,7 @@ import type { Plan } from '../plan.ts'
 import { LAUNCHER } from '../protocol/manifest.ts'
 import { checkEach, type Host } from '../hosts/host.ts'
 import { createManifest, type Manifest, totalSize } from '../transfer/manifest.ts'
-import { createPacker, type Packer } from '../transfer/packer.ts'
+import { createPacker, packAhead, type Packer, stopAhead } from '../transfer/packer.ts'
 
 export interface Assembled {
   readonly manifest: Manifest
@@ -47,8 +47,21 @@ export async function assemble(
   const lacking = readAtRunTime(output).filter(({ path }) => !paths.has(path))
   for (const lack of lackingFiles(output, lacking)) log.warning(lack)
   checkEach(hosts, (facts) => assertFits({ entries: entries.filter(tellsOfBinaries) }, output, facts))
-  const total = totalSize(entries.filter((entry) => entry.kind === 'file'))
-  const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
+  const files = entries.filter((entry) => entry.kind === 'file')
+  const zstd = hosts.every(({ facts }) => facts.zstd)
+  const ahead = !plan.inputs['dry-run'] && (await areEmpty(hosts)) ? packAhead(files, zstd) : null
+  const progress = startProgress(log, 'hashed', totalSize(files))
+  const manifest = await createManifest({ entries }, progress).catch(async (error: unknown) => {
+    if (ahead !== null) await stopAhead(ahead)
+    throw error
+  })
   const detail = `${plural(manifest.files.length, 'file')}, ${formatBytes(manifest.bytes)}`
-  return { value: { manifest, packer: createPacker(manifest) }, detail }
+  return { value: { manifest, packer: createPacker(manifest, zstd, ahead) }, detail }
+}
+
+/** Whether no host has a file of any release: each of them will ask for all. */
+async function areEmpty(hosts: readonly Host[]): Promise<boolean> {
+  if (hosts.some(({ facts }) => facts.newestId !== null)) return false
+  const bases = await Promise.all(hosts.map((host) => host.base()))
+  return bases.every(({ base }) => base === null)
 }

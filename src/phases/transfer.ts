@@ -121,7 +121,8 @@ async function send(
   }
 
   for await (const part of packer.parts(wanted)) {
-    const filled = agent.call('fill', { id: course.id, files: part.fileCount }, { body: counted(part) })
+    const { fileCount: files, compression } = part
+    const filled = agent.call('fill', { id: course.id, files, compression }, { body: counted(part) })
     filled.catch((error: unknown) => (sending.failure ??= error))
     await agent.sent()
     if (sending.failure !== undefined) throw sending.failure

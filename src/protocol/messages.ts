@@ -164,6 +164,8 @@ export const serverFacts = object({
   /** Where PM2 was looked for; empty where it was found. */
   searched: list(string),
   freeBytes: number,
+  /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
+  zstd: boolean,
   /** The newest id of a release or an upload. */
   newestId: nullable(releaseId),
   /** What `current` points at. */
@@ -299,6 +301,9 @@ export const journalEntry = object({
   canary: nullable(canary),
 })
 export type JournalEntry = Guarded<typeof journalEntry>
+
+const compression = oneOf('brotli', 'zstd')
+export type Compression = Guarded<typeof compression>
 
 const run = object({
   commit: string,
@@ -465,6 +470,7 @@ export const operations = {
     params: object({
       id: releaseId,
       files: count,
+      compression,
     }),
     result: object({ bytes: count }),
   },

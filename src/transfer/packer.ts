@@ -4,9 +4,11 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { Bitmap } from '../common/bitmap.ts'
 import { failure } from '../common/errors/runner.ts'
+import type { Compression } from '../protocol/messages.ts'
 import { type Manifest, totalSize } from './manifest.ts'
-import { contentParts, manifestStream, missingFiles } from './stream.ts'
+import { contentParts, manifestStream, missingFiles, type TreeFile } from './stream.ts'
 
 /** What is sent in one compressed stream of its own. */
 export interface PackedPart {
@@ -14,6 +16,7 @@ export interface PackedPart {
   /** Of the files. */
   readonly bytes: number
   readonly packedBytes: number
+  readonly compression: Compression
   /** Each reader gets all of it. */
   content(): AsyncIterable<Buffer>
 }
@@ -31,10 +34,30 @@ export interface Packer {
   close(): Promise<void>
 }
 
-export function createPacker(manifest: Manifest): Packer {
+/** All of a release, packed before anybody has asked for it. */
+export interface Ahead {
+  readonly packing: Packing
+  readonly folder: string
+}
+
+/** Begins to pack for servers that have nothing, while the files are still being hashed. */
+export function packAhead(files: readonly TreeFile[], zstd: boolean): Ahead {
+  const folder = temporaryFolder()
+  return { packing: pack(files, join(folder, 'all'), zstd), folder }
+}
+
+/** Removes what was packed, where no packer has it. */
+export async function stopAhead({ packing, folder }: Ahead): Promise<void> {
+  await packing.stop()
+  await rm(folder, { recursive: true, force: true })
+}
+
+/** @param zstd whether all servers can unpack it */
+export function createPacker(manifest: Manifest, zstd = false, ahead: Ahead | null = null): Packer {
   const manifests = new Map<string, Promise<readonly Buffer[]>>()
   const packed = new Map<string, Packing>()
-  let folder: string | undefined
+  let folder = ahead?.folder
+  if (ahead !== null) packed.set(allOf(manifest), ahead.packing)
   let closed = false
 
   const packing = (missing: string): Packing => {
@@ -42,7 +65,8 @@ export function createPacker(manifest: Manifest): Packer {
     const known = packed.get(missing)
     if (known !== undefined) return known
     folder ??= temporaryFolder()
-    const begun = pack(manifest, missing, join(folder, String(packed.size)))
+    const files = missingFiles(manifest, missing)
+    const begun = pack(files, join(folder, String(packed.size)), zstd)
     packed.set(missing, begun)
     return begun
   }
@@ -74,14 +98,20 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<readonly Buffer[]
   return pieces
 }
 
+function allOf({ files }: Manifest): string {
+  const all = new Bitmap()
+  for (const index of files.keys()) all.set(index)
+  return all.format()
+}
+
 interface Packing {
   /** Null: there are no more. */
   part(index: number): Promise<PackedPart | null>
   stop(): Promise<void>
 }
 
-function pack(manifest: Manifest, missing: string, path: string): Packing {
-  const parts = contentParts(missingFiles(manifest, missing))
+function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing {
+  const parts = contentParts(files, zstd)
   const packed: Promise<PackedPart | null>[] = []
   const stopped = new AbortController()
   let count = 0
@@ -89,7 +119,7 @@ function pack(manifest: Manifest, missing: string, path: string): Packing {
   const packNext = async (): Promise<PackedPart | null> => {
     const next = parts.next()
     if (next.done === true) return null
-    const { files, content } = next.value
+    const { files, content, compression } = next.value
     const file = `${path}-${(count += 1)}`
     const target = createWriteStream(file, { mode: 0o600, flags: 'wx' })
     try {
@@ -101,6 +131,7 @@ function pack(manifest: Manifest, missing: string, path: string): Packing {
       fileCount: files.length,
       bytes: totalSize(files),
       packedBytes: target.bytesWritten,
+      compression,
       content: () => createReadStream(file) as AsyncIterable<Buffer>,
     }
   }

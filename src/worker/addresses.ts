@@ -1,7 +1,9 @@
 /** What the address of a request to a Next.js app asks for (14.2, 15.5, 16.4). */
 import { posix } from 'node:path'
 
-const STATIC = '/_next/static/'
+/** In every address that is looked at here. */
+export const NEXT = '/_next/'
+const STATIC = `${NEXT}static/`
 
 /**
  * The static file's path below the static folder, whatever base path or asset prefix comes before. Undefined for
@@ -22,13 +24,13 @@ export function staticName(url: string): string | undefined {
 
 /** The deployment id of the page that asks for a static file, if it has one. */
 export function deploymentOf(url: string): string | null {
-  return split(url)[1].get('dpl')
+  return new URLSearchParams(split(url)[1]).get('dpl')
 }
 
 /** The address of the image that the optimizer is asked for, if it is one of this site. */
 export function imageSource(url: string): string | undefined {
   const [path, query] = split(url)
-  const source = path.endsWith('/_next/image') ? query.get('url') : null
+  const source = path.endsWith('/_next/image') ? new URLSearchParams(query).get('url') : null
   return source?.startsWith('/') ? source : undefined
 }
 
@@ -38,7 +40,7 @@ export function dataBuild(url: string): string | undefined {
   return path.endsWith('.json') ? /\/_next\/data\/([^/]+)\//.exec(path)?.[1] : undefined
 }
 
-function split(url: string): readonly [path: string, query: URLSearchParams] {
+function split(url: string): readonly [path: string, query: string] {
   const [path = '', query = ''] = url.split('?')
-  return [path, new URLSearchParams(query)]
+  return [path, query]
 }

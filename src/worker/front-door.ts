@@ -43,8 +43,8 @@ interface Internal {
 interface Visitor {
   /** Requests being answered, upgraded connections included. */
   busy: number
-  /** The newest of its requests: with its answer the connection may close. */
-  latest: IncomingMessage | null
+  /** The newest of its answers: with it the connection may close. */
+  latest: ServerResponse | null
   /** Of its whole connection, as of the last look. */
   bytesRead: number
   lastActive: number
@@ -67,7 +67,7 @@ export function createFrontDoor(
   const doors: net.Server[] = []
   const welcome = (socket: Socket) => {
     visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() })
-    socket.once('close', () => visitors.delete(socket))
+    socket.on('close', () => visitors.delete(socket))
     app.emit('connection', socket)
   }
   const open = (listen: (server: net.Server) => void): Promise<number> =>
@@ -87,32 +87,36 @@ export function createFrontDoor(
       listen(door)
     })
 
-  const emit = app.emit.bind(app) as (...args: unknown[]) => boolean
-  // Not by a listener: whoever answers in place of the app's listeners counts, too.
-  app.emit = (...args: unknown[]) => {
-    const [event, request, response] = args as [string, IncomingMessage, ServerResponse]
-    if (event === 'request' && visitors.has(request.socket)) onRequest(request, response)
-    return emit(...args)
-  }
-  app.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-    const visitor = visitors.get(request.socket)
+  const isPlain = Object.keys(headers).length === 0
+  const finish = (response: ServerResponse, visitor: Visitor | undefined) =>
     beforeHead(response, () => {
-      const isLast = visitor === undefined || visitor.latest === request
-      if (draining && isLast && hasArrived(request)) force(response, 'Connection', 'close')
+      const isLast = visitor === undefined || visitor.latest === response
+      if (draining && isLast && hasArrived(response.req)) force(response, 'Connection', 'close')
       for (const [name, value] of Object.entries(headers)) force(response, name, value)
     })
-    if (!visitor) return
+  const arrive = (request: IncomingMessage, response: ServerResponse) => {
+    const visitor = visitors.get(request.socket)
+    if (draining || !isPlain) finish(response, visitor)
+    if (visitor === undefined) return
+    onRequest(request, response)
     visitor.busy += 1
-    visitor.latest = request
-    response.once('close', () => {
+    visitor.latest = response
+    response.on('close', () => {
       visitor.busy -= 1
       visitor.lastActive = performance.now()
     })
-  })
-  app.prependListener('upgrade', (request: IncomingMessage) => {
-    const visitor = visitors.get(request.socket)
+  }
+  const upgrade = ({ socket }: IncomingMessage) => {
+    const visitor = visitors.get(socket)
     if (visitor) visitor.busy += 1
-  })
+  }
+  const emit = app.emit.bind(app) as (...args: unknown[]) => boolean
+  // Not by listeners: whoever answers in place of the app's listeners counts, too.
+  app.emit = (...args: unknown[]) => {
+    if (args[0] === 'request') arrive(args[1] as IncomingMessage, args[2] as ServerResponse)
+    if (args[0] === 'upgrade') upgrade(args[1] as IncomingMessage)
+    return emit(...args)
+  }
 
   return {
     open,
@@ -131,6 +135,9 @@ export function createFrontDoor(
         const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs)
         draining = true
         for (const door of doors) door.close()
+        // What is being answered already. Before a drain no answer pays for it.
+        for (const visitor of visitors.values())
+          if (isPlain && visitor.latest !== null) finish(visitor.latest, visitor)
 
         const timer = setInterval(() => {
           const now = performance.now()

@@ -8,7 +8,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { basename, join, posix } from 'node:path'
-import { dataBuild, deploymentOf, imageSource, staticName } from './addresses.ts'
+import { dataBuild, deploymentOf, imageSource, NEXT, staticName } from './addresses.ts'
 import { configuredHeaders } from './configured-headers.ts'
 import { type NextBuild, readNextBuild } from './next-build.ts'
 import type { Release } from './release.ts'
@@ -51,6 +51,7 @@ export function otherReleases({ directory }: Release): OtherReleases {
   const answer = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
     const url = request.url ?? ''
+    if (!url.includes(NEXT)) return false
     const dataOf = dataBuild(url)
     if (dataOf !== undefined && dataOf !== own?.buildId) {
       if (!others().builds.some(({ buildId }) => buildId === dataOf)) return false

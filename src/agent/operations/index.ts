@@ -160,7 +160,8 @@ export function createOperations({
       },
       outline: () => outline(layout, ...(preview ? [appOf(layout)] : [])),
       stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
-      fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
+      fill: ({ id, files, compression }, { body }) =>
+        readableByOthers(() => uploads.fill(id, files, body, compression)),
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
       compare: (params, { body }) => compare(layout, params, body, preview),
       dryRun: async (params) =>

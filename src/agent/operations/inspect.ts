@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { relative } from 'node:path'
+import zlib from 'node:zlib'
 import type { ServerFacts } from '../../protocol/messages.ts'
 import { assertPm2HomeWritable, assertWritable } from '../system/access.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
@@ -43,6 +44,7 @@ export async function inspectServer(
     // For the error message alone, and long.
     searched: found === null ? searched : [],
     freeBytes: bavail * bsize,
+    zstd: 'createZstdDecompress' in zlib,
     newestId: await newestId(layout),
     live: await liveRelease(layout),
     serving: await servingRelease(layout),

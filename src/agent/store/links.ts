@@ -22,7 +22,7 @@ export async function assertLinksStay(
   manifest: string,
   served: readonly string[],
 ): Promise<void> {
-  for await (const entry of readManifest(manifest)) {
+  for await (const entry of readManifest(manifest, () => false)) {
     if (entry.kind !== 'link' || (await isReplaced(directory, entry))) continue
     const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? ''
     if (!(await staysIn(join(directory, folder), join(directory, entry.path)))) throw leadsOut(entry, folder)

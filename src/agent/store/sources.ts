@@ -1,7 +1,7 @@
 /** Which contents this server already has: in its releases, and in leftovers of interrupted uploads. */
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ManifestFile } from '../../protocol/manifest.ts'
+import { hashInLine, type ManifestFile } from '../../protocol/manifest.ts'
 import { exists } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
@@ -109,8 +109,10 @@ async function note(
   wanted: Wanted,
   isThere: (path: string, size: number) => Promise<boolean>,
 ): Promise<void> {
+  const hashes = new Set([...wanted.keys()].map((key) => key.slice(0, key.indexOf(' '))))
+  const isWanted = (line: string) => hashes.has(hashInLine(line) ?? '')
   try {
-    for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+    for await (const entry of readManifest(releaseFiles(directory).manifest, isWanted)) {
       if (entry.kind !== 'file') continue
       const key = contentKey(entry)
       const file = join(directory, entry.path)

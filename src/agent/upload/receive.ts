@@ -5,27 +5,42 @@ import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createBrotliDecompress } from 'node:zlib'
+import zlib from 'node:zlib'
 import { sha256 } from '../../common/hash-file.ts'
 import { failure } from '../../common/errors/upload.ts'
 import type { Failure } from '../../common/failure.ts'
 import type { ManifestFile } from '../../protocol/manifest.ts'
+import type { Compression } from '../../protocol/messages.ts'
 import { makeReadableFolder, withFile } from '../system/files.ts'
 
 /** Up to this size a file is verified before anything of it is written, in bytes. */
 const SMALL = 256 * 1024
-/** Decompresses a body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own errors */
-export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+/** In bytes. */
+const CHUNK = 128 * 1024
+
+/** Decompresses a body. @throws Failure `upload-corrupt` when it cannot be, and the body's own errors */
+export async function* decompress(
+  body: AsyncIterable<Buffer>,
+  compression: Compression = 'brotli',
+): AsyncGenerator<Buffer, void, undefined> {
   let lost: unknown
   async function* watched() {
-    try {
-      yield* body
-    } catch (error) {
+    const chunks = body[Symbol.asyncIterator]()
+    const lose = (error: unknown) => {
       lost = error
       throw error
     }
+    // Not by `yield*`: it would take an error of the decompression, which ends this generator, for the body's.
+    for (;;) {
+      const next = await chunks.next().catch(lose)
+      if (next.done === true) return
+      yield next.value
+    }
   }
-  const contents = createBrotliDecompress({ chunkSize: 128 * 1024 })
+  const contents =
+    compression === 'zstd'
+      ? zlib.createZstdDecompress({ chunkSize: CHUNK })
+      : zlib.createBrotliDecompress({ chunkSize: CHUNK })
   const source = pipeline(Readable.from(watched()), contents)
   // The pipeline may fail while earlier chunks are still being processed: that must not end the process.
   source.catch(() => undefined)
@@ -48,9 +63,9 @@ export async function receive(
   files: readonly ManifestFile[],
   time: Date,
   folder: MakeFolder,
-  body: AsyncIterable<Buffer>,
+  contents: AsyncGenerator<Buffer, void, undefined>,
 ): Promise<void> {
-  const pieces = piecesOf(decompress(body))
+  const pieces = piecesOf(contents)
   const buffer = Buffer.allocUnsafe(SMALL)
   try {
     for (const file of files) {

@@ -12,7 +12,7 @@ import { Bitmap } from '../../common/bitmap.ts'
 import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestFile } from '../../protocol/manifest.ts'
-import type { Params, Proven, Result } from '../../protocol/messages.ts'
+import type { Compression, Params, Proven, Result } from '../../protocol/messages.ts'
 import { releaseTime } from '../../protocol/release-id.ts'
 import { largeOnesLast } from '../../protocol/sending-order.ts'
 import { exists, syncFile, syncFolder, writeFileAtomic } from '../system/files.ts'
@@ -65,7 +65,12 @@ const CUT_OFF = new Set(['upload-incomplete', 'connection-lost'])
 export interface Uploads {
   stage(params: Params<'stage'>, body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
   /** @param count how many files come */
-  fill(id: string, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
+  fill(
+    id: string,
+    count: number,
+    body: AsyncIterable<Buffer>,
+    compression?: Compression,
+  ): Promise<Result<'fill'>>
   /** @param progress told every now and then, while what the release shares with others is still being proven */
   commit(params: Params<'commit'>, progress: (proven: Proven) => void): Promise<Result<'commit'>>
   /** Ends an upload that was not committed. Verified files that arrived are kept for the next upload. */
@@ -142,11 +147,12 @@ export function createUploads(layout: Layout, isPreview = false): Uploads {
       return { committed: false, missing: missing.format(), reusedBytes }
     },
 
-    async fill(id, count, body) {
+    async fill(id, count, body, compression) {
       const current = begun(id)
       try {
         const files = await take(current.awaited, count)
-        await receive(current.directory, files, releaseTime(current.id), current.folder, body)
+        const contents = decompress(body, compression)
+        await receive(current.directory, files, releaseTime(current.id), current.folder, contents)
         current.missing -= count
         await current.flushing.add(files)
         current.received = true
