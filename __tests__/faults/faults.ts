@@ -15,6 +15,8 @@ export interface Fault {
   readonly endsRun?: true
   /** PM2's daemon binds the public port: so many requests may fail while the workers bind it themselves. */
   readonly mayLose?: number
+  /** PM2's daemon may die of it (7.0.4 does when it logs to a full disk): then as many. */
+  readonly mayKillDaemon?: true
   /** Mounts are root's. */
   readonly needsMount?: true
   /** The product cannot write down how it ends, so that it may not know: `down`, until the next run. */
@@ -23,10 +25,19 @@ export interface Fault {
   readonly slow?: true
 }
 
+/** Requests inside the moment in which workers bind the port of a daemon that died. */
+const MOMENT = 10
+
+/** How many requests may fail. @param daemonDied whether PM2's daemon did not outlive the fault */
+export function allowedBy({ mayLose, mayKillDaemon }: Fault, daemonDied: boolean): number {
+  return mayLose ?? (mayKillDaemon && daemonDied ? MOMENT : 0)
+}
+
 function fillDisk(name: string, what: 'blocks' | 'inodes'): Fault {
   return {
     name,
     needsMount: true,
+    mayKillDaemon: true,
     act: ({ server }) => fillTmpfs(server.home, what),
     undo: ({ server }) => remount(server.home, `${DISK},nr_inodes=1000000`),
   }
@@ -34,7 +45,7 @@ function fillDisk(name: string, what: 'blocks' | 'inodes'): Fault {
 
 export const daemonDies: Fault = {
   name: 'the PM2 daemon is killed',
-  mayLose: 10,
+  mayLose: MOMENT,
   act: (site) => killIfThere(site.daemon()),
 }
 
