@@ -69,6 +69,22 @@ test('a release whose visitors get errors is taken back, with both shares as evi
   }
 }, 120_000)
 
+test('a canary whose visitors get errors is taken back, compared with the other worker', async () => {
+  const from = ill(workspace, 1)
+  const before = visitors.statuses.length
+  try {
+    const run = await deploy(from, { canary: '5m' })
+    expect([run.code, run.outputs['status'], run.outputs['live-release']]).toEqual([1, 'restored', good])
+    for (const text of ['traffic-worse', 'before: 0 of', '/api/release', 'the shop is on fire', '| canary |'])
+      expect(run.summary).toContain(text)
+    expect([server.current(), visitors.broken]).toEqual([good, []])
+    const seen = visitors.statuses.slice(before)
+    expect(seen.filter((status) => status >= 500).length / seen.length).toBeLessThan(0.5)
+  } finally {
+    from.remove()
+  }
+}, 120_000)
+
 thorough(
   'a release stays that answers 404, and whose clients give up',
   async () => {

@@ -149,7 +149,12 @@ export function fullReport(): Report {
             time: '2026-01-01T00:00:02.000Z',
             activation: 'an id',
             before: { current: before, previous: before },
-            canary: null,
+            canary: {
+              release: '20260101000002',
+              since: 1,
+              pid: 4242,
+              others: [{ pid: 4243, answered: 9, failed: 1 }],
+            },
             probation: {
               since: 1,
               before: { answered: 1, failed: 1, p95: 1 },
