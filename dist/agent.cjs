@@ -6693,10 +6693,12 @@ const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
 const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home: what `setup` brought. */
 const RUNTIME = '.gapless/runtime';
-/** Setup brings only what is missing, so that its programs go before all others. */
+/** Setup brings only what is missing: only what `bin-path` names goes before that. */
 const runtimeFolder = `${RUNTIME}/bin`;
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18;
+/** Major and minor version of the oldest Node that every supported Next.js runs on: what 16 needs. */
+const FITTING_NODE = (/* unused pure expression or super */ null && ([20, 9]));
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
     '.nvm/versions/node/*/bin',
@@ -6741,6 +6743,12 @@ const homeFolders = [
     '.linuxbrew/bin',
     '.nodebrew/current/bin',
     '.nix-profile/bin',
+];
+/** Below the home, where version managers put PM2 apart from Node. */
+const pm2Folders = [
+    '.volta/tools/image/packages/pm2/bin',
+    '.local/share/mise/installs/npm-pm2/*/bin',
+    '.asdf/installs/nodejs/*/.npm/bin',
 ];
 const systemFolders = [
     '/usr/local/bin',
@@ -8219,7 +8227,8 @@ function askLoginShell() {
 function findPm2(binPath) {
     const home = (0,external_node_os_namespaceObject.homedir)();
     const runtime = (0,external_node_path_namespaceObject.join)(home, runtimeFolder);
-    const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath(), runtime];
+    const named = binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home));
+    const folders = [...named, runtime, ...searchPath()];
     const searched = new Set();
     // The login shell is slow: it is asked only where the session's own PATH has no PM2.
     for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
@@ -8240,10 +8249,7 @@ function usualFolders(home) {
     return [
         ...npmPrefix(home),
         ...homeFolders.map(inHome),
-        inHome('.volta/tools/image/packages/pm2/bin'),
-        ...[...versionFolders, '.local/share/mise/installs/npm-pm2/*/bin', '.asdf/installs/nodejs/*/.npm/bin']
-            .map(inHome)
-            .flatMap(versions),
+        ...[...versionFolders, ...pm2Folders].map(inHome).flatMap(versions),
         ...systemVersionFolders.flatMap(versions),
         ...systemFolders,
     ];

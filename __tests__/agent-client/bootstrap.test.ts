@@ -240,6 +240,25 @@ describe('Node is found', () => {
     }
   })
 
+  test('past one that only the agent runs on, where another fits Next.js', async () => {
+    makeOldNode(join(home, 'n/bin'), '18.20.0')
+    makeOldNode(join(home, '.n/bin'), '20.8.1')
+    makeNode(join(home, '.local/bin'))
+    expect((await start({}, bare())).facts.node).toBe(process.versions.node)
+  })
+
+  test('as one that only the agent runs on, where no other fits', async () => {
+    const mark = join(home, 'it was used')
+    mkdirSync(join(home, 'n/bin'), { recursive: true })
+    writeFileSync(
+      join(home, 'n/bin/node'),
+      `#!/bin/sh\n[ "$1" = -p ] && echo 18.20.0 && exit\necho >"${mark}"\nexec "${process.execPath}" "$@"\n`,
+      { mode: 0o755 },
+    )
+    await start({}, bare())
+    expect(existsSync(mark)).toBe(true)
+  })
+
   test('as the one that the running PM2 daemon uses', async () => {
     mkdirSync(join(home, '.pm2'))
     // This very process stands in for the daemon.

@@ -1,4 +1,5 @@
 /** check: looks at everything that a deploy needs, and changes nothing. */
+import { join } from 'node:path'
 import type { AgentSession } from '../agent-client/agent-session.ts'
 import { Failure } from '../common/failure.ts'
 import { withoutFullStop } from '../common/format.ts'
@@ -6,6 +7,7 @@ import { withTimeout } from '../common/timeout.ts'
 import { failure } from '../common/errors/run.ts'
 import type { BareHost } from '../hosts/bare.ts'
 import { usableNode } from '../hosts/probe.ts'
+import { nodeNeeds } from '../next/node-need.ts'
 import { type Check, CHECK_MARKS, type HostOutcome, nothingMore } from '../outcome.ts'
 import type { Done, Log } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
@@ -24,7 +26,12 @@ export async function checkHost(
   const { inputs } = plan
   const seen = await host.look()
   const { port, instances } = inputs.runtime
-  const wanted = { workers: instances === 0 ? 2 : instances, now: Date.now() }
+  const wanted = {
+    workers: instances === 0 ? 2 : instances,
+    now: Date.now(),
+    port,
+    nodeNeeds: nodeNeeds(join(inputs.workspace, inputs['working-directory'])),
+  }
   const before = findings(seen, wanted)
   const canRun = usableNode(seen) !== null && seen.system === 'Linux'
   const more = canRun
