@@ -55754,6 +55754,8 @@ const texts = {
 };
 
 ;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Ends the remedy of what `command: check` has a row for. */
+const SEE_CHECK = 'To see what else is missing, run `command: check`.';
 /** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 function fill(template, values) {
     return (template
@@ -57148,6 +57150,7 @@ function stayLean() {
 ;// CONCATENATED MODULE: ./build/common/errors/build.js
 /** Reading, building and assembling the app on the runner. */
 
+
 const ENDED = '`{command}` {ending} in "{directory}".';
 const WRONG = 'Fix what the last log lines say, or set `{input}` if this is not the right command.';
 const MISSING = 'Set up {program} in a step before this one, or set `{input}`.';
@@ -57286,7 +57289,7 @@ const build_texts = {
     },
     'release-unfit': {
         message: 'The release does not fit the server: {problem}.',
-        remedy: '{remedy}',
+        remedy: `{remedy} ${SEE_CHECK}`,
         cause: 'A native module was built for another system, or `engines.node` excludes the Node.js of the server. The remedy depends on which; the evidence lists all.',
     },
     'file-name': {
@@ -58366,6 +58369,7 @@ const run_failure = failures(run_texts);
 ;// CONCATENATED MODULE: ./build/common/errors/protocol.js
 /** What the runner and the server say to each other. */
 
+
 const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
 const protocol_texts = {
     'malformed-message': {
@@ -58395,11 +58399,11 @@ const protocol_texts = {
     },
     'node-missing': {
         message: 'Node.js 18 or later was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`curl -fsSL https://fnm.vercel.app/install | bash\`, then \`~/.local/share/fnm/fnm install 24\`. If Node.js is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
     },
     'pm2-missing': {
         message: 'PM2 was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2\`. If PM2 is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
         cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
     },
 };
@@ -58721,6 +58725,8 @@ const serverFacts = object({
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
+    /** Why PM2's daemon stays on a Node that setup has replaced; empty: it does not. */
+    nodeStays: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
@@ -58915,6 +58921,13 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
+const surveyRow = object({
+    /** Whether a deploy works with it, or works but should not have to. */
+    level: guards_oneOf('ok', 'doubt'),
+    what: string,
+    value: string,
+    remedy: nullable(string),
+});
 /** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
@@ -59044,7 +59057,13 @@ const operations = {
      * is put back afterwards.
      */
     verify: {
-        params: object({ id: messages_releaseId, said, testMs: nullable(count) }),
+        params: object({
+            id: messages_releaseId,
+            said,
+            testMs: nullable(count),
+            /** No rollback: its workers will run on the Node that setup brought last. */
+            deploys: guards_boolean,
+        }),
         result: verified,
     },
     /**
@@ -59104,8 +59123,12 @@ const operations = {
              * What the app wrote into releases that no longer serve; reported once for each time that they served.
              */
             written: guards_list(writtenInRelease),
+            /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
+            runtimes: guards_list(string),
         }),
     },
+    /** Rows of `check`. Changes nothing. */
+    survey: { params: nothing, result: object({ rows: guards_list(surveyRow) }) },
 };
 const request = object({
     id: count,
@@ -61287,6 +61310,8 @@ async function connect_connect(plan, settings, pipeline) {
             });
             const host = hostOf(entry.name, session, open);
             opened.push(host);
+            if (host.facts.nodeStays !== '')
+                log.log.warning(host.facts.nodeStays);
             return host;
         });
         assertDistinct(connected);
@@ -62293,8 +62318,16 @@ const bare_LOOK = 60_000;
 /** By the major version of Next.js: its `engines.node`. */
 const node_need_NEXT = { 14: '>=18.17.0', 15: '>=18.18.0' };
 const NEWER = '>=20.9.0';
-/** @returns empty where there is no checkout */
+/** @returns empty where there is no checkout, or one that cannot be read: a deploy says what is wrong with it */
 function nodeNeeds(directory) {
+    try {
+        return needsOf(directory);
+    }
+    catch {
+        return [];
+    }
+}
+function needsOf(directory) {
     const app = readPackageJson(directory);
     const range = app?.installed['next'];
     if (app === undefined || typeof range !== 'string')
@@ -62416,11 +62449,14 @@ function node(probe, needs) {
         const seen = probe.nodes.map(({ path, version }) => `${path} (${version === '' ? 'does not run' : `${version} is too old`})`);
         return fail('Node.js', seen.length === 0 ? 'not found' : seen.join(', '), remedy);
     }
-    const value = `${found.version} (${found.path})`;
-    const unmet = needs.find(({ range }) => satisfies(found.version, range) === false);
+    return nodeRow(found, needs, remedy);
+}
+function nodeRow({ version, path }, needs, remedy = RUN_SETUP) {
+    const value = `${version} (${path})`;
+    const unmet = needs.find(({ range }) => satisfies(version, range) === false);
     if (unmet !== undefined)
         return fail('Node.js', `${value}; ${unmet.who} needs ${unmet.range}`, remedy);
-    return needs.length > 0 || fitsNext(found.version)
+    return needs.length > 0 || fitsNext(version)
         ? findings_ok('Node.js', value)
         : doubt('Node.js', `${value}; Next.js 16 needs 20.9`, remedy);
 }
@@ -62496,6 +62532,7 @@ function clock({ clock: theirs }, now) {
 
 
 
+
 /** In ms. */
 const check_host_LOOK = 120_000;
 async function checkHost(plan, agentFile, host, log) {
@@ -62510,12 +62547,11 @@ async function checkHost(plan, agentFile, host, log) {
     };
     const before = findings(seen, wanted);
     const canRun = usableNode(seen) !== null && seen.system === 'Linux';
-    const more = canRun
-        ? await askAgent(plan, agentFile, host)
-        : { checks: portOf(seen.portTaken, port), live: null, serves: false };
+    const more = canRun ? await askAgent(plan, agentFile, host, wanted.nodeNeeds) : NOTHING;
     // The agent searches further for PM2 than a shell can.
     const told = new Set(more.checks.map(({ what }) => what));
-    const checks = [...before.filter(({ what }) => !told.has(what)), ...more.checks];
+    const shell = [...before, ...portOf(seen.portTaken, port)].filter(({ what }) => !told.has(what));
+    const checks = [...shell, ...more.checks];
     for (const check of checks)
         log.info(lineOf(check));
     const count = (level) => checks.filter((check) => check.level === level).length;
@@ -62548,12 +62584,13 @@ function portOf(taken, port) {
         ]
         : [{ level: 'ok', what: 'Port', value: `${port} is free`, remedy: null }];
 }
-async function askAgent({ inputs }, agentFile, host) {
+const NOTHING = { checks: [], live: null, serves: false };
+async function askAgent(plan, agentFile, host, needs) {
     const checks = [];
     let agent;
     try {
         agent = await host.agent(agentFile);
-        return await withTimeout(lookThrough(agent, checks, inputs), check_host_LOOK, () => run_failure('check-late'));
+        return await withTimeout(lookThrough(agent, checks, plan, needs), check_host_LOOK, () => run_failure('check-late'));
     }
     catch (error) {
         const { code, message, remedy = null } = Failure.from(error);
@@ -62561,7 +62598,10 @@ async function askAgent({ inputs }, agentFile, host) {
         if (code === 'connection-lost' || code === 'check-late')
             throw error;
         return {
-            checks: [...checks, { level: 'fail', what: WHATS[code] ?? code, value: message, remedy }],
+            checks: [
+                ...checks,
+                { level: 'fail', what: WHATS[code] ?? code, value: message, remedy: ownRemedy(remedy) },
+            ],
             live: null,
             serves: false,
         };
@@ -62585,15 +62625,22 @@ const WHATS = {
     'pm2-foreign': 'PM2',
     'pm2-stranded': 'PM2',
 };
-async function lookThrough(agent, checks, inputs) {
+async function lookThrough(agent, checks, { inputs, appName }, needs) {
     const ok = (what, value) => checks.push({ level: 'ok', what, value, remedy: null });
     const facts = await agent.call('inspect', {});
-    ok('Node.js', `${facts.node} (${facts.nodePath})`);
+    checks.push(nodeRow({ version: facts.node, path: facts.nodePath }, needs));
     if (facts.pm2 === null) {
         checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' });
     }
     else
         ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`);
+    const { rows } = await agent.call('survey', {});
+    checks.push(...rows);
+    if (appName === '') {
+        ok('Folder', facts.path);
+        ok('Name', 'not checked: neither `app-name` nor a package.json says it');
+        return { checks, live: null, serves: false };
+    }
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = { host: runtime.host, port: runtime.port };
     const { findings: found } = await agent.call('dryRun', { release: null, run, address, said, keep });
@@ -62620,7 +62667,11 @@ function checkOf({ effect, code, message, remedy }) {
     const level = effect === 'ends' ? 'fail' : 'doubt';
     const what = (code !== null && WHATS[code]) ||
         { ends: 'Deploy', waits: 'Lock', recovers: 'Interrupted run', replaces: 'current', gap: 'PM2’s list' }[effect];
-    return { level, what, value: message, remedy };
+    return { level, what, value: message, remedy: ownRemedy(remedy) };
+}
+/** Without the hint at this very command. */
+function ownRemedy(remedy) {
+    return remedy?.replace(` ${SEE_CHECK}`, '') ?? null;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/check-url.js
@@ -64180,14 +64231,15 @@ async function cleanUpAll(plan, hosts, pipeline) {
 }
 async function cleanUp({ inputs, activation }, host, log) {
     const params = { keep: inputs['keep-releases'], activation };
-    const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params);
+    const { removed, inUse, kept, written, leftTo, runtimes } = await host.agent().call('cleanup', params);
     if (leftTo !== null)
         return { value: undefined, detail: `skipped, because another deploy is running: ${leftTo}` };
     for (const each of written)
         log.warning(`${cleanup_describe(each)} ${remedy(each)}`);
     const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
+    const old = runtimes.length === 0 ? [] : [`removed ${runtimes.join(', ')}`];
     const counts = `removed ${removed.length === 0 ? 'no release' : plural(removed.length, 'release')}, kept ${kept.length}${busy}`;
-    return { value: undefined, detail: [counts, ...written.map(cleanup_describe)].join('; ') };
+    return { value: undefined, detail: [counts, ...old, ...written.map(cleanup_describe)].join('; ') };
 }
 function cleanup_describe({ release, paths, count }) {
     return `The app wrote into release ${release}, which no longer serves: ${listed(paths, count)}.`;
@@ -64437,20 +64489,37 @@ function createPipeline(log) {
 
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
-    const app = inputs['app-name'] ?? appNameFromPackage(packageName);
-    const path = inputs.path ?? `apps/${app}`;
+    const app = inputs['app-name'] ?? (looksAtServer(inputs) ? nameIfAny : appNameFromPackage)(packageName);
+    const path = inputs.path ?? (app === '' ? 'apps' : `apps/${app}`);
     const { preview } = inputs;
     const place = preview === null
         ? { appName: app, path }
         : { appName: `${app}-${preview}`, path: `${path}/previews/${preview}` };
     return { inputs, ...place, activation: (0,external_node_crypto_.randomUUID)() };
 }
+/** Whether the command is about the server, and not about one app on it. */
+function looksAtServer({ command }) {
+    return command === 'check' || command === 'setup';
+}
+function nameIfAny(packageName) {
+    try {
+        return appNameFromPackage(packageName);
+    }
+    catch {
+        return '';
+    }
+}
 /** Whether the command builds the checkout and uploads it. */
 function buildsCheckout({ command }) {
     return command === 'deploy' || command === 'stage' || command === 'preview';
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ workspace, ...inputs }) {
+function packageName(inputs) {
+    if (looksAtServer(inputs))
+        return packageNameIfAny(inputs);
+    return readName(inputs);
+}
+function readName({ workspace, ...inputs }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
 }
 /** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
@@ -64489,7 +64558,7 @@ function ownWords(inputs) {
 /** What is wrong with package.json is said later. */
 function packageNameIfAny(inputs) {
     try {
-        return packageName(inputs);
+        return readName(inputs);
     }
     catch {
         return undefined;
@@ -64529,7 +64598,7 @@ function createTunnel({ send, connect }) {
     const streams = new Map();
     let lastId = 0;
     let closed = false;
-    async function tell(id, what, payload = NOTHING) {
+    async function tell(id, what, payload = tunnel_NOTHING) {
         if (closed)
             return;
         const header = Buffer.allocUnsafe(tunnel_HEADER);
@@ -64644,7 +64713,7 @@ function createTunnel({ send, connect }) {
         },
     };
 }
-const NOTHING = Buffer.alloc(0);
+const tunnel_NOTHING = Buffer.alloc(0);
 /** So that nobody takes what has arrived for all. Node has it from 18.3 on. */
 function tunnel_reset(socket) {
     const { resetAndDestroy } = socket;
@@ -65066,7 +65135,7 @@ async function verifyWithTest(host, { id, said, command, directory, limitMs }, l
     let isHealthy;
     const healthy = new Promise((resolve) => (isHealthy = resolve));
     const over = new AbortController();
-    const call = host.agent().call('verify', { id, said, testMs: limitMs + MARGIN }, {
+    const call = host.agent().call('verify', { id, said, testMs: limitMs + MARGIN, deploys: true }, {
         body: outgoing,
         onEvent: (value) => isHealthy(verified(value, 'verify')),
         onData: (frame) => tunnel.receive(frame),
@@ -65144,9 +65213,10 @@ async function verifyAll(plan, hosts, pipeline, target) {
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`, `test-failed`
  */
 async function verify({ inputs }, host, id, test, log) {
-    const { said } = inputs;
+    const { said, command } = inputs;
+    const deploys = command !== 'rollback';
     if (test === null) {
-        const found = await host.agent().call('verify', { id, said, testMs: null });
+        const found = await host.agent().call('verify', { id, said, testMs: null, deploys });
         return { value: found.notFound, detail: verify_detailOf(found) };
     }
     const directory = (0,external_node_path_namespaceObject.resolve)(inputs.workspace, inputs['working-directory']);
@@ -65346,38 +65416,39 @@ async function stage(plan, hosts, pipeline, target) {
 ;// CONCATENATED MODULE: ./build/common/errors/server.js
 /** The server: its disk, its users, PM2, ports, and the releases on it. */
 
+
 const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.';
 const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.';
 const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.';
 const server_texts = {
     'disk-full': {
         message: 'The server’s disk is full: {problem}.',
-        remedy: FREE,
+        remedy: `${FREE} ${SEE_CHECK}`,
         cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
     },
     'disk-full: no room': {
         message: 'The release needs {needed} on the server’s disk, and {free} are free.',
-        remedy: FREE,
+        remedy: `${FREE} ${SEE_CHECK}`,
     },
     'path-not-writable': {
         message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
-        remedy: 'Run on the server: `{command}`.',
+        remedy: `Run on the server: \`{command}\`. ${SEE_CHECK}`,
     },
     'path-not-writable: no folder': {
         message: 'User "{user}" may not write in "{path}": it is not a folder.',
-        remedy: 'Move the file away, or set `path` to another folder.',
+        remedy: `Move the file away, or set \`path\` to another folder. ${SEE_CHECK}`,
     },
     'path-not-writable: read-only': {
         message: '"{path}" is on a file system that is mounted read-only.',
-        remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+        remedy: `Mount the file system writable, or set \`path\` to a folder on another one. ${SEE_CHECK}`,
     },
     'path-not-writable: unknown path': {
         message: 'The server refused access: {problem}.',
-        remedy: 'Give the path in the message to the user that logs in.',
+        remedy: `Give the path in the message to the user that logs in. ${SEE_CHECK}`,
     },
     'path-unsafe': {
         message: '"{path}" is not safe from other users of the server: {reason}.',
-        remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+        remedy: `Inspect and correct it: \`{command}\`. Or set \`path\` to a folder below the user’s home. ${SEE_CHECK}`,
     },
     'agent-not-kept': {
         message: 'The agent could not be saved in "{folder}".',
@@ -65398,7 +65469,7 @@ const server_texts = {
     },
     'current-not-a-link': {
         message: '"{path}" is not a symbolic link.',
-        remedy: 'Move it away, or set `path` to another folder.',
+        remedy: `Move it away, or set \`path\` to another folder. ${SEE_CHECK}`,
         cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
     },
     'unknown-release': {
@@ -65445,7 +65516,7 @@ const server_texts = {
     },
     'pm2-foreign': {
         message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
-        remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+        remedy: `Log in as the user that PM2 runs as, or give "{user}" a \`PM2_HOME\` of its own. ${SEE_CHECK}`,
         cause: 'PM2 was once started with `sudo`.',
     },
     'pm2-failed': {
@@ -65475,12 +65546,12 @@ const server_texts = {
     },
     'pm2-stranded': {
         message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-        remedy: 'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+        remedy: `Run \`kill -9 {daemon}\` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon. ${SEE_CHECK}`,
         cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
     },
     'pm2-stranded: shared': {
         message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-        remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
+        remedy: `Run \`pm2 update\` on the server, which restarts all apps of this user, then deploy again. ${SEE_CHECK}`,
     },
     'pm2-failed: daemon died': {
         message: 'PM2’s daemon died while the new workers started.',
@@ -65493,45 +65564,45 @@ const server_texts = {
     },
     'app-name-taken': {
         message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
-        remedy: 'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+        remedy: `Set another \`app-name\` for one of the two apps. If nobody needs the other app, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
         cause: 'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
     },
     'path-taken': {
         message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
-        remedy: 'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+        remedy: `Set a \`path\` of its own for each app. If "{other}" is this app under its former name, set \`app-name: {other}\`. ${SEE_CHECK}`,
     },
     'path-taken: not ours': {
         message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
-        remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+        remedy: `Set another \`path\`. If this app is to replace "{other}", set \`app-name: {other}\`. ${SEE_CHECK}`,
     },
     'port-forbidden': {
         message: 'The user that logs in may not listen on port {port}.',
-        remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+        remedy: `Set \`app-port\` to a port above 1023, behind a reverse proxy. ${SEE_CHECK}`,
     },
     'port-taken': {
         message: '{holder} already listens on "{address}".',
-        remedy: 'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+        remedy: `Stop that process, or set another \`app-port\`: \`ss -ltnp "sport = :{port}"\` shows it on the server. ${SEE_CHECK}`,
         cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
     },
     'port-taken: daemon': {
         message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
-        remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+        remedy: `Set another \`app-port\`, or stop the app that this daemon runs there. ${SEE_CHECK}`,
     },
     'port-taken: app': {
         message: 'The app "{name}" in "{folder}" already listens on "{address}".',
-        remedy: 'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+        remedy: `Set another \`app-port\` for one of the two apps. If "{name}" is this app under its former name, set \`app-name: {name}\` and its \`path\`. If nobody needs it, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
     },
     'port-taken: no address': {
         message: '"{host}" is not an address of the server.',
-        remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        remedy: `Set \`app-host\` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::. ${SEE_CHECK}`,
     },
     'port-taken: other host': {
         message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
-        remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+        remedy: `Change \`app-port\` together with \`app-host\`, and the proxy in front of the app. ${SEE_CHECK}`,
     },
     'address-differs': {
         message: 'The app listens on {now}, and the release would listen on "{next}".',
-        remedy: 'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+        remedy: `To move the app, set \`app-port: {nextPort}\` and point the proxy there. To keep its address, set \`app-port: {port}\` and \`app-host: {host}\`. ${SEE_CHECK}`,
         cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
     },
 };

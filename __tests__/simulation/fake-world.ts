@@ -289,6 +289,7 @@ export function fakeWorld(
     records: () => call('records', () => server.records()),
     look: async ({ health, replacing = false }) => look(health !== undefined, replacing),
     act: perform,
+    moveNode: () => call('moveNode', () => null),
     savePm2: () => ask<void>('save', (_, done) => done(undefined)),
     freeMemory: () => call('freeMemory', () => server.freeMemory),
     instancesOf: ({ instances }) => instances,

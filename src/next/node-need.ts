@@ -12,8 +12,16 @@ export interface NodeNeed {
 const NEXT: Readonly<Record<number, string>> = { 14: '>=18.17.0', 15: '>=18.18.0' }
 const NEWER = '>=20.9.0'
 
-/** @returns empty where there is no checkout */
+/** @returns empty where there is no checkout, or one that cannot be read: a deploy says what is wrong with it */
 export function nodeNeeds(directory: string): readonly NodeNeed[] {
+  try {
+    return needsOf(directory)
+  } catch {
+    return []
+  }
+}
+
+function needsOf(directory: string): readonly NodeNeed[] {
   const app = readPackageJson(directory)
   const range = app?.installed['next']
   if (app === undefined || typeof range !== 'string') return []

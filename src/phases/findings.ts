@@ -1,6 +1,6 @@
 /** check's rows, from what a plain shell tells: pure. */
 import { formatBytes } from '../common/format.ts'
-import { fitsNext, machineOf, type Probe, usableNode, usablePm2 } from '../hosts/probe.ts'
+import { fitsNext, machineOf, type Probe, type Program, usableNode, usablePm2 } from '../hosts/probe.ts'
 import type { NodeNeed } from '../next/node-need.ts'
 import { satisfies } from '../next/version-range.ts'
 import type { Check } from '../outcome.ts'
@@ -86,10 +86,14 @@ function node(probe: Probe, needs: readonly NodeNeed[]): Check {
     )
     return fail('Node.js', seen.length === 0 ? 'not found' : seen.join(', '), remedy)
   }
-  const value = `${found.version} (${found.path})`
-  const unmet = needs.find(({ range }) => satisfies(found.version, range) === false)
+  return nodeRow(found, needs, remedy)
+}
+
+export function nodeRow({ version, path }: Program, needs: readonly NodeNeed[], remedy = RUN_SETUP): Check {
+  const value = `${version} (${path})`
+  const unmet = needs.find(({ range }) => satisfies(version, range) === false)
   if (unmet !== undefined) return fail('Node.js', `${value}; ${unmet.who} needs ${unmet.range}`, remedy)
-  return needs.length > 0 || fitsNext(found.version)
+  return needs.length > 0 || fitsNext(version)
     ? ok('Node.js', value)
     : doubt('Node.js', `${value}; Next.js 16 needs 20.9`, remedy)
 }

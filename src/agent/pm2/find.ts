@@ -61,6 +61,7 @@ function usualFolders(home: string): readonly string[] {
  */
 function versions(pattern: string): readonly string[] {
   const star = pattern.split('/').findIndex((part) => part.includes('*'))
+  if (star < 0) return [pattern]
   const parts = pattern.split('/')
   const folder = parts.slice(0, star).join('/')
   const [prefix = ''] = (parts[star] ?? '').split('*')
