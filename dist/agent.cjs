@@ -2170,6 +2170,179 @@ async function notFoundSince(processes, since, release) {
     return notFoundIn(lines.filter((line) => !others(line)).join('\n'));
 }
 
+;// CONCATENATED MODULE: ./build/protocol/server-programs.js
+/**
+ * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
+ * both sides search: the shell line for Node, the agent for PM2.
+ */
+
+/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
+const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
+/** A login shell may wait for something for ever; limit in s. */
+const LOGIN_SHELL_TIMEOUT = 5;
+/** Below the home: what `setup` brought. */
+const RUNTIME = '.gapless/runtime';
+/** Setup brings only what is missing: only what `bin-path` names goes before that. */
+const runtimeFolder = `${RUNTIME}/bin`;
+/** The oldest Node that the agent and the launcher run on. */
+const OLDEST_NODE = 18;
+/** Major and minor version of the oldest Node that every supported Next.js runs on: what 16 needs. */
+const FITTING_NODE = (/* unused pure expression or super */ null && ([20, 9]));
+/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
+const versionFolders = [
+    '.nvm/versions/node/*/bin',
+    '.config/nvm/versions/node/*/bin',
+    '.local/share/fnm/node-versions/*/installation/bin',
+    '.fnm/node-versions/*/installation/bin',
+    '.volta/tools/image/node/*/bin',
+    '.asdf/installs/nodejs/*/bin',
+    '.local/share/mise/installs/node/*/bin',
+    '.nodenv/versions/*/bin',
+    '.linuxbrew/opt/node@*/bin',
+];
+/** The same outside of homes. */
+const systemVersionFolders = [
+    '/usr/local/nvm/versions/node/*/bin',
+    '/opt/nvm/versions/node/*/bin',
+    '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+    '/usr/local/lib/nodejs/*/bin',
+    '/opt/node-*/bin',
+    '/opt/nodejs/*/bin',
+    // aaPanel, Plesk, cPanel, CloudLinux
+    '/www/server/nodejs/*/bin',
+    '/opt/plesk/node/*/bin',
+    '/opt/cpanel/ea-nodejs*/bin',
+    '/opt/alt/alt-nodejs*/root/usr/bin',
+];
+/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
+const homeFolders = [
+    '.local/share/fnm/aliases/default/bin',
+    '.volta/bin',
+    '.asdf/shims',
+    '.local/share/mise/shims',
+    'n/bin',
+    '.n/bin',
+    '.npm-global/bin',
+    '.npm-packages/bin',
+    '.local/bin',
+    'bin',
+    '.local/share/pnpm',
+    '.yarn/bin',
+    '.bun/bin',
+    '.linuxbrew/bin',
+    '.nodebrew/current/bin',
+    '.nix-profile/bin',
+];
+/** Below the home, where version managers put PM2 apart from Node. */
+const pm2Folders = [
+    '.volta/tools/image/packages/pm2/bin',
+    '.local/share/mise/installs/npm-pm2/*/bin',
+    '.asdf/installs/nodejs/*/.npm/bin',
+];
+const systemFolders = [
+    '/usr/local/bin',
+    '/usr/bin',
+    '/opt/node/bin',
+    '/opt/homebrew/bin',
+    '/home/linuxbrew/.linuxbrew/bin',
+    '/snap/bin',
+    '/snap/node/current/bin',
+    '/nix/var/nix/profiles/default/bin',
+    '/run/current-system/sw/bin',
+];
+/** @param searched every file that was looked for, with what was wrong with existing ones */
+function nodeMissing(searched) {
+    return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
+}
+/** @param searched every folder that was searched @param node the Node that runs the agent */
+function pm2Missing(searched, node) {
+    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/runtime.js
+/** What `setup` brought: Node and PM2 below the user's home, one folder for each version, and a link to the newest. */
+
+
+
+
+
+
+
+/** Something younger than this may be about to get its link, in ms. */
+const JUST_BROUGHT = 60_000;
+/** Limit for a Node that says its version, in ms. */
+const runtime_PATIENCE = 10_000;
+/** The Node that setup brought last; null: it brought none. */
+function broughtNode(home = (0,external_node_os_namespaceObject.homedir)()) {
+    return realPath((0,external_node_path_namespaceObject.join)(home, runtimeFolder, 'node'));
+}
+/** Whether setup brought this program, now or earlier. */
+function isBrought(program, home = (0,external_node_os_namespaceObject.homedir)()) {
+    return isBelow(program, realPath((0,external_node_path_namespaceObject.join)(home, RUNTIME)));
+}
+/** Null where it does not run. */
+function versionOfNode(node) {
+    const args = ['-p', 'process.versions.node + " " + process.versions.modules'];
+    const { stdout, status } = (0,external_node_child_process_namespaceObject.spawnSync)(node, args, {
+        encoding: 'utf8',
+        timeout: runtime_PATIENCE,
+        env: {},
+        stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const [version = '', abi = ''] = (stdout ?? '').trim().split(' ');
+    return status === 0 && abi !== '' ? { version, abi } : null;
+}
+/**
+ * Removes the versions that setup has replaced, once no process runs from them.
+ * @param used files that are needed, whatever the processes say
+ * @returns what was removed, below the home
+ */
+async function removeOldRuntimes(used, home = (0,external_node_os_namespaceObject.homedir)(), youngMs = JUST_BROUGHT) {
+    const removed = [];
+    const running = pids().flatMap((pid) => [exeOf(pid), commandOf(pid)]);
+    for (const name of ['node', 'pm2']) {
+        const folder = (0,external_node_path_namespaceObject.join)(home, RUNTIME, name);
+        const newest = realPath((0,external_node_path_namespaceObject.join)(home, runtimeFolder, name));
+        // Without a newest one nothing tells which are old.
+        if (newest === null)
+            continue;
+        for (const version of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
+            const path = (0,external_node_path_namespaceObject.join)(folder, version);
+            const real = realPath(path);
+            const isUsed = [newest, ...used].some((file) => isBelow(file, real) || isBelow(file, path));
+            if (isUsed || running.some((text) => [real ?? path, path].some((part) => text.includes(part + external_node_path_namespaceObject.sep))))
+                continue;
+            // The files in it have the times of their package.
+            const made = await (0,promises_namespaceObject.lstat)(path).then(({ ctimeMs }) => ctimeMs);
+            if (Date.now() - made < youngMs)
+                continue;
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+            removed.push(`${RUNTIME}/${name}/${version}`);
+        }
+    }
+    return removed;
+}
+function isBelow(file, folder) {
+    return folder !== null && file.startsWith(folder + external_node_path_namespaceObject.sep);
+}
+function exeOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`);
+    }
+    catch {
+        // Another user's, or gone.
+        return '';
+    }
+}
+function realPath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/system/environment.js
 /**
  * The environment of the processes that the agent starts: the user's own few variables, none of the SSH
@@ -2177,22 +2350,29 @@ async function notFoundSince(processes, since, release) {
  */
 
 
+
+
 const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-function cleanEnvironment() {
+/** @param node that the processes run on */
+function cleanEnvironment(node = process.execPath) {
     const { username } = (0,external_node_os_namespaceObject.userInfo)();
     const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
     return {
         HOME: (0,external_node_os_namespaceObject.homedir)(),
         USER: username,
         LOGNAME: username,
-        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        PATH: searchPath(node).join(external_node_path_namespaceObject.delimiter),
         ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
     };
 }
-/** Returns the session's PATH with this process's Node first: PM2's own scripts need `node` on it. */
-function searchPath() {
+/**
+ * Returns the session's PATH with a Node first: PM2's own scripts need `node` on it. The versions that setup brings come
+ * and go, and PM2 keeps the PATH: their link stays.
+ */
+function searchPath(node = process.execPath) {
+    const own = isBrought(node) ? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), runtimeFolder) : (0,external_node_path_namespaceObject.dirname)(node);
     const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
-    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
+    return [...new Set([own, ...inherited, ...DEFAULT_PATH])];
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/lock.js
@@ -2664,7 +2844,7 @@ async function liveRelease(layout) {
     if (stat !== null && !stat.isSymbolicLink()) {
         throw server_failure('current-not-a-link', { path: layout.current });
     }
-    const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
+    const [target, releases] = await Promise.all([layout.current, layout.releases].map(releases_realPath));
     if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
         return null;
     const id = (0,external_node_path_namespaceObject.basename)(target);
@@ -2674,10 +2854,10 @@ async function liveRelease(layout) {
  * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
  */
 async function foreignCurrent(layout) {
-    const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null;
+    const isForeign = (await liveRelease(layout)) === null && (await releases_realPath(layout.current)) !== null;
     return isForeign ? linkTarget(layout.current) : null;
 }
-function realPath(path) {
+function releases_realPath(path) {
     return (0,promises_namespaceObject.realpath)(path).catch(() => null);
 }
 /** Creates the link for `pointCurrentAt` beforehand: the swap then needs no disk space, only a rename. */
@@ -6417,179 +6597,6 @@ async function assertClaims(claim, running) {
         await check();
 }
 
-;// CONCATENATED MODULE: ./build/protocol/server-programs.js
-/**
- * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
- * both sides search: the shell line for Node, the agent for PM2.
- */
-
-/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
-const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
-/** A login shell may wait for something for ever; limit in s. */
-const LOGIN_SHELL_TIMEOUT = 5;
-/** Below the home: what `setup` brought. */
-const RUNTIME = '.gapless/runtime';
-/** Setup brings only what is missing: only what `bin-path` names goes before that. */
-const runtimeFolder = `${RUNTIME}/bin`;
-/** The oldest Node that the agent and the launcher run on. */
-const OLDEST_NODE = 18;
-/** Major and minor version of the oldest Node that every supported Next.js runs on: what 16 needs. */
-const FITTING_NODE = (/* unused pure expression or super */ null && ([20, 9]));
-/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
-const versionFolders = [
-    '.nvm/versions/node/*/bin',
-    '.config/nvm/versions/node/*/bin',
-    '.local/share/fnm/node-versions/*/installation/bin',
-    '.fnm/node-versions/*/installation/bin',
-    '.volta/tools/image/node/*/bin',
-    '.asdf/installs/nodejs/*/bin',
-    '.local/share/mise/installs/node/*/bin',
-    '.nodenv/versions/*/bin',
-    '.linuxbrew/opt/node@*/bin',
-];
-/** The same outside of homes. */
-const systemVersionFolders = [
-    '/usr/local/nvm/versions/node/*/bin',
-    '/opt/nvm/versions/node/*/bin',
-    '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
-    '/usr/local/lib/nodejs/*/bin',
-    '/opt/node-*/bin',
-    '/opt/nodejs/*/bin',
-    // aaPanel, Plesk, cPanel, CloudLinux
-    '/www/server/nodejs/*/bin',
-    '/opt/plesk/node/*/bin',
-    '/opt/cpanel/ea-nodejs*/bin',
-    '/opt/alt/alt-nodejs*/root/usr/bin',
-];
-/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
-const homeFolders = [
-    '.local/share/fnm/aliases/default/bin',
-    '.volta/bin',
-    '.asdf/shims',
-    '.local/share/mise/shims',
-    'n/bin',
-    '.n/bin',
-    '.npm-global/bin',
-    '.npm-packages/bin',
-    '.local/bin',
-    'bin',
-    '.local/share/pnpm',
-    '.yarn/bin',
-    '.bun/bin',
-    '.linuxbrew/bin',
-    '.nodebrew/current/bin',
-    '.nix-profile/bin',
-];
-/** Below the home, where version managers put PM2 apart from Node. */
-const pm2Folders = [
-    '.volta/tools/image/packages/pm2/bin',
-    '.local/share/mise/installs/npm-pm2/*/bin',
-    '.asdf/installs/nodejs/*/.npm/bin',
-];
-const systemFolders = [
-    '/usr/local/bin',
-    '/usr/bin',
-    '/opt/node/bin',
-    '/opt/homebrew/bin',
-    '/home/linuxbrew/.linuxbrew/bin',
-    '/snap/bin',
-    '/snap/node/current/bin',
-    '/nix/var/nix/profiles/default/bin',
-    '/run/current-system/sw/bin',
-];
-/** @param searched every file that was looked for, with what was wrong with existing ones */
-function nodeMissing(searched) {
-    return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
-}
-/** @param searched every folder that was searched @param node the Node that runs the agent */
-function pm2Missing(searched, node) {
-    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/runtime.js
-/** What `setup` brought: Node and PM2 below the user's home, one folder for each version, and a link to the newest. */
-
-
-
-
-
-
-
-/** Something younger than this may be about to get its link, in ms. */
-const JUST_BROUGHT = 60_000;
-/** Limit for a Node that says its version, in ms. */
-const runtime_PATIENCE = 10_000;
-/** The Node that setup brought last; null: it brought none. */
-function broughtNode(home = (0,external_node_os_namespaceObject.homedir)()) {
-    return runtime_realPath((0,external_node_path_namespaceObject.join)(home, runtimeFolder, 'node'));
-}
-/** Whether setup brought this program, now or earlier. */
-function isBrought(program, home = (0,external_node_os_namespaceObject.homedir)()) {
-    return isBelow(program, runtime_realPath((0,external_node_path_namespaceObject.join)(home, RUNTIME)));
-}
-/** Null where it does not run. */
-function versionOfNode(node) {
-    const args = ['-p', 'process.versions.node + " " + process.versions.modules'];
-    const { stdout, status } = (0,external_node_child_process_namespaceObject.spawnSync)(node, args, {
-        encoding: 'utf8',
-        timeout: runtime_PATIENCE,
-        env: {},
-        stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const [version = '', abi = ''] = (stdout ?? '').trim().split(' ');
-    return status === 0 && abi !== '' ? { version, abi } : null;
-}
-/**
- * Removes the versions that setup has replaced, once no process runs from them.
- * @param used files that are needed, whatever the processes say
- * @returns what was removed, below the home
- */
-async function removeOldRuntimes(used, home = (0,external_node_os_namespaceObject.homedir)(), youngMs = JUST_BROUGHT) {
-    const removed = [];
-    const running = pids().flatMap((pid) => [exeOf(pid), commandOf(pid)]);
-    for (const name of ['node', 'pm2']) {
-        const folder = (0,external_node_path_namespaceObject.join)(home, RUNTIME, name);
-        const newest = runtime_realPath((0,external_node_path_namespaceObject.join)(home, runtimeFolder, name));
-        // Without a newest one nothing tells which are old.
-        if (newest === null)
-            continue;
-        for (const version of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
-            const path = (0,external_node_path_namespaceObject.join)(folder, version);
-            const real = runtime_realPath(path);
-            const isUsed = [newest, ...used].some((file) => isBelow(file, real) || isBelow(file, path));
-            if (isUsed || running.some((text) => [real ?? path, path].some((part) => text.includes(part + external_node_path_namespaceObject.sep))))
-                continue;
-            // The files in it have the times of their package.
-            const made = await (0,promises_namespaceObject.lstat)(path).then(({ ctimeMs }) => ctimeMs);
-            if (Date.now() - made < youngMs)
-                continue;
-            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
-            removed.push(`${RUNTIME}/${name}/${version}`);
-        }
-    }
-    return removed;
-}
-function isBelow(file, folder) {
-    return folder !== null && file.startsWith(folder + external_node_path_namespaceObject.sep);
-}
-function exeOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`);
-    }
-    catch {
-        // Another user's, or gone.
-        return '';
-    }
-}
-function runtime_realPath(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)(path);
-    }
-    catch {
-        return null;
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/agent/pm2/move.js
 /**
  * PM2's daemon keeps the Node that it was started on, and starts every worker on it. Where `setup` has brought another
@@ -7119,7 +7126,7 @@ function spawnActivation({ layout, agentFile, pm2Home, node, cwd = layout.base }
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
         cwd,
-        env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
+        env: { ...cleanEnvironment(node), PM2_HOME: pm2Home },
         stdio: ['ignore', log, log],
         detached: true,
     });
@@ -10245,6 +10252,7 @@ async function takeId(layout, id) {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, preview = false, agentFile, }) {
     const layout = layoutOf(base);
@@ -10351,7 +10359,8 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                 const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)));
                 const inherited = await workerStart(cwd, home, kept?.definition ?? null);
                 const node = deploys ? await nextNode() : undefined;
-                const start = { ...inherited, node: node ?? inherited.node };
+                const { PATH = '' } = cleanEnvironment(node);
+                const start = node === undefined ? inherited : { ...inherited, node, env: { ...inherited.env, PATH } };
                 if (testMs === null)
                     return verifyCandidate(layout, id, runtime, start, call.alive);
                 const putBack = await keepCaches(layout, id, call.alive);

@@ -135,3 +135,33 @@ thorough.each(['/usr/bin/fish', '/usr/bin/tcsh', '/bin/sh'])('with the login she
     expect(readdirSync(runtime).toSorted()).toEqual(['bin', 'node', 'pm2'])
   }, 600_000)
 })
+
+thorough.each([
+  ['noexec', /it does not run there/, /Mount the home without `noexec`/],
+  ['size=8m', /the disk is full|arrived incomplete/, /Free disk space/],
+  ['nr_inodes=12', /the disk is full|could not be unpacked/, /Free disk space/],
+])('in a home that is mounted with %s', (disk, problem, remedy) => {
+  let server: BareUser
+  let workspace: Workspace
+  beforeAll(async () => {
+    server = await startBareUser({ disk })
+    workspace = checkOut()
+  }, 60_000)
+  afterAll(async () => {
+    await server.stop()
+    workspace.remove()
+  })
+
+  test('setup says what is in the way, and leaves nothing half done', async () => {
+    const { code, log } = await runAction({
+      inputs: { ...server.inputs, command: 'setup' },
+      workspace: workspace.path,
+    })
+    expect(code).toBe(1)
+    expect(log).toMatch(problem)
+    expect(log).toMatch(remedy)
+    const runtime = join(server.home, '.gapless/runtime')
+    expect(readdirSync(runtime).filter((name) => name.startsWith('.new-node-'))).toEqual([])
+    expect(readdirSync(join(runtime, 'bin'))).toEqual([])
+  }, 180_000)
+})

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stopProcessesIn } from '../../scripts/processes.mjs'
 import { freePort } from './port.ts'
-import { type Mount, type Sshd, startSshd } from './sshd.ts'
+import { type Sshd, startSshd } from './sshd.ts'
+import { mountTmpfs } from './test-mounts.ts'
 
 const UID = 21_377
 /** Wherever this machine has them. */
@@ -24,12 +25,14 @@ export interface BareUser {
   stop(): Promise<void>
 }
 
+/** @param disk the options of a file system of the home's own, as `mount -o` takes them */
 export async function startBareUser({
   shell = '/bin/bash',
-  mounts = (_home: string): readonly Mount[] => [],
-} = {}): Promise<BareUser> {
+  disk,
+}: { readonly shell?: string; readonly disk?: string } = {}): Promise<BareUser> {
   const home = join(mkdtempSync(join(tmpdir(), 'gapless-bare-')), 'a home')
   mkdirSync(home)
+  const unmount = disk === undefined ? () => undefined : mountTmpfs(home, disk)
   writeFileSync(join(home, '.bashrc'), 'echo "Welcome!"\n')
   execFileSync('chmod', ['755', join(home, '..')])
   const own = () => execFileSync('chown', ['-R', `${UID}:${UID}`, home])
@@ -38,7 +41,6 @@ export async function startBareUser({
     env: { HOME: home, PATH: '/usr/bin:/bin' },
     accounts: [{ name: 'deploy', shell, home, uid: UID }],
     hidden: PROGRAMS.filter((file) => existsSync(file)),
-    mounts: mounts(home),
   })
   const port = await freePort()
   return {
@@ -63,6 +65,7 @@ export async function startBareUser({
     async stop() {
       await sshd.stop()
       stopProcessesIn(home)
+      unmount()
       rmSync(join(home, '..'), { recursive: true, force: true, maxRetries: 5 })
     },
   }

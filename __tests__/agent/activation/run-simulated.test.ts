@@ -394,3 +394,70 @@ function trafficOf(failed: number): Traffic {
     past: [],
   }
 }
+
+describe('where setup has brought another Node', () => {
+  const newNode = async (...[fate]: Parameters<typeof newSite>) => {
+    const server = await newSite(fate)
+    server.hasNewNode = true
+    return { server, before: server.pm2 }
+  }
+  const moved = (server: FakeServer) => server.journal.find(({ detail }) => detail.includes('PM2 moved'))
+
+  test('a deploy moves PM2 over, right before the swap, and its workers run under the next daemon', async () => {
+    const { server, before } = await newNode()
+    expect(await run(server, { preActivate: 'migrate' })).toMatchObject({ status: 'live', live: target })
+    expect(server.pm2).not.toBe(before)
+    expect(moved(server)?.step).toBe('swap')
+    expect(server.journal.find(({ step }) => step === 'reload')?.detail).toContain('PM2 moved')
+    await rest(server)
+    expect([[...server.open()], alive(server).length, server.pm2.list().length]).toEqual([[target], 2, 2])
+  })
+
+  test('a deploy whose hook fails before the swap leaves PM2 where it is', async () => {
+    const { server, before } = await newNode()
+    const hook = () => ({ ms: 100, fails: true })
+    expect(await run(server, { preActivate: 'migrate' }, { hook })).toMatchObject({ status: 'kept' })
+    expect(server.pm2).toBe(before)
+  })
+
+  test('a rollback leaves PM2 where it is', async () => {
+    const { server, before } = await newNode()
+    server.releases.set(target, { verified: 3, fate: () => good })
+    expect(await run(server, { kind: 'rollback' })).toMatchObject({ status: 'live' })
+    expect(server.pm2).toBe(before)
+  })
+
+  test('a release that dies there is taken back, under the next daemon', async () => {
+    const { server } = await newNode(() => ({ ...good, diesAtBoot: true }))
+    expect(await run(server)).toMatchObject({ status: 'restored', live: previous })
+    await rest(server)
+    expect([[...server.open()], server.pm2.list().length]).toEqual([[previous], 2])
+  })
+
+  test('where the swap itself fails, the workers come back under the next daemon', async () => {
+    const { server } = await newNode()
+    const onCall = (name: string) => {
+      // Full while the swap begins.
+      if (name === 'moveNode') server.reserves.clear()
+      if (name === 'moveNode' || name === 'putBack') server.diskFull = name === 'moveNode'
+    }
+    expect(await run(server, {}, { onCall })).toMatchObject({ status: 'kept', live: previous })
+    await rest(server)
+    expect([[...server.open()], server.pm2.list().length]).toEqual([[previous], 2])
+  })
+
+  test('a process may die at any call: the next one brings the release live, and somebody serves', async () => {
+    let calls = 0
+    await run((await newNode()).server, {}, { onCall: () => (calls += 1) })
+    for (let call = 1; call <= calls; call += 1) {
+      const { server } = await newNode()
+      const dead = begin(server, {}, { diesAt: { call, after: call % 2 === 0 } })
+      await server.clock.runUntil(() => !dead.alive(), LONG)
+      expect([call, server.serving().size > 0]).toEqual([call, true])
+      const verdict = await run(server)
+      expect([call, verdict.status, verdict.live]).toEqual([call, 'live', target])
+      await rest(server)
+      expect([call, ...server.open()]).toEqual([call, target])
+    }
+  }, 60_000)
+})

@@ -26,6 +26,7 @@ import { lockHolder } from '../system/lock.ts'
 import { outline } from '../upload/outline.ts'
 import { connectPm2, pm2Home } from '../pm2/client.ts'
 import { daemonPid } from '../pm2/daemon.ts'
+import { cleanEnvironment } from '../system/environment.ts'
 import { nodeMove, whyNotMove } from '../pm2/move.ts'
 import { removeOldRuntimes } from '../system/runtime.ts'
 import { type PlannedMove, survey } from './survey.ts'
@@ -190,7 +191,8 @@ export function createOperations({
         const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
         const inherited = await workerStart(cwd, home, kept?.definition ?? null)
         const node = deploys ? await nextNode() : undefined
-        const start = { ...inherited, node: node ?? inherited.node }
+        const { PATH = '' } = cleanEnvironment(node)
+        const start = node === undefined ? inherited : { ...inherited, node, env: { ...inherited.env, PATH } }
         if (testMs === null) return verifyCandidate(layout, id, runtime, start, call.alive)
         const putBack = await keepCaches(layout, id, call.alive)
         try {
