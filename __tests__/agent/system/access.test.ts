@@ -73,7 +73,7 @@ asRoot('a file in the place of the app’s folder', () => {
     own(join(home, '.pm2'))
     expect(inspect(join(home, '.pm2'))).toMatchObject({
       message: `User "nobody" may not write in "${join(home, 'app/file')}": it is not a folder.`,
-      remedy: 'Move the file away, or set `path` to another folder.',
+      remedy: `Move the file away, or set \`path\` to another folder. ${SEE_CHECK}`,
     })
   })
 })
