@@ -62543,7 +62543,7 @@ async function checkHost(plan, agentFile, host, log) {
         workers: instances === 0 ? 2 : instances,
         now: Date.now(),
         port,
-        nodeNeeds: nodeNeeds((0,external_node_path_namespaceObject.join)(inputs.workspace, inputs['working-directory'])),
+        nodeNeeds: check_host_needsOf(plan),
     };
     const before = findings(seen, wanted);
     const canRun = usableNode(seen) !== null && seen.system === 'Linux';
@@ -62558,6 +62558,10 @@ async function checkHost(plan, agentFile, host, log) {
     const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`;
     const status = more.serves ? 'live' : 'down';
     return { value: { name: host.name, status, live: more.live, checks, ...nothingMore }, detail };
+}
+/** What the app asks of Node, as far as the checkout tells. */
+function check_host_needsOf({ inputs }) {
+    return nodeNeeds((0,external_node_path_namespaceObject.join)(inputs.workspace, inputs['working-directory']));
 }
 /** @throws Failure `check-failed` where a deploy would fail */
 function assertChecked(hosts) {
@@ -63368,8 +63372,8 @@ function nodeMisfit({ node }, range, who, where) {
     return [
         {
             problem: `${who} requires Node.js ${range} (${where}), and the server runs ${node}`,
-            remedy: `Install Node.js ${range} on the server and restart the PM2 daemon with it, which is an outage. ` +
-                'If no PM2 daemon runs yet, name the folder of that Node.js in `bin-path`.',
+            remedy: `Run \`command: setup\` with a \`node-version\` in ${range}, then deploy again: PM2 moves over to it. ` +
+                'If no PM2 daemon runs yet, you can also name the folder of such a Node.js in `bin-path`.',
         },
     ];
 }
@@ -68669,18 +68673,19 @@ function bundleOf(version, file) {
 
 
 
+
 /** In ms. */
 const setup_host_LIMIT = 15 * 60_000;
-async function setUpHost(host, fetched, version, { run, log }) {
+async function setUpHost(host, fetched, version, { run, log }, needs = []) {
     const seen = await host.look();
-    await run('setup-node', () => bringNode(host, seen, fetched, version, log));
+    await run('setup-node', () => bringNode(host, seen, fetched, version, log, needs));
     await run('setup-pm2', () => bringPm2(host, seen, fetched, log));
     await run('setup-boot', async () => startAtBoot(host, await host.look()));
 }
-async function bringNode(host, seen, fetched, version, log) {
+async function bringNode(host, seen, fetched, version, log, needs) {
     const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1];
     const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) });
-    if (existing !== null && own === undefined && fitsNext(existing.version)) {
+    if (existing !== null && own === undefined && fits(existing.version, needs)) {
         return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` };
     }
     const what = 'Node.js';
@@ -68702,6 +68707,9 @@ async function bringNode(host, seen, fetched, version, log) {
     const bundle = await fetched.node(arch, version);
     await setup_host_send(host, 'node', bundle, 'package/bin/node', '/package', 'bin/node', 'bin/node -p process.version', what, log);
     return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` };
+}
+function fits(version, needs) {
+    return fitsNext(version) && needs.every(({ range }) => satisfies(version, range) !== false);
 }
 async function bringPm2(host, seen, fetched, log) {
     const existing = usablePm2(seen);
@@ -68873,7 +68881,7 @@ const setup = async (plan, { agentFile }, pipeline) => {
     const fetched = fetcher();
     try {
         const hosts = await onBareHosts(plan, pipeline, async (host, log) => {
-            await setUpHost(host, fetched, plan.inputs['node-version'], log);
+            await setUpHost(host, fetched, plan.inputs['node-version'], log, check_host_needsOf(plan));
             return log.run('check', () => checkHost(plan, agentFile, host, log.log));
         });
         return concluded(hosts, await checkUrl(plan.inputs['health-check-url']));

@@ -141,9 +141,9 @@ function hostAt(
   }
 }
 
-const setUp = async (host: BareHost, version = '24') => {
+const setUp = async (host: BareHost, version = '24', needs: Wanted['nodeNeeds'] = []) => {
   const pipeline = createPipeline(silentLog)
-  await setUpHost(host, fetched, version, pipeline)
+  await setUpHost(host, fetched, version, pipeline, needs)
   return Object.fromEntries(pipeline.rows.map(({ phase, detail }) => [phase, detail]))
 }
 const wanted = (nodeNeeds: Wanted['nodeNeeds'] = []) => ({
@@ -352,6 +352,14 @@ describe('where there are several', () => {
     expect(usableNode(await host.look())).toMatchObject({ version: '22.1.0' })
     expect(await setUp(host)).toMatchObject({
       'setup-node': expect.stringContaining('the server has Node 22.1.0'),
+    })
+  }, 60_000)
+
+  test('a Node that the app itself cannot use does not fit', async () => {
+    node(`${nvm}/v20.11.0/bin/node`, '20.11.0')
+    const needs = [{ who: 'the app', range: '>=22' }]
+    expect(await setUp(hostAt(), '24', needs)).toMatchObject({
+      'setup-node': expect.stringContaining('brought Node 24.9.0'),
     })
   }, 60_000)
 

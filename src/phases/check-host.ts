@@ -31,7 +31,7 @@ export async function checkHost(
     workers: instances === 0 ? 2 : instances,
     now: Date.now(),
     port,
-    nodeNeeds: nodeNeeds(join(inputs.workspace, inputs['working-directory'])),
+    nodeNeeds: needsOf(plan),
   }
   const before = findings(seen, wanted)
   const canRun = usableNode(seen) !== null && seen.system === 'Linux'
@@ -45,6 +45,11 @@ export async function checkHost(
   const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`
   const status = more.serves ? 'live' : 'down'
   return { value: { name: host.name, status, live: more.live, checks, ...nothingMore }, detail }
+}
+
+/** What the app asks of Node, as far as the checkout tells. */
+export function needsOf({ inputs }: Pick<Plan, 'inputs'>): readonly NodeNeed[] {
+  return nodeNeeds(join(inputs.workspace, inputs['working-directory']))
 }
 
 /** @throws Failure `check-failed` where a deploy would fail */

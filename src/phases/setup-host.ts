@@ -4,8 +4,10 @@ import { failure } from '../common/errors/build.ts'
 import { formatBytes } from '../common/format.ts'
 import type { BareHost } from '../hosts/bare.ts'
 import { fitsNext, machineOf, type Probe, usableNode, usablePm2 } from '../hosts/probe.ts'
+import type { NodeNeed } from '../next/node-need.ts'
 import type { Bundle, Fetched } from '../next/runtime-packages.ts'
 export { fetcher } from '../next/runtime-packages.ts'
+import { satisfies } from '../next/version-range.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import { RUNTIME } from '../protocol/server-programs.ts'
 import { MUSL } from './findings.ts'
@@ -18,9 +20,10 @@ export async function setUpHost(
   fetched: Fetched,
   version: string,
   { run, log }: Pipeline,
+  needs: readonly NodeNeed[] = [],
 ): Promise<void> {
   const seen = await host.look()
-  await run('setup-node', () => bringNode(host, seen, fetched, version, log))
+  await run('setup-node', () => bringNode(host, seen, fetched, version, log, needs))
   await run('setup-pm2', () => bringPm2(host, seen, fetched, log))
   await run('setup-boot', async () => startAtBoot(host, await host.look()))
 }
@@ -31,10 +34,11 @@ async function bringNode(
   fetched: Fetched,
   version: string,
   log: Log,
+  needs: readonly NodeNeed[],
 ): Promise<Done<null>> {
   const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1]
   const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) })
-  if (existing !== null && own === undefined && fitsNext(existing.version)) {
+  if (existing !== null && own === undefined && fits(existing.version, needs)) {
     return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` }
   }
   const what = 'Node.js'
@@ -67,6 +71,10 @@ async function bringNode(
     log,
   )
   return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` }
+}
+
+function fits(version: string, needs: readonly NodeNeed[]): boolean {
+  return fitsNext(version) && needs.every(({ range }) => satisfies(version, range) !== false)
 }
 
 async function bringPm2(host: BareHost, seen: Probe, fetched: Fetched, log: Log): Promise<Done<null>> {
