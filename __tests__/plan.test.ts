@@ -31,6 +31,17 @@ describe('the plan', () => {
     expect(createPlan(inputsOf({ 'app-name': 'store' }), 'shop').path).toBe('apps/store')
   })
 
+  test.each(['check', 'setup'])('does without a name where %s looks at the server alone', (command) => {
+    const inputs = inputsOf({ command })
+    expect(createPlan(inputs, undefined)).toMatchObject({ appName: '', path: 'apps' })
+    expect(createPlan(inputs, '!!!')).toMatchObject({ appName: '', path: 'apps' })
+    expect(createPlan(inputs, 'shop')).toMatchObject({ appName: 'shop', path: 'apps/shop' })
+    const workspace = folder()
+    writeFileSync(join(workspace, 'package.json'), '{ no JSON')
+    expect(packageName({ ...inputs, workspace })).toBeUndefined()
+    expect(() => createPlan(inputsOf({ command: 'status' }), undefined)).toThrow('app-name')
+  })
+
   test('says which run it is, as far as the runner tells', () => {
     const environment = {
       GITHUB_SHA: 'c0ffee',

@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals'
 
 /** The supports that boot sshd, PM2, Next.js or a proxy. */
 const BOOTS =
-  /from '.*support\/(sshd|server|fleet|fleet-runs|bare-host|builds|nginx|redis|balancer|front)\.ts'/
+  /from '.*support\/(sshd|server|fleet|fleet-runs|bare-host|bare-user|builds|nginx|redis|balancer|front)\.ts'/
 
 const suites = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.test.ts'))

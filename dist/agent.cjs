@@ -73,6 +73,8 @@ const texts = {
 };
 
 ;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Ends the remedy of what `command: check` has a row for. */
+const SEE_CHECK = 'To see what else is missing, run `command: check`.';
 /** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 function fill(template, values) {
     return (template
@@ -153,6 +155,7 @@ function failures(texts) {
 ;// CONCATENATED MODULE: ./build/common/errors/protocol.js
 /** What the runner and the server say to each other. */
 
+
 const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
 const protocol_texts = {
     'malformed-message': {
@@ -182,11 +185,11 @@ const protocol_texts = {
     },
     'node-missing': {
         message: 'Node.js 18 or later was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`curl -fsSL https://fnm.vercel.app/install | bash\`, then \`~/.local/share/fnm/fnm install 24\`. If Node.js is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
     },
     'pm2-missing': {
         message: 'PM2 was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2\`. If PM2 is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
         cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
     },
 };
@@ -512,6 +515,8 @@ const serverFacts = object({
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
+    /** Why PM2's daemon stays on a Node that setup has replaced; empty: it does not. */
+    nodeStays: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
@@ -725,6 +730,13 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
+const surveyRow = object({
+    /** Whether a deploy works with it, or works but should not have to. */
+    level: oneOf('ok', 'doubt'),
+    what: string,
+    value: string,
+    remedy: nullable(string),
+});
 /** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
@@ -857,7 +869,13 @@ const operations = {
      * is put back afterwards.
      */
     verify: {
-        params: object({ id: releaseId, said, testMs: nullable(count) }),
+        params: object({
+            id: releaseId,
+            said,
+            testMs: nullable(count),
+            /** No rollback: its workers will run on the Node that setup brought last. */
+            deploys: guards_boolean,
+        }),
         result: verified,
     },
     /**
@@ -917,8 +935,12 @@ const operations = {
              * What the app wrote into releases that no longer serve; reported once for each time that they served.
              */
             written: list(writtenInRelease),
+            /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
+            runtimes: list(string),
         }),
     },
+    /** Rows of `check`. Changes nothing. */
+    survey: { params: nothing, result: object({ rows: list(surveyRow) }) },
 };
 const request = object({
     id: count,
@@ -1512,38 +1534,39 @@ function makeFolders(layout) {
 ;// CONCATENATED MODULE: ./build/common/errors/server.js
 /** The server: its disk, its users, PM2, ports, and the releases on it. */
 
+
 const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.';
 const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.';
 const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.';
 const server_texts = {
     'disk-full': {
         message: 'The server’s disk is full: {problem}.',
-        remedy: FREE,
+        remedy: `${FREE} ${SEE_CHECK}`,
         cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
     },
     'disk-full: no room': {
         message: 'The release needs {needed} on the server’s disk, and {free} are free.',
-        remedy: FREE,
+        remedy: `${FREE} ${SEE_CHECK}`,
     },
     'path-not-writable': {
         message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
-        remedy: 'Run on the server: `{command}`.',
+        remedy: `Run on the server: \`{command}\`. ${SEE_CHECK}`,
     },
     'path-not-writable: no folder': {
         message: 'User "{user}" may not write in "{path}": it is not a folder.',
-        remedy: 'Move the file away, or set `path` to another folder.',
+        remedy: `Move the file away, or set \`path\` to another folder. ${SEE_CHECK}`,
     },
     'path-not-writable: read-only': {
         message: '"{path}" is on a file system that is mounted read-only.',
-        remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+        remedy: `Mount the file system writable, or set \`path\` to a folder on another one. ${SEE_CHECK}`,
     },
     'path-not-writable: unknown path': {
         message: 'The server refused access: {problem}.',
-        remedy: 'Give the path in the message to the user that logs in.',
+        remedy: `Give the path in the message to the user that logs in. ${SEE_CHECK}`,
     },
     'path-unsafe': {
         message: '"{path}" is not safe from other users of the server: {reason}.',
-        remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+        remedy: `Inspect and correct it: \`{command}\`. Or set \`path\` to a folder below the user’s home. ${SEE_CHECK}`,
     },
     'agent-not-kept': {
         message: 'The agent could not be saved in "{folder}".',
@@ -1568,7 +1591,7 @@ const server_texts = {
     },
     'current-not-a-link': {
         message: '"{path}" is not a symbolic link.',
-        remedy: 'Move it away, or set `path` to another folder.',
+        remedy: `Move it away, or set \`path\` to another folder. ${SEE_CHECK}`,
         cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
     },
     'unknown-release': {
@@ -1615,7 +1638,7 @@ const server_texts = {
     },
     'pm2-foreign': {
         message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
-        remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+        remedy: `Log in as the user that PM2 runs as, or give "{user}" a \`PM2_HOME\` of its own. ${SEE_CHECK}`,
         cause: 'PM2 was once started with `sudo`.',
     },
     'pm2-failed': {
@@ -1645,12 +1668,12 @@ const server_texts = {
     },
     'pm2-stranded': {
         message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-        remedy: 'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+        remedy: `Run \`kill -9 {daemon}\` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon. ${SEE_CHECK}`,
         cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
     },
     'pm2-stranded: shared': {
         message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-        remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
+        remedy: `Run \`pm2 update\` on the server, which restarts all apps of this user, then deploy again. ${SEE_CHECK}`,
     },
     'pm2-failed: daemon died': {
         message: 'PM2’s daemon died while the new workers started.',
@@ -1663,45 +1686,45 @@ const server_texts = {
     },
     'app-name-taken': {
         message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
-        remedy: 'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+        remedy: `Set another \`app-name\` for one of the two apps. If nobody needs the other app, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
         cause: 'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
     },
     'path-taken': {
         message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
-        remedy: 'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+        remedy: `Set a \`path\` of its own for each app. If "{other}" is this app under its former name, set \`app-name: {other}\`. ${SEE_CHECK}`,
     },
     'path-taken: not ours': {
         message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
-        remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+        remedy: `Set another \`path\`. If this app is to replace "{other}", set \`app-name: {other}\`. ${SEE_CHECK}`,
     },
     'port-forbidden': {
         message: 'The user that logs in may not listen on port {port}.',
-        remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+        remedy: `Set \`app-port\` to a port above 1023, behind a reverse proxy. ${SEE_CHECK}`,
     },
     'port-taken': {
         message: '{holder} already listens on "{address}".',
-        remedy: 'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+        remedy: `Stop that process, or set another \`app-port\`: \`ss -ltnp "sport = :{port}"\` shows it on the server. ${SEE_CHECK}`,
         cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
     },
     'port-taken: daemon': {
         message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
-        remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+        remedy: `Set another \`app-port\`, or stop the app that this daemon runs there. ${SEE_CHECK}`,
     },
     'port-taken: app': {
         message: 'The app "{name}" in "{folder}" already listens on "{address}".',
-        remedy: 'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+        remedy: `Set another \`app-port\` for one of the two apps. If "{name}" is this app under its former name, set \`app-name: {name}\` and its \`path\`. If nobody needs it, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
     },
     'port-taken: no address': {
         message: '"{host}" is not an address of the server.',
-        remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        remedy: `Set \`app-host\` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::. ${SEE_CHECK}`,
     },
     'port-taken: other host': {
         message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
-        remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+        remedy: `Change \`app-port\` together with \`app-host\`, and the proxy in front of the app. ${SEE_CHECK}`,
     },
     'address-differs': {
         message: 'The app listens on {now}, and the release would listen on "{next}".',
-        remedy: 'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+        remedy: `To move the app, set \`app-port: {nextPort}\` and point the proxy there. To keep its address, set \`app-port: {port}\` and \`app-host: {host}\`. ${SEE_CHECK}`,
         cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
     },
 };
@@ -2191,6 +2214,179 @@ async function notFoundSince(processes, since, release) {
     return notFoundIn(lines.filter((line) => !others(line)).join('\n'));
 }
 
+;// CONCATENATED MODULE: ./build/protocol/server-programs.js
+/**
+ * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
+ * both sides search: the shell line for Node, the agent for PM2.
+ */
+
+/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
+const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
+/** A login shell may wait for something for ever; limit in s. */
+const LOGIN_SHELL_TIMEOUT = 5;
+/** Below the home: what `setup` brought. */
+const RUNTIME = '.gapless/runtime';
+/** Setup brings only what is missing: only what `bin-path` names goes before that. */
+const runtimeFolder = `${RUNTIME}/bin`;
+/** The oldest Node that the agent and the launcher run on. */
+const OLDEST_NODE = 18;
+/** Major and minor version of the oldest Node that every supported Next.js runs on: what 16 needs. */
+const FITTING_NODE = (/* unused pure expression or super */ null && ([20, 9]));
+/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
+const versionFolders = [
+    '.nvm/versions/node/*/bin',
+    '.config/nvm/versions/node/*/bin',
+    '.local/share/fnm/node-versions/*/installation/bin',
+    '.fnm/node-versions/*/installation/bin',
+    '.volta/tools/image/node/*/bin',
+    '.asdf/installs/nodejs/*/bin',
+    '.local/share/mise/installs/node/*/bin',
+    '.nodenv/versions/*/bin',
+    '.linuxbrew/opt/node@*/bin',
+];
+/** The same outside of homes. */
+const systemVersionFolders = [
+    '/usr/local/nvm/versions/node/*/bin',
+    '/opt/nvm/versions/node/*/bin',
+    '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+    '/usr/local/lib/nodejs/*/bin',
+    '/opt/node-*/bin',
+    '/opt/nodejs/*/bin',
+    // aaPanel, Plesk, cPanel, CloudLinux
+    '/www/server/nodejs/*/bin',
+    '/opt/plesk/node/*/bin',
+    '/opt/cpanel/ea-nodejs*/bin',
+    '/opt/alt/alt-nodejs*/root/usr/bin',
+];
+/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
+const homeFolders = [
+    '.local/share/fnm/aliases/default/bin',
+    '.volta/bin',
+    '.asdf/shims',
+    '.local/share/mise/shims',
+    'n/bin',
+    '.n/bin',
+    '.npm-global/bin',
+    '.npm-packages/bin',
+    '.local/bin',
+    'bin',
+    '.local/share/pnpm',
+    '.yarn/bin',
+    '.bun/bin',
+    '.linuxbrew/bin',
+    '.nodebrew/current/bin',
+    '.nix-profile/bin',
+];
+/** Below the home, where version managers put PM2 apart from Node. */
+const pm2Folders = [
+    '.volta/tools/image/packages/pm2/bin',
+    '.local/share/mise/installs/npm-pm2/*/bin',
+    '.asdf/installs/nodejs/*/.npm/bin',
+];
+const systemFolders = [
+    '/usr/local/bin',
+    '/usr/bin',
+    '/opt/node/bin',
+    '/opt/homebrew/bin',
+    '/home/linuxbrew/.linuxbrew/bin',
+    '/snap/bin',
+    '/snap/node/current/bin',
+    '/nix/var/nix/profiles/default/bin',
+    '/run/current-system/sw/bin',
+];
+/** @param searched every file that was looked for, with what was wrong with existing ones */
+function nodeMissing(searched) {
+    return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
+}
+/** @param searched every folder that was searched @param node the Node that runs the agent */
+function pm2Missing(searched, node) {
+    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/runtime.js
+/** What `setup` brought: Node and PM2 below the user's home, one folder for each version, and a link to the newest. */
+
+
+
+
+
+
+
+/** Something younger than this may be about to get its link, in ms. */
+const JUST_BROUGHT = 60_000;
+/** Limit for a Node that says its version, in ms. */
+const runtime_PATIENCE = 10_000;
+/** The Node that setup brought last; null: it brought none. */
+function broughtNode(home = (0,external_node_os_namespaceObject.homedir)()) {
+    return realPath((0,external_node_path_namespaceObject.join)(home, runtimeFolder, 'node'));
+}
+/** Whether setup brought this program, now or earlier. */
+function isBrought(program, home = (0,external_node_os_namespaceObject.homedir)()) {
+    return isBelow(program, realPath((0,external_node_path_namespaceObject.join)(home, RUNTIME)));
+}
+/** Null where it does not run. */
+function versionOfNode(node) {
+    const args = ['-p', 'process.versions.node + " " + process.versions.modules'];
+    const { stdout, status } = (0,external_node_child_process_namespaceObject.spawnSync)(node, args, {
+        encoding: 'utf8',
+        timeout: runtime_PATIENCE,
+        env: {},
+        stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const [version = '', abi = ''] = (stdout ?? '').trim().split(' ');
+    return status === 0 && abi !== '' ? { version, abi } : null;
+}
+/**
+ * Removes the versions that setup has replaced, once no process runs from them.
+ * @param used files that are needed, whatever the processes say
+ * @returns what was removed, below the home
+ */
+async function removeOldRuntimes(used, home = (0,external_node_os_namespaceObject.homedir)(), youngMs = JUST_BROUGHT) {
+    const removed = [];
+    const running = pids().flatMap((pid) => [exeOf(pid), commandOf(pid)]);
+    for (const name of ['node', 'pm2']) {
+        const folder = (0,external_node_path_namespaceObject.join)(home, RUNTIME, name);
+        const newest = realPath((0,external_node_path_namespaceObject.join)(home, runtimeFolder, name));
+        // Without a newest one nothing tells which are old.
+        if (newest === null)
+            continue;
+        for (const version of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
+            const path = (0,external_node_path_namespaceObject.join)(folder, version);
+            const real = realPath(path);
+            const isUsed = [newest, ...used].some((file) => isBelow(file, real) || isBelow(file, path));
+            if (isUsed || running.some((text) => [real ?? path, path].some((part) => text.includes(part + external_node_path_namespaceObject.sep))))
+                continue;
+            // The files in it have the times of their package.
+            const made = await (0,promises_namespaceObject.lstat)(path).then(({ ctimeMs }) => ctimeMs);
+            if (Date.now() - made < youngMs)
+                continue;
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+            removed.push(`${RUNTIME}/${name}/${version}`);
+        }
+    }
+    return removed;
+}
+function isBelow(file, folder) {
+    return folder !== null && file.startsWith(folder + external_node_path_namespaceObject.sep);
+}
+function exeOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`);
+    }
+    catch {
+        // Another user's, or gone.
+        return '';
+    }
+}
+function realPath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/system/environment.js
 /**
  * The environment of the processes that the agent starts: the user's own few variables, none of the SSH
@@ -2198,22 +2394,29 @@ async function notFoundSince(processes, since, release) {
  */
 
 
+
+
 const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-function cleanEnvironment() {
+/** @param node that the processes run on */
+function cleanEnvironment(node = process.execPath) {
     const { username } = (0,external_node_os_namespaceObject.userInfo)();
     const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
     return {
         HOME: (0,external_node_os_namespaceObject.homedir)(),
         USER: username,
         LOGNAME: username,
-        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        PATH: searchPath(node).join(external_node_path_namespaceObject.delimiter),
         ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
     };
 }
-/** Returns the session's PATH with this process's Node first: PM2's own scripts need `node` on it. */
-function searchPath() {
+/**
+ * Returns the session's PATH with a Node first: PM2's own scripts need `node` on it. The versions that setup brings come
+ * and go, and PM2 keeps the PATH: their link stays.
+ */
+function searchPath(node = process.execPath) {
+    const own = isBrought(node) ? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), runtimeFolder) : (0,external_node_path_namespaceObject.dirname)(node);
     const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
-    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
+    return [...new Set([own, ...inherited, ...DEFAULT_PATH])];
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/lock.js
@@ -2688,7 +2891,7 @@ async function liveRelease(layout) {
     if (stat !== null && !stat.isSymbolicLink()) {
         throw server_failure('current-not-a-link', { path: layout.current });
     }
-    const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
+    const [target, releases] = await Promise.all([layout.current, layout.releases].map(releases_realPath));
     if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
         return null;
     const id = (0,external_node_path_namespaceObject.basename)(target);
@@ -2698,10 +2901,10 @@ async function liveRelease(layout) {
  * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
  */
 async function foreignCurrent(layout) {
-    const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null;
+    const isForeign = (await liveRelease(layout)) === null && (await releases_realPath(layout.current)) !== null;
     return isForeign ? linkTarget(layout.current) : null;
 }
-function realPath(path) {
+function releases_realPath(path) {
     return (0,promises_namespaceObject.realpath)(path).catch(() => null);
 }
 /** Creates the link for `pointCurrentAt` beforehand: the swap then needs no disk space, only a rename. */
@@ -3911,201 +4114,6 @@ function tryListen(host, port) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/swap.js
-/** Everything up to the swap, and the swap itself. */
-
-
-
-
-
-/** @throws only while nothing live has been touched, unless the rename itself fails */
-async function prepareAndSwap(activation) {
-    const { before } = activation.facts;
-    const { kind, replaces } = activation.job.request;
-    if (replaces !== null && replaces !== before.current) {
-        const current = before.current ?? 'No release';
-        const cause = activation_failure('overtaken: replaced', { current, replaces, kind });
-        if (kind === 'restore')
-            return { at: 'superseded', before, cause };
-        throw cause;
-    }
-    await prepare(activation);
-    await swap(activation);
-    return { at: 'swapped', before };
-}
-/** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
-async function prepare(activation) {
-    const { world, job, facts } = activation;
-    const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts;
-    const { release, runtime } = target;
-    const { kind, said } = job.request;
-    if (!resumed) {
-        await assertWanted(activation);
-        if (kind === 'deploy' && before.current !== null && before.current !== release) {
-            await world.assertNotOvertaken(before.current);
-        }
-    }
-    // A release that has swapped may listen there already.
-    await world.assertClaims(runtime, resumed ? null : said);
-    const serving = (processes.length > 0 || orphans !== null) && foreign === 0;
-    if (serving && previous !== null && !resumed)
-        assertMayMove(previous.runtime, runtime);
-    await hook(activation, 'pre-activate');
-    await world.journal.note('swap', await world.linkOldStatic(release, []));
-    await world.preparePoint(release);
-    if (previous !== null && previous.release !== release)
-        await world.preparePoint(previous.release);
-    if (!resumed) {
-        // Workers that stay for an activation that died need not any more: PM2 has long done what that had asked for.
-        await world.notify(null);
-        await untilReplaced(activation);
-    }
-    if (replaced.current !== null) {
-        await world.journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
-    }
-    await tellWorkers(activation, 'swap');
-}
-async function swap(activation) {
-    const { world, facts } = activation;
-    const { target, before, resumed, replaced } = facts;
-    const { journal } = world;
-    if (!resumed)
-        await assertWanted(activation);
-    await verifyLauncher(activation);
-    await world.writeReplaced(replaced);
-    try {
-        // Whoever resumes this activation cannot read from `current` any more what it was.
-        await journal.begin('swap', describeSwap(activation), { before });
-        // The rename of the link is the one moment that counts: before it nothing live has changed.
-        await world.point(target.release);
-    }
-    catch (error) {
-        await journal.failed('swap', error.message).catch(() => undefined);
-        const untouched = !resumed && (await world.current().catch(() => before.current)) === before.current;
-        if (untouched)
-            await world.forgetReplaced().catch(() => undefined);
-        throw error;
-    }
-    journal.bestEffort();
-    await journal.done('swap', describeSwap(activation));
-}
-/** @throws Failure `withdrawn` when the run was cancelled */
-async function assertWanted({ world }) {
-    if (await world.isWithdrawn())
-        throw withdrawn();
-}
-/** What has to come back, or has swapped already, is repaired where it can be. @throws Failure `release-damaged` */
-async function verifyLauncher({ world, job, facts }) {
-    const { release } = facts.target;
-    if (job.request.kind !== 'restore' && !facts.resumed)
-        return world.assertLauncher(release);
-    const repaired = await world.repairLauncher(release);
-    if (repaired !== null)
-        await world.journal.note('swap', repaired);
-}
-function describeSwap({ facts: { target, replaced, lived } }) {
-    const detail = [`current -> releases/${target.release}`, ...(lived === null ? [] : [lived])].join('; ');
-    return replaced.current === null
-        ? detail
-        : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`;
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/go-live.js
-/** From the swap to a release that is live: reload → health-check → post-activate. */
-
-
-
-
-
-
-
-
-
-/** @throws where the release is not live: then the previous one has to be restored */
-async function goLive(activation) {
-    const { world, facts } = activation;
-    const { target, resumed } = facts;
-    const { health, observeMs } = target.runtime;
-    if (resumed) {
-        await prepare(activation);
-        await swap(activation);
-    }
-    activation.during = 'reload';
-    const workers = await step(activation, 'reload', describeReload(activation), () => reload(activation));
-    activation.during = 'health-check';
-    const observed = `${health.path}, observed for ${formatDuration(observeMs)}`;
-    await step(activation, 'health-check', observed, async () => {
-        await stayHealthy(activation, workers, observeMs);
-        // Whoever took no lock of ours may have come to the same port meanwhile.
-        await world.assertNoOtherDoor(target.runtime);
-        await hook(activation, 'post-activate');
-        await standAlone(activation);
-        await stayHealthy(activation, workers, 0).catch((error) => {
-            const failure = Failure.from(error).inContext('after the previous release had stopped serving');
-            throw failure.reworded(failure.message, { remedy: needsOthers });
-        });
-    });
-    if (activation.job.request.watchMs > 0)
-        return { at: 'watching', before: facts.before, probation: null };
-    return { at: 'ended', as: 'live', cause: null };
-}
-/** The old workers took a share of all requests to the public address, those of the new release to itself included. */
-const needsOthers = 'Check what the new release requests from its own public address: until then, the previous release answered ' +
-    'some of these requests. Then read the last log lines in the evidence.';
-/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
-async function reload(activation) {
-    const { world, facts } = activation;
-    const { target, app, together, foreign, processes } = facts;
-    const { release, runtime } = target;
-    if (foreign > 0)
-        for (const { id, pid } of processes)
-            await world.act({ do: 'remove', id, pid });
-    const limitMs = runtime.health.timeoutMs + runtime.observeMs;
-    const instances = world.instancesOf(runtime);
-    return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' });
-}
-/** Watches workers of the target for a time: the same processes, each healthy. */
-async function stayHealthy({ world, facts: { target } }, workers, observeMs) {
-    const { release, runtime } = target;
-    const pids = workers.map(({ process: { pid } }) => pid);
-    await converge(world, toStayHealthy({ release, address: formatAddress(runtime) }, pids, observeMs), {
-        limitMs: Infinity,
-        pauseMs: Math.min(runtime.health.intervalMs, 500),
-        ask: { health: target },
-    });
-}
-/** Lets the workers of other releases leave: from here on every answer is the new release's. */
-async function standAlone({ world, facts: { target, times } }) {
-    const { release, runtime } = target;
-    await bestEffort(world, world.notify(null), 'Could not tell the old workers to leave');
-    const leaving = { check: runtime.health, drainMs: times.drain };
-    const decide = toScaleDown(release, world.instancesOf(runtime), leaving);
-    const scaled = converge(world, decide, { limitMs: DOORS_CLOSE });
-    const alone = scaled.then(async ({ seen }) => {
-        if (recordsIn(seen).some((record) => record.release !== release && record.phase === 'open')) {
-            await world.journal.note('health-check', 'Workers of another release still take requests.');
-        }
-    });
-    await bestEffort(world, alone, 'Could not remove surplus workers');
-}
-function describeReload({ world, facts }) {
-    const { target, foreign, processes, before, replaced, together, orphans } = facts;
-    const remarks = [`${world.instancesOf(target.runtime)} workers`];
-    if (foreign > 0) {
-        remarks.push(`started again, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
-        const { addresses } = replaced;
-        if (addresses.length > 0)
-            remarks.push(`before, the app listened on ${listOf(addresses)}`);
-    }
-    if (orphans !== null)
-        remarks.push(orphans);
-    else if (processes.length === 0 && before.previous !== null)
-        remarks.push('PM2 did not list the app any more');
-    if (!together)
-        remarks.push('one after the other, because memory is short');
-    return remarks.join('; ');
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/judge.js
 /** How likely a release that is as good as the one before is taken back, over all looks. */
 const FALSE_ALARM = 0.001;
@@ -4166,6 +4174,157 @@ function logFactorial(number) {
     }
     const series = 1 / (12 * number) - 1 / (360 * number ** 3) + 1 / (1260 * number ** 5);
     return number * Math.log(number) - number + Math.log(2 * Math.PI * number) / 2 + series;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/lived.js
+/** How a release has done since it went live. */
+
+
+
+/** What PM2 has counted since the verdict that made the release live. */
+function restartsSince(entries, release, processes) {
+    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release && entry.verdict.workers.length > 0)?.verdict;
+    if (!verdict)
+        return 0;
+    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
+    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
+}
+/** For people; null where no worker of it tells. A worker that restarts begins to count anew. */
+function lived(entries, release, processes, records) {
+    const own = records.filter((record) => record.release === release && record.phase === 'open');
+    if (release === null || own.length === 0)
+        return null;
+    const share = toShare(sum(own.flatMap(({ traffic }) => (traffic === null ? [] : tallyOf(traffic)))));
+    const restarts = plural(restartsSince(entries, release, processes), 'restart');
+    return `${release} so far: ${inWords(share)}, ${restarts}`;
+}
+function inWords(share) {
+    const { answered, p95 } = share;
+    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
+    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
+}
+function percent(counts) {
+    return `${(100 * shareOf(counts)).toFixed(1)}%`;
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
+/**
+ * The limits that control groups set, such as a container's or a systemd unit's: the machine's own figures do
+ * not include them. Reads both versions at once, because in a hybrid hierarchy version 1 has the controllers.
+ */
+
+
+const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+/**
+ * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
+ * free.
+ */
+function memoryLeft(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'memory', at);
+    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
+    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
+}
+/** Returns how many CPUs the groups let a process use at the same time; Infinity where there is no limit. */
+function cpusAllowed(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'cpu', at);
+    // "max 100000" means no quota, and so does -1.
+    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
+    return Math.min(Infinity, ...v2.map((group) => {
+        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
+        return share(quota ?? 0, period ?? 0);
+    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
+}
+/** Returns the folders of the process's group and of its parents: a limit counts for everything below. */
+function groupsOf(process, controller, { proc, cgroup }) {
+    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
+        const [, controllers = '', ...path] = line.split(':');
+        return { controllers: controllers.split(','), path: path.join(':') };
+    });
+    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
+    return {
+        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
+        v2: foldersUpTo(cgroup, pathOf('')),
+    };
+}
+/**
+ * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
+ * mount.
+ */
+function foldersUpTo(top, path) {
+    if (path === undefined || !path.startsWith('/'))
+        return [];
+    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
+    while (path !== '/') {
+        path = (0,external_node_path_namespaceObject.dirname)(path);
+        folders.push((0,external_node_path_namespaceObject.join)(top, path));
+    }
+    return folders;
+}
+function textIn(folder, name) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
+    }
+    catch {
+        return null;
+    }
+}
+/** @param otherwise the value where there is no such file, or where the file has a word such as "max" */
+function numberIn(folder, name, otherwise) {
+    const text = textIn(folder, name) ?? '';
+    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
+}
+function statIn(folder, name) {
+    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
+    return Number(line?.[1] ?? 0);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/memory.js
+/** Whether the server has room for the old workers and the new ones at the same time. */
+
+
+
+/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
+const USUAL = 120 * 1024 * 1024;
+/** A new worker may take this much more than the old ones do. */
+const HEADROOM = 1.2;
+/** @param available bytes: see `availableMemory` */
+function mayRunTogether(running, instances, available) {
+    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
+    const each = measured.length === 0 ? USUAL : Math.max(...measured);
+    return instances <= 1 || instances * each * HEADROOM <= available;
+}
+/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
+function availableMemory(daemon, at = kernel) {
+    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
+}
+/** The kernel's own estimate. */
+function machineMemory({ proc }) {
+    try {
+        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
+        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
+    }
+    catch {
+        return (0,external_node_os_namespaceObject.totalmem)();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/stay.js
+/** Of `post-activate`, and of all that has no limit of its own, in ms. */
+const HOOK = 60_000;
+/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
+const ANSWERS = 20_000;
+/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
+const MARGIN = 20_000;
+/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
+function timesOf(releases) {
+    const longest = (of) => Math.max(...releases.map(of));
+    const observe = longest(({ observeMs }) => observeMs);
+    const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN / 2;
+    const drain = drained + MARGIN / 2;
+    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
+    const heal = drain + longest(({ health }) => health.timeoutMs);
+    const stay = boot + observe + ANSWERS + HOOK + heal;
+    return { boot, heal, drain: drained, stay, listen: 2 * boot + HOOK, kill: stay + drain };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
@@ -4499,6 +4658,303 @@ function toStates(workers) {
     }));
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/facts.js
+
+
+
+
+
+
+
+
+/** @throws where the target cannot be read, or PM2 not asked */
+async function gatherFacts(world, job, state) {
+    const { request, appName } = job;
+    const target = await world.goal(request.release);
+    const current = await world.current();
+    const seen = await world.look({});
+    const processes = seen.listed.map(({ process }) => process);
+    const noted = 'before' in state ? state.before : null;
+    const resumed = state.at !== 'prepared';
+    const found = await world.findReplaced();
+    // What an interrupted activation has replaced is not there to be seen any more. One that went live is not interrupted.
+    const isInterrupted = resumed || (replacesNothing(found) && !(await isVerified(world, current)));
+    const replaced = (isInterrupted && (await world.readReplaced())) || found;
+    const before = noted ?? (await beforeSwap(world, job, { current, resumed, replaced }));
+    const { previous: back } = before;
+    // A previous release that is damaged must not keep a good one from going live.
+    const previous = back === null ? null : await world.goal(back).catch(() => null);
+    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
+    const app = pm2App(job.base, appName, target, times);
+    const records = recordsIn(seen);
+    // What an earlier process had asked for runs beside the old workers already, and has its memory.
+    const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
+    const instances = world.instancesOf(target.runtime) - there;
+    const entries = await world.entries();
+    const others = records.filter(({ release, phase }) => release !== request.release && phase === 'open');
+    const own = entries.filter(({ activation }) => activation === request.activation);
+    return {
+        target,
+        previous,
+        before,
+        resumed,
+        app,
+        times,
+        processes,
+        together: mayRunTogether(processes, instances, await world.freeMemory()),
+        foreign: processes.filter((process) => !isOurs(process, app)).length,
+        replaced,
+        orphans: describeOrphans(records),
+        done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
+        canary: own.findLast((entry) => entry.canary !== null)?.canary?.pid ?? null,
+        beforeTraffic: facts_shareOf(others, world.sinceBoot(), request.watchMs),
+        beforeRestarts: restartsSince(entries, current, processes),
+        lived: resumed ? null : lived(entries, current, processes, records),
+    };
+}
+function facts_shareOf(records, now, ms) {
+    const counts = records.flatMap(({ traffic }) => traffic ?? []);
+    return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))));
+}
+async function isVerified(world, release) {
+    return release !== null && (await world.isVerified(release));
+}
+/** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
+async function beforeSwap(world, { request }, { current, resumed, replaced }) {
+    const { release, replaces } = request;
+    const live = resumed && current === release ? replaces : current;
+    // `current` is somebody else's, and no worker of ours runs: what ours served once is not what serves.
+    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
+    return { current: live, previous: isElsewhere ? null : await fallback(world, live, release) };
+}
+/**
+ * The release to restore: the current one, also from itself, whose workers are then restarted. Where an activation was
+ * interrupted `current` points at a release that was never shown to serve; then the last that was.
+ */
+async function fallback(world, live, target) {
+    if (await isVerified(world, live))
+        return live;
+    const verified = await world.previousRelease(live, target);
+    return verified ?? (live === target ? null : live);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/swap.js
+/** Everything up to the swap, and the swap itself. */
+
+
+
+
+
+
+/** @throws only while nothing live has been touched, unless the rename itself fails */
+async function prepareAndSwap(activation) {
+    const { world, facts, job } = activation;
+    const { before } = facts;
+    const { kind, replaces } = job.request;
+    if (replaces !== null && replaces !== before.current) {
+        const current = before.current ?? 'No release';
+        const cause = activation_failure('overtaken: replaced', { current, replaces, kind });
+        if (kind === 'restore')
+            return { at: 'superseded', before, cause };
+        throw cause;
+    }
+    await prepare(activation);
+    const moved = await moveNode(activation);
+    await swap(activation).catch(async (error) => {
+        // Nobody watches workers that have outlived their daemon: what ran before comes back under the new one.
+        if (moved.length > 0)
+            await world.putBack({ ...NOTHING, processes: moved }).catch(() => undefined);
+        throw error;
+    });
+    return { at: 'swapped', before };
+}
+const NOTHING = { current: null, processes: [], besideOurs: false, addresses: [] };
+/** @returns the app's processes that PM2 does not run any more */
+async function moveNode(activation) {
+    const { world, job, facts } = activation;
+    // A preview touches nothing of the app, and what a rollback goes to was built for the Node that ran then.
+    if (job.request.kind !== 'deploy' || facts.target.runtime.socket)
+        return [];
+    const moved = await world.moveNode();
+    if (moved === null)
+        return [];
+    await world.journal.note('swap', moved);
+    activation.facts = { ...(await gatherFacts(world, job, { at: 'prepared' })), orphans: moved };
+    return facts.processes;
+}
+/** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */
+async function prepare(activation) {
+    const { world, job, facts } = activation;
+    const { target, previous, before, resumed, processes, foreign, replaced, orphans } = facts;
+    const { release, runtime } = target;
+    const { kind, said } = job.request;
+    if (!resumed) {
+        await assertWanted(activation);
+        if (kind === 'deploy' && before.current !== null && before.current !== release) {
+            await world.assertNotOvertaken(before.current);
+        }
+    }
+    // A release that has swapped may listen there already.
+    await world.assertClaims(runtime, resumed ? null : said);
+    const serving = (processes.length > 0 || orphans !== null) && foreign === 0;
+    if (serving && previous !== null && !resumed)
+        assertMayMove(previous.runtime, runtime);
+    await hook(activation, 'pre-activate');
+    await world.journal.note('swap', await world.linkOldStatic(release, []));
+    await world.preparePoint(release);
+    if (previous !== null && previous.release !== release)
+        await world.preparePoint(previous.release);
+    if (!resumed) {
+        // Workers that stay for an activation that died need not any more: PM2 has long done what that had asked for.
+        await world.notify(null);
+        await untilReplaced(activation);
+    }
+    if (replaced.current !== null) {
+        await world.journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
+    }
+    await tellWorkers(activation, 'swap');
+}
+async function swap(activation) {
+    const { world, facts } = activation;
+    const { target, before, resumed, replaced } = facts;
+    const { journal } = world;
+    if (!resumed)
+        await assertWanted(activation);
+    await verifyLauncher(activation);
+    await world.writeReplaced(replaced);
+    try {
+        // Whoever resumes this activation cannot read from `current` any more what it was.
+        await journal.begin('swap', describeSwap(activation), { before });
+        // The rename of the link is the one moment that counts: before it nothing live has changed.
+        await world.point(target.release);
+    }
+    catch (error) {
+        await journal.failed('swap', error.message).catch(() => undefined);
+        const untouched = !resumed && (await world.current().catch(() => before.current)) === before.current;
+        if (untouched)
+            await world.forgetReplaced().catch(() => undefined);
+        throw error;
+    }
+    journal.bestEffort();
+    await journal.done('swap', describeSwap(activation));
+}
+/** @throws Failure `withdrawn` when the run was cancelled */
+async function assertWanted({ world }) {
+    if (await world.isWithdrawn())
+        throw withdrawn();
+}
+/** What has to come back, or has swapped already, is repaired where it can be. @throws Failure `release-damaged` */
+async function verifyLauncher({ world, job, facts }) {
+    const { release } = facts.target;
+    if (job.request.kind !== 'restore' && !facts.resumed)
+        return world.assertLauncher(release);
+    const repaired = await world.repairLauncher(release);
+    if (repaired !== null)
+        await world.journal.note('swap', repaired);
+}
+function describeSwap({ facts: { target, replaced, lived } }) {
+    const detail = [`current -> releases/${target.release}`, ...(lived === null ? [] : [lived])].join('; ');
+    return replaced.current === null
+        ? detail
+        : `${detail}; it replaces current -> ${replaced.current}, which is put back if this deploy fails`;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/go-live.js
+/** From the swap to a release that is live: reload → health-check → post-activate. */
+
+
+
+
+
+
+
+
+
+/** @throws where the release is not live: then the previous one has to be restored */
+async function goLive(activation) {
+    const { world, facts } = activation;
+    const { target, resumed } = facts;
+    const { health, observeMs } = target.runtime;
+    if (resumed) {
+        await prepare(activation);
+        await swap(activation);
+    }
+    activation.during = 'reload';
+    const workers = await step(activation, 'reload', describeReload(activation), () => reload(activation));
+    activation.during = 'health-check';
+    const observed = `${health.path}, observed for ${formatDuration(observeMs)}`;
+    await step(activation, 'health-check', observed, async () => {
+        await stayHealthy(activation, workers, observeMs);
+        // Whoever took no lock of ours may have come to the same port meanwhile.
+        await world.assertNoOtherDoor(target.runtime);
+        await hook(activation, 'post-activate');
+        await standAlone(activation);
+        await stayHealthy(activation, workers, 0).catch((error) => {
+            const failure = Failure.from(error).inContext('after the previous release had stopped serving');
+            throw failure.reworded(failure.message, { remedy: needsOthers });
+        });
+    });
+    if (activation.job.request.watchMs > 0)
+        return { at: 'watching', before: facts.before, probation: null };
+    return { at: 'ended', as: 'live', cause: null };
+}
+/** The old workers took a share of all requests to the public address, those of the new release to itself included. */
+const needsOthers = 'Check what the new release requests from its own public address: until then, the previous release answered ' +
+    'some of these requests. Then read the last log lines in the evidence.';
+/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
+async function reload(activation) {
+    const { world, facts } = activation;
+    const { target, app, together, foreign, processes } = facts;
+    const { release, runtime } = target;
+    if (foreign > 0)
+        for (const { id, pid } of processes)
+            await world.act({ do: 'remove', id, pid });
+    const limitMs = runtime.health.timeoutMs + runtime.observeMs;
+    const instances = world.instancesOf(runtime);
+    return serve(activation, { app, release, instances, together, limitMs, moment: 'swap' });
+}
+/** Watches workers of the target for a time: the same processes, each healthy. */
+async function stayHealthy({ world, facts: { target } }, workers, observeMs) {
+    const { release, runtime } = target;
+    const pids = workers.map(({ process: { pid } }) => pid);
+    await converge(world, toStayHealthy({ release, address: formatAddress(runtime) }, pids, observeMs), {
+        limitMs: Infinity,
+        pauseMs: Math.min(runtime.health.intervalMs, 500),
+        ask: { health: target },
+    });
+}
+/** Lets the workers of other releases leave: from here on every answer is the new release's. */
+async function standAlone({ world, facts: { target, times } }) {
+    const { release, runtime } = target;
+    await bestEffort(world, world.notify(null), 'Could not tell the old workers to leave');
+    const leaving = { check: runtime.health, drainMs: times.drain };
+    const decide = toScaleDown(release, world.instancesOf(runtime), leaving);
+    const scaled = converge(world, decide, { limitMs: DOORS_CLOSE });
+    const alone = scaled.then(async ({ seen }) => {
+        if (recordsIn(seen).some((record) => record.release !== release && record.phase === 'open')) {
+            await world.journal.note('health-check', 'Workers of another release still take requests.');
+        }
+    });
+    await bestEffort(world, alone, 'Could not remove surplus workers');
+}
+function describeReload({ world, facts }) {
+    const { target, foreign, processes, before, replaced, together, orphans } = facts;
+    const remarks = [`${world.instancesOf(target.runtime)} workers`];
+    if (foreign > 0) {
+        remarks.push(`started again, with a short gap: Gapless did not start ${foreign} of the ${processes.length} before`);
+        const { addresses } = replaced;
+        if (addresses.length > 0)
+            remarks.push(`before, the app listened on ${listOf(addresses)}`);
+    }
+    if (orphans !== null)
+        remarks.push(orphans);
+    else if (processes.length === 0 && before.previous !== null)
+        remarks.push('PM2 did not list the app any more');
+    if (!together)
+        remarks.push('one after the other, because memory is short');
+    return remarks.join('; ');
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/conclude.js
 
 
@@ -4559,37 +5015,6 @@ function settled(verdict) {
     // The journal is no place for counts that are long.
     const workers = verdict.workers.map((worker) => ({ ...worker, traffic: null }));
     return { at: 'settled', verdict: { ...verdict, workers }, known: false };
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/lived.js
-/** How a release has done since it went live. */
-
-
-
-/** What PM2 has counted since the verdict that made the release live. */
-function restartsSince(entries, release, processes) {
-    const verdict = entries.findLast((entry) => entry.verdict !== null && entry.verdict.live === release && entry.verdict.workers.length > 0)?.verdict;
-    if (!verdict)
-        return 0;
-    const then = new Map(verdict.workers.map(({ pmId, restarts }) => [pmId, restarts]));
-    return processes.reduce((all, { id, restarts }) => all + Math.max(0, restarts - (then.get(String(id)) ?? restarts)), 0);
-}
-/** For people; null where no worker of it tells. A worker that restarts begins to count anew. */
-function lived(entries, release, processes, records) {
-    const own = records.filter((record) => record.release === release && record.phase === 'open');
-    if (release === null || own.length === 0)
-        return null;
-    const share = toShare(sum(own.flatMap(({ traffic }) => (traffic === null ? [] : tallyOf(traffic)))));
-    const restarts = plural(restartsSince(entries, release, processes), 'restart');
-    return `${release} so far: ${inWords(share)}, ${restarts}`;
-}
-function inWords(share) {
-    const { answered, p95 } = share;
-    const time = p95 === null ? '' : `, p95 ${formatDuration(p95)}`;
-    return `${plural(answered, 'request')}, ${percent(share)} failed${time}`;
-}
-function percent(counts) {
-    return `${(100 * shareOf(counts)).toFixed(1)}%`;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/watch.js
@@ -4885,206 +5310,6 @@ function canary_count({ pid, release, traffic }, canary, own, others) {
         return void own.set(pid, tally);
     const { answered, failed } = canary.others.find((other) => other.pid === pid) ?? { answered: 0, failed: 0 };
     others.set(pid, { ...tally, answered: tally.answered - answered, failed: tally.failed - failed });
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
-/**
- * The limits that control groups set, such as a container's or a systemd unit's: the machine's own figures do
- * not include them. Reads both versions at once, because in a hybrid hierarchy version 1 has the controllers.
- */
-
-
-const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
-/**
- * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
- * free.
- */
-function memoryLeft(process, at = kernel) {
-    const { v1, v2 } = groupsOf(process, 'memory', at);
-    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
-    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
-}
-/** Returns how many CPUs the groups let a process use at the same time; Infinity where there is no limit. */
-function cpusAllowed(process, at = kernel) {
-    const { v1, v2 } = groupsOf(process, 'cpu', at);
-    // "max 100000" means no quota, and so does -1.
-    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
-    return Math.min(Infinity, ...v2.map((group) => {
-        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
-        return share(quota ?? 0, period ?? 0);
-    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
-}
-/** Returns the folders of the process's group and of its parents: a limit counts for everything below. */
-function groupsOf(process, controller, { proc, cgroup }) {
-    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
-        const [, controllers = '', ...path] = line.split(':');
-        return { controllers: controllers.split(','), path: path.join(':') };
-    });
-    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
-    return {
-        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
-        v2: foldersUpTo(cgroup, pathOf('')),
-    };
-}
-/**
- * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
- * mount.
- */
-function foldersUpTo(top, path) {
-    if (path === undefined || !path.startsWith('/'))
-        return [];
-    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
-    while (path !== '/') {
-        path = (0,external_node_path_namespaceObject.dirname)(path);
-        folders.push((0,external_node_path_namespaceObject.join)(top, path));
-    }
-    return folders;
-}
-function textIn(folder, name) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
-    }
-    catch {
-        return null;
-    }
-}
-/** @param otherwise the value where there is no such file, or where the file has a word such as "max" */
-function numberIn(folder, name, otherwise) {
-    const text = textIn(folder, name) ?? '';
-    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
-}
-function statIn(folder, name) {
-    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
-    return Number(line?.[1] ?? 0);
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/memory.js
-/** Whether the server has room for the old workers and the new ones at the same time. */
-
-
-
-/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
-const USUAL = 120 * 1024 * 1024;
-/** A new worker may take this much more than the old ones do. */
-const HEADROOM = 1.2;
-/** @param available bytes: see `availableMemory` */
-function mayRunTogether(running, instances, available) {
-    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
-    const each = measured.length === 0 ? USUAL : Math.max(...measured);
-    return instances <= 1 || instances * each * HEADROOM <= available;
-}
-/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
-function availableMemory(daemon, at = kernel) {
-    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
-}
-/** The kernel's own estimate. */
-function machineMemory({ proc }) {
-    try {
-        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
-        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
-    }
-    catch {
-        return (0,external_node_os_namespaceObject.totalmem)();
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/stay.js
-/** Of `post-activate`, and of all that has no limit of its own, in ms. */
-const HOOK = 60_000;
-/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
-const ANSWERS = 20_000;
-/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
-const MARGIN = 20_000;
-/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
-function timesOf(releases) {
-    const longest = (of) => Math.max(...releases.map(of));
-    const observe = longest(({ observeMs }) => observeMs);
-    const drained = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN / 2;
-    const drain = drained + MARGIN / 2;
-    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
-    const heal = drain + longest(({ health }) => health.timeoutMs);
-    const stay = boot + observe + ANSWERS + HOOK + heal;
-    return { boot, heal, drain: drained, stay, listen: 2 * boot + HOOK, kill: stay + drain };
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/facts.js
-
-
-
-
-
-
-
-
-/** @throws where the target cannot be read, or PM2 not asked */
-async function gatherFacts(world, job, state) {
-    const { request, appName } = job;
-    const target = await world.goal(request.release);
-    const current = await world.current();
-    const seen = await world.look({});
-    const processes = seen.listed.map(({ process }) => process);
-    const noted = 'before' in state ? state.before : null;
-    const resumed = state.at !== 'prepared';
-    const found = await world.findReplaced();
-    // What an interrupted activation has replaced is not there to be seen any more. One that went live is not interrupted.
-    const isInterrupted = resumed || (replacesNothing(found) && !(await isVerified(world, current)));
-    const replaced = (isInterrupted && (await world.readReplaced())) || found;
-    const before = noted ?? (await beforeSwap(world, job, { current, resumed, replaced }));
-    const { previous: back } = before;
-    // A previous release that is damaged must not keep a good one from going live.
-    const previous = back === null ? null : await world.goal(back).catch(() => null);
-    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
-    const app = pm2App(job.base, appName, target, times);
-    const records = recordsIn(seen);
-    // What an earlier process had asked for runs beside the old workers already, and has its memory.
-    const there = resumed ? records.filter((record) => record.release === request.release).length : 0;
-    const instances = world.instancesOf(target.runtime) - there;
-    const entries = await world.entries();
-    const others = records.filter(({ release, phase }) => release !== request.release && phase === 'open');
-    const own = entries.filter(({ activation }) => activation === request.activation);
-    return {
-        target,
-        previous,
-        before,
-        resumed,
-        app,
-        times,
-        processes,
-        together: mayRunTogether(processes, instances, await world.freeMemory()),
-        foreign: processes.filter((process) => !isOurs(process, app)).length,
-        replaced,
-        orphans: describeOrphans(records),
-        done: new Set(own.filter((entry) => entry.state === 'done').map(({ step }) => step)),
-        canary: own.findLast((entry) => entry.canary !== null)?.canary?.pid ?? null,
-        beforeTraffic: facts_shareOf(others, world.sinceBoot(), request.watchMs),
-        beforeRestarts: restartsSince(entries, current, processes),
-        lived: resumed ? null : lived(entries, current, processes, records),
-    };
-}
-function facts_shareOf(records, now, ms) {
-    const counts = records.flatMap(({ traffic }) => traffic ?? []);
-    return counts.length === 0 ? null : toShare(sum(counts.map((traffic) => lately(traffic, now, ms))));
-}
-async function isVerified(world, release) {
-    return release !== null && (await world.isVerified(release));
-}
-/** For an activation whose journal does not say: a new one, or one that version 0.1 began. */
-async function beforeSwap(world, { request }, { current, resumed, replaced }) {
-    const { release, replaces } = request;
-    const live = resumed && current === release ? replaces : current;
-    // `current` is somebody else's, and no worker of ours runs: what ours served once is not what serves.
-    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
-    return { current: live, previous: isElsewhere ? null : await fallback(world, live, release) };
-}
-/**
- * The release to restore: the current one, also from itself, whose workers are then restarted. Where an activation was
- * interrupted `current` points at a release that was never shown to serve; then the last that was.
- */
-async function fallback(world, live, target) {
-    if (await isVerified(world, live))
-        return live;
-    const verified = await world.previousRelease(live, target);
-    return verified ?? (live === target ? null : live);
 }
 
 ;// CONCATENATED MODULE: external "node:module"
@@ -6623,6 +6848,103 @@ async function assertClaims(claim, running) {
         await check();
 }
 
+;// CONCATENATED MODULE: ./build/agent/pm2/move.js
+/**
+ * PM2's daemon keeps the Node that it was started on, and starts every worker on it. Where `setup` has brought another
+ * since, a deploy ends the daemon: its workers go on serving, and those of the next daemon take over.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Whether the daemon should run on the Node that setup brought last.
+ * @param binPath folders that the user named: a Node in them is meant
+ */
+function nodeMove(daemon, binPath) {
+    const node = broughtNode();
+    const exe = daemon === null ? null : move_exeOf(daemon);
+    if (node === null || exe === null || exe === node)
+        return null;
+    const named = binPath.map((folder) => (0,external_node_path_namespaceObject.join)(folder.replace(/^~(?=\/|$)/, (0,external_node_os_namespaceObject.homedir)()), 'node'));
+    if (named.some((file) => (0,external_node_fs_namespaceObject.existsSync)(file)))
+        return null;
+    const [now, next] = [versionOfNode(exe), versionOfNode(node)];
+    if (now === null || next === null)
+        return null;
+    // A newer one that somebody else installed is no worse. Of setup's own the last counts, also where it is older.
+    if (!isBrought(exe) && !isNewer(next.version, now.version))
+        return null;
+    return { ...next, node, from: now.version };
+}
+/** What the daemon runs that a move would harm, as the rest of a sentence; null: nothing. @param own the app's folder */
+async function whyNotMove(all, own) {
+    for (const { name, pid, script } of all.filter(isRunningUnder)) {
+        const folder = folderOf({ script });
+        if (folder === null)
+            return `PM2 also runs "${name}", which Gapless did not deploy`;
+        const layout = layoutOf(folder);
+        const record = (await readWorkers(layout.workers)).find((worker) => worker.pid === pid);
+        if (record?.outlives !== true)
+            return `a worker of "${name}" would not outlive PM2's daemon`;
+        if (!isSameFolder(folder, own) && (await lockHolder(layout.lock)) !== null)
+            return `"${name}" is being deployed`;
+    }
+    return null;
+}
+/** How long a killed process may take to exit, in ms. */
+const move_END = 5000;
+const move_LOOK = 5;
+/**
+ * Ends the daemon, and leaves word of the other apps that it ran.
+ * @param others processes of apps that no activation starts again
+ */
+async function endDaemon(home, daemon, others) {
+    // It holds the environment of the processes.
+    await writeFileAtomic(waitingIn(home), JSON.stringify(others), 0o600);
+    const startTime = process_identity_startTimeOf(daemon);
+    // On SIGTERM it would stop its workers.
+    signal(daemon, 'SIGKILL');
+    for (let waited = 0; waited < move_END && process_identity_startTimeOf(daemon) === startTime; waited += move_LOOK)
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(move_LOOK);
+}
+/** Starts the other apps that an ended daemon ran and that PM2 does not list yet, whoever ended it. */
+async function startOthers(home, pm2) {
+    const waiting = await (0,promises_namespaceObject.readFile)(waitingIn(home), 'utf8').then((text) => JSON.parse(text), () => null);
+    if (waiting === null)
+        return;
+    const listed = new Set((await pm2.all()).map(({ name }) => name));
+    for (const process of waiting)
+        if (!listed.has(process.name))
+            await pm2.revive(process);
+    await (0,promises_namespaceObject.rm)(waitingIn(home), { force: true });
+}
+function waitingIn(home) {
+    return (0,external_node_path_namespaceObject.join)(home, 'gapless-waiting.json');
+}
+function move_exeOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`);
+    }
+    catch {
+        return null;
+    }
+}
+function isNewer(one, other) {
+    const [a, b] = [one, other].map((version) => version.split('.').map(Number));
+    const at = a.findIndex((part, index) => part !== b[index]);
+    return at >= 0 && a[at] > b[at];
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/instances.js
 
 
@@ -6636,6 +6958,8 @@ function instancesOf({ instances }, daemon, at = kernel) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/server/workers.js
 /** PM2, the app's workers, and what they claim on the server. */
+
+
 
 
 
@@ -6665,18 +6989,35 @@ function workersOn(layout, job, room) {
         const { pm2 } = connected();
         return { all: await pm2.all(), daemon: await daemonPid(pm2Home), program: await pm2.program() };
     };
+    const connect = async () => {
+        // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
+        if (connection !== null && connection.daemon === (await daemonPid(pm2Home)))
+            return;
+        const known = connection?.logs;
+        connection?.pm2.close();
+        const pm2 = await connectPm2({ path, version }, pm2Home);
+        connection = { pm2, daemon: null, logs: new Map() };
+        const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
+        const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]));
+        connection = { pm2, daemon: await daemonPid(pm2Home), logs };
+    };
     return {
-        async connect() {
-            // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
-            if (connection !== null && connection.daemon === (await daemonPid(pm2Home)))
-                return;
-            const known = connection?.logs;
-            connection?.pm2.close();
-            const pm2 = await connectPm2({ path, version }, pm2Home);
-            connection = { pm2, daemon: null, logs: new Map() };
-            const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
-            const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]));
-            connection = { pm2, daemon: await daemonPid(pm2Home), logs };
+        connect,
+        async moveNode() {
+            // An earlier process may have died in the middle.
+            await startOthers(pm2Home, connected().pm2);
+            const daemon = await daemonPid(pm2Home);
+            const move = nodeMove(daemon, []);
+            // A daemon runs on the Node of whoever starts it.
+            if (daemon === null || move === null || (0,external_node_fs_namespaceObject.realpathSync)(process.execPath) !== move.node)
+                return null;
+            const all = await connected().pm2.all();
+            if ((await whyNotMove(all, layout.base)) !== null)
+                return null;
+            await room(() => endDaemon(pm2Home, daemon, all.filter(({ name }) => name !== appName)));
+            await connect();
+            await startOthers(pm2Home, connected().pm2);
+            return `PM2 moved from Node ${move.from} to ${move.version}, and the workers kept serving meanwhile`;
         },
         close: () => connection?.pm2.close(),
         daemon: () => daemonPid(pm2Home),
@@ -6932,87 +7273,6 @@ const run_texts = {
 };
 const run_failure = failures(run_texts);
 
-;// CONCATENATED MODULE: ./build/protocol/server-programs.js
-/**
- * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
- * both sides search: the shell line for Node, the agent for PM2.
- */
-
-/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
-const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
-/** A login shell may wait for something for ever; limit in s. */
-const LOGIN_SHELL_TIMEOUT = 5;
-/** Below the home: what `setup` brought. */
-const RUNTIME = '.gapless/runtime';
-/** Setup brings only what is missing, so that its programs go before all others. */
-const runtimeFolder = `${RUNTIME}/bin`;
-/** The oldest Node that the agent and the launcher run on. */
-const OLDEST_NODE = 18;
-/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
-const versionFolders = [
-    '.nvm/versions/node/*/bin',
-    '.config/nvm/versions/node/*/bin',
-    '.local/share/fnm/node-versions/*/installation/bin',
-    '.fnm/node-versions/*/installation/bin',
-    '.volta/tools/image/node/*/bin',
-    '.asdf/installs/nodejs/*/bin',
-    '.local/share/mise/installs/node/*/bin',
-    '.nodenv/versions/*/bin',
-    '.linuxbrew/opt/node@*/bin',
-];
-/** The same outside of homes. */
-const systemVersionFolders = [
-    '/usr/local/nvm/versions/node/*/bin',
-    '/opt/nvm/versions/node/*/bin',
-    '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
-    '/usr/local/lib/nodejs/*/bin',
-    '/opt/node-*/bin',
-    '/opt/nodejs/*/bin',
-    // aaPanel, Plesk, cPanel, CloudLinux
-    '/www/server/nodejs/*/bin',
-    '/opt/plesk/node/*/bin',
-    '/opt/cpanel/ea-nodejs*/bin',
-    '/opt/alt/alt-nodejs*/root/usr/bin',
-];
-/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
-const homeFolders = [
-    '.local/share/fnm/aliases/default/bin',
-    '.volta/bin',
-    '.asdf/shims',
-    '.local/share/mise/shims',
-    'n/bin',
-    '.n/bin',
-    '.npm-global/bin',
-    '.npm-packages/bin',
-    '.local/bin',
-    'bin',
-    '.local/share/pnpm',
-    '.yarn/bin',
-    '.bun/bin',
-    '.linuxbrew/bin',
-    '.nodebrew/current/bin',
-    '.nix-profile/bin',
-];
-const systemFolders = [
-    '/usr/local/bin',
-    '/usr/bin',
-    '/opt/node/bin',
-    '/opt/homebrew/bin',
-    '/home/linuxbrew/.linuxbrew/bin',
-    '/snap/bin',
-    '/snap/node/current/bin',
-    '/nix/var/nix/profiles/default/bin',
-    '/run/current-system/sw/bin',
-];
-/** @param searched every file that was looked for, with what was wrong with existing ones */
-function nodeMissing(searched) {
-    return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
-}
-/** @param searched every folder that was searched @param node the Node that runs the agent */
-function pm2Missing(searched, node) {
-    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/longest-step.js
 
 
@@ -7117,7 +7377,7 @@ function spawnActivation({ layout, agentFile, pm2Home, node, cwd = layout.base }
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
         cwd,
-        env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
+        env: { ...cleanEnvironment(node), PM2_HOME: pm2Home },
         stdio: ['ignore', log, log],
         detached: true,
     });
@@ -8047,7 +8307,7 @@ function createTunnel({ send, connect }) {
     const streams = new Map();
     let lastId = 0;
     let closed = false;
-    async function tell(id, what, payload = NOTHING) {
+    async function tell(id, what, payload = tunnel_NOTHING) {
         if (closed)
             return;
         const header = Buffer.allocUnsafe(HEADER);
@@ -8162,7 +8422,7 @@ function createTunnel({ send, connect }) {
         },
     };
 }
-const NOTHING = Buffer.alloc(0);
+const tunnel_NOTHING = Buffer.alloc(0);
 /** So that nobody takes what has arrived for all. Node has it from 18.3 on. */
 function tunnel_reset(socket) {
     const { resetAndDestroy } = socket;
@@ -8473,7 +8733,8 @@ function askLoginShell() {
 function findPm2(binPath) {
     const home = (0,external_node_os_namespaceObject.homedir)();
     const runtime = (0,external_node_path_namespaceObject.join)(home, runtimeFolder);
-    const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath(), runtime];
+    const named = binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home));
+    const folders = [...named, runtime, ...searchPath()];
     const searched = new Set();
     // The login shell is slow: it is asked only where the session's own PATH has no PM2.
     for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
@@ -8494,10 +8755,7 @@ function usualFolders(home) {
     return [
         ...npmPrefix(home),
         ...homeFolders.map(inHome),
-        inHome('.volta/tools/image/packages/pm2/bin'),
-        ...[...versionFolders, '.local/share/mise/installs/npm-pm2/*/bin', '.asdf/installs/nodejs/*/.npm/bin']
-            .map(inHome)
-            .flatMap(versions),
+        ...[...versionFolders, ...pm2Folders].map(inHome).flatMap(versions),
         ...systemVersionFolders.flatMap(versions),
         ...systemFolders,
     ];
@@ -8507,6 +8765,8 @@ function usualFolders(home) {
  */
 function versions(pattern) {
     const star = pattern.split('/').findIndex((part) => part.includes('*'));
+    if (star < 0)
+        return [pattern];
     const parts = pattern.split('/');
     const folder = parts.slice(0, star).join('/');
     const [prefix = ''] = (parts[star] ?? '').split('*');
@@ -8589,7 +8849,7 @@ function subtreeHasher(complete) {
     };
     return {
         add(entry) {
-            while (!isBelow(entry.path, open.at(-1).path))
+            while (!subtrees_isBelow(entry.path, open.at(-1).path))
                 close();
             let from = open.at(-1).path.length + 1;
             if (from === 1)
@@ -8610,7 +8870,7 @@ function subtreeHasher(complete) {
 function subtrees_begin(path) {
     return { path, hash: (0,external_node_crypto_namespaceObject.createHash)('sha256'), entries: 0 };
 }
-function isBelow(path, folder) {
+function subtrees_isBelow(path, folder) {
     return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
 }
 /** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
@@ -8713,11 +8973,11 @@ async function* fillIn(layout, base, difference) {
                 yield { entry, named: true };
                 continue;
             }
-            while (next !== null && !isBelow(next.path, entry.path))
+            while (next !== null && !subtrees_isBelow(next.path, entry.path))
                 next = await nextOf(entries);
             if (next === null)
                 throw baseChanged();
-            while (next !== null && isBelow(next.path, entry.path)) {
+            while (next !== null && subtrees_isBelow(next.path, entry.path)) {
                 yield { entry: next, named: false };
                 next = await nextOf(entries);
             }
@@ -8745,6 +9005,122 @@ async function nextOf(entries) {
 }
 async function* outline_none() {
     yield* [];
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/survey.js
+/** check's rows that only the agent can tell: PM2, what else it runs, and what earlier runs left. Changes nothing. */
+
+
+
+
+
+
+
+
+
+
+function sayNodeStays({ from, version }, hindrance) {
+    return (`PM2's daemon stays on Node ${from}, although setup brought ${version}: ${hindrance}. ` +
+        `${NODE_STAYS_REMEDY}.`);
+}
+const NODE_STAYS_REMEDY = 'Run `pm2 update` on the server at a quiet time, which restarts all its apps';
+async function survey({ layout, appName, home, now: { all }, move, }) {
+    const others = all.filter(({ name }) => name !== appName);
+    const rows = [
+        nodeOfPm2(move),
+        await savedList(home, all),
+        await lock(layout),
+        await leftovers(layout),
+        await otherApps(others),
+        await otherOrphans(layout, others),
+    ];
+    return rows.filter((row) => row !== null);
+}
+const ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
+const doubt = (what, value, remedy) => ({
+    level: 'doubt',
+    what,
+    value,
+    remedy,
+});
+function nodeOfPm2(move) {
+    if (move === null)
+        return null;
+    const { from, version, hindrance } = move;
+    const value = `PM2's daemon runs on Node ${from}, and setup brought ${version}`;
+    return hindrance === null
+        ? ok('PM2’s Node.js', `${value}: the next deploy moves PM2 without a gap`)
+        : doubt('PM2’s Node.js', `${value}: ${hindrance}`, `${NODE_STAYS_REMEDY}.`);
+}
+/** What starts after a reboot. Each deploy saves the list. */
+async function savedList(home, all) {
+    const what = 'PM2’s saved list';
+    const running = counted(all.filter(isRunningUnder).map(({ name }) => name));
+    if (running.size === 0)
+        return null;
+    const saved = await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(home, 'dump.pm2'), 'utf8').then(namesIn, () => null);
+    const remedy = 'Run `pm2 save` on the server, or deploy.';
+    if (saved === null)
+        return doubt(what, 'nothing is saved: no app starts after a reboot', remedy);
+    const names = counted(saved);
+    const missing = [...running].filter(([name, count]) => (names.get(name) ?? 0) < count).map(([name]) => name);
+    return missing.length === 0
+        ? ok(what, `has all ${plural(running.size, 'app')} that run`)
+        : doubt(what, `lacks ${missing.join(', ')}, or some of its workers`, remedy);
+}
+function namesIn(text) {
+    return JSON.parse(text).map(({ name }) => String(name));
+}
+function counted(names) {
+    const counts = new Map();
+    for (const name of names)
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts;
+}
+/** One that is held is a finding of the dry run. */
+async function lock({ lock: folder }) {
+    if ((await lockHolder(folder)) !== null)
+        return null;
+    const names = (await (0,promises_namespaceObject.readdir)(folder).catch(() => [])).filter((name) => name.endsWith('.json'));
+    const texts = await Promise.all(names.map((name) => (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').catch(() => '')));
+    const isStale = texts.some((text) => text !== '');
+    return ok('Lock', isStale ? 'void: its process is gone, and the next run takes it over' : 'free');
+}
+async function leftovers({ incoming, activations }) {
+    const list = (folder) => (0,promises_namespaceObject.readdir)(folder).catch(() => []);
+    const uploads = (await list(incoming)).filter((name) => ownerLives(uploadOwner((0,external_node_path_namespaceObject.join)(incoming, name))) !== true);
+    const dead = (await list(activations)).filter((name) => name.endsWith('.owner') && ownerLives((0,external_node_path_namespaceObject.join)(activations, name)) === false);
+    const count = uploads.length + dead.length;
+    return count === 0
+        ? ok('Leftovers', 'none of interrupted runs')
+        : doubt('Leftovers', `of ${plural(count, 'interrupted run')}`, 'Deploy: the cleanup of a deploy removes what is older than a minute.');
+}
+async function otherApps(others) {
+    const names = [...new Set(others.map(({ name }) => name))];
+    if (names.length === 0)
+        return null;
+    const doors = await openDoors(others);
+    const told = names.map((name) => {
+        const ports = [...new Set(doors.filter((door) => door.name === name).map(({ port }) => port))];
+        const path = others.filter((other) => other.name === name).map(folderOf)[0];
+        const parts = [...ports.map((port) => `port ${port}`), ...(path == null ? [] : [path])];
+        return parts.length === 0 ? name : `${name} (${parts.join(', ')})`;
+    });
+    return ok('Other apps', listed(told.slice(0, 10), told.length));
+}
+async function otherOrphans({ base }, others) {
+    const folders = new Set(others.map(folderOf).filter((folder) => folder !== null));
+    const found = [];
+    for (const folder of folders) {
+        if (isSameFolder(folder, base))
+            continue;
+        const { length } = orphansIn(await readWorkers(layoutOf(folder).workers));
+        if (length > 0)
+            found.push(`${plural(length, 'worker')} in ${folder}`);
+    }
+    return found.length === 0
+        ? null
+        : doubt('Other workers', `${found.join(', ')} serve without PM2`, 'Deploy that app, which takes over.');
 }
 
 ;// CONCATENATED MODULE: external "node:zlib"
@@ -9529,8 +9905,9 @@ function unsafe(path, why, command) {
 
 
 
+
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
-async function inspectServer(layout, search, pm2Home) {
+async function inspectServer(layout, search, pm2Home, move = null) {
     const standing = nearestExisting(layout.base);
     assertWritable(layout.base);
     assertPm2HomeWritable(pm2Home);
@@ -9538,10 +9915,13 @@ async function inspectServer(layout, search, pm2Home) {
     const { bavail, bsize } = await (0,promises_namespaceObject.statfs)(standing);
     const journal = await readJournal(layout.journal);
     const { found, searched } = search;
+    // What the workers of a deploy will run on.
+    const next = move?.hindrance === null ? move : null;
     return {
-        node: process.versions.node,
-        nodePath: process.execPath,
-        nodeAbi: process.versions.modules,
+        node: next?.version ?? process.versions.node,
+        nodePath: next?.node ?? process.execPath,
+        nodeAbi: next?.abi ?? process.versions.modules,
+        nodeStays: move === null || move.hindrance === null ? '' : sayNodeStays(move, move.hindrance),
         platform: process.platform,
         arch: process.arch,
         glibc: glibcVersion(),
@@ -10139,6 +10519,10 @@ async function takeId(layout, id) {
 
 
 
+
+
+
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, preview = false, agentFile, }) {
     const layout = layoutOf(base);
@@ -10180,15 +10564,28 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
             ? { all: [], daemon, program: null }
             : { all: await pm2.all(), daemon, program: await pm2.program() });
     };
-    const context = () => {
+    const context = (node = process.execPath) => {
         if (agentFile === '') {
             throw server_failure('agent-not-kept', { folder: layout.own });
         }
-        return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath, cwd };
+        return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node, cwd };
+    };
+    /** Null where a deploy leaves the daemon on its Node. A preview touches nothing but itself. */
+    const planMove = async () => {
+        const move = preview ? null : nodeMove(await daemonPid(home), binPath);
+        if (move === null)
+            return null;
+        const { all } = await running();
+        return { ...move, hindrance: await whyNotMove(all, base) };
+    };
+    /** The Node that workers of a deploy will run on, where that is not the daemon's. */
+    const nextNode = async () => {
+        const move = await planMove();
+        return move === null || move.hindrance !== null ? undefined : move.node;
     };
     return {
         handlers: {
-            inspect: () => inspectServer(layout, search, home),
+            inspect: async () => inspectServer(layout, search, home, await planMove()),
             releases: async () => ({ releases: await listReleases(layout) }),
             status: async () => {
                 const found = await workers();
@@ -10226,7 +10623,7 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                 await existing(id);
                 return readableByOthers(() => checkIntegrity(layout, id, repair, alive));
             },
-            verify: async ({ id, said, testMs }, call) => {
+            verify: async ({ id, said, testMs, deploys }, call) => {
                 await existing(id);
                 makeFolders(layout);
                 await endOrphanedCandidates(layout);
@@ -10235,7 +10632,10 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                 const now = await running();
                 await assertClaims({ layout, appName, address: runtime, said }, now);
                 const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)));
-                const start = await workerStart(cwd, home, kept?.definition ?? null);
+                const inherited = await workerStart(cwd, home, kept?.definition ?? null);
+                const node = deploys ? await nextNode() : undefined;
+                const { PATH = '' } = cleanEnvironment(node);
+                const start = node === undefined ? inherited : { ...inherited, node, env: { ...inherited.env, PATH } };
                 if (testMs === null)
                     return verifyCandidate(layout, id, runtime, start, call.alive);
                 const putBack = await keepCaches(layout, id, call.alive);
@@ -10272,9 +10672,21 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                 await removeRelease(layout, id);
                 return { removed: true };
             },
-            activate: (request, { event, alive }) => startActivation(context(), request, { onEntry: event, alive }),
-            watch: ({ activation, withdraw }, { event, alive }) => watchActivation(layout, context, activation, withdraw, { onEntry: event, alive }),
-            cleanup: ({ keep, activation }, { alive }) => cleanUp(layout, keep, activation, alive),
+            activate: async (request, { event, alive }) => {
+                const node = request.kind === 'deploy' ? await nextNode() : undefined;
+                return startActivation(context(node), request, { onEntry: event, alive });
+            },
+            watch: ({ activation, withdraw }, { event, alive }) => watchActivation(layout, () => context(), activation, withdraw, { onEntry: event, alive }),
+            cleanup: async ({ keep, activation }, { alive }) => {
+                const cleaned = await cleanUp(layout, keep, activation, alive);
+                const program = await running().then((now) => now.program, () => undefined);
+                // Without an answer nobody knows which PM2 runs.
+                const runtimes = program === undefined ? [] : await removeOldRuntimes(program === null ? [] : [program]);
+                return { ...cleaned, runtimes };
+            },
+            survey: async () => ({
+                rows: await survey({ layout, appName, home, now: await running(), move: await planMove() }),
+            }),
         },
         end: () => uploads.abandon(),
     };

@@ -55754,6 +55754,8 @@ const texts = {
 };
 
 ;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Ends the remedy of what `command: check` has a row for. */
+const SEE_CHECK = 'To see what else is missing, run `command: check`.';
 /** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 function fill(template, values) {
     return (template
@@ -57160,6 +57162,7 @@ function stayLean() {
 ;// CONCATENATED MODULE: ./build/common/errors/build.js
 /** Reading, building and assembling the app on the runner. */
 
+
 const ENDED = '`{command}` {ending} in "{directory}".';
 const WRONG = 'Fix what the last log lines say, or set `{input}` if this is not the right command.';
 const MISSING = 'Set up {program} in a step before this one, or set `{input}`.';
@@ -57298,7 +57301,7 @@ const build_texts = {
     },
     'release-unfit': {
         message: 'The release does not fit the server: {problem}.',
-        remedy: '{remedy}',
+        remedy: `{remedy} ${SEE_CHECK}`,
         cause: 'A native module was built for another system, or `engines.node` excludes the Node.js of the server. The remedy depends on which; the evidence lists all.',
     },
     'file-name': {
@@ -58378,6 +58381,7 @@ const run_failure = failures(run_texts);
 ;// CONCATENATED MODULE: ./build/common/errors/protocol.js
 /** What the runner and the server say to each other. */
 
+
 const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
 const protocol_texts = {
     'malformed-message': {
@@ -58407,11 +58411,11 @@ const protocol_texts = {
     },
     'node-missing': {
         message: 'Node.js 18 or later was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`curl -fsSL https://fnm.vercel.app/install | bash\`, then \`~/.local/share/fnm/fnm install 24\`. If Node.js is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
     },
     'pm2-missing': {
         message: 'PM2 was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2\`. If PM2 is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
         cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
     },
 };
@@ -58733,6 +58737,8 @@ const serverFacts = object({
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
+    /** Why PM2's daemon stays on a Node that setup has replaced; empty: it does not. */
+    nodeStays: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
@@ -58946,6 +58952,13 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
+const surveyRow = object({
+    /** Whether a deploy works with it, or works but should not have to. */
+    level: guards_oneOf('ok', 'doubt'),
+    what: string,
+    value: string,
+    remedy: nullable(string),
+});
 /** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
@@ -59078,7 +59091,13 @@ const operations = {
      * is put back afterwards.
      */
     verify: {
-        params: object({ id: messages_releaseId, said, testMs: nullable(count) }),
+        params: object({
+            id: messages_releaseId,
+            said,
+            testMs: nullable(count),
+            /** No rollback: its workers will run on the Node that setup brought last. */
+            deploys: guards_boolean,
+        }),
         result: verified,
     },
     /**
@@ -59138,8 +59157,12 @@ const operations = {
              * What the app wrote into releases that no longer serve; reported once for each time that they served.
              */
             written: guards_list(writtenInRelease),
+            /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
+            runtimes: guards_list(string),
         }),
     },
+    /** Rows of `check`. Changes nothing. */
+    survey: { params: nothing, result: object({ rows: guards_list(surveyRow) }) },
 };
 const request = object({
     id: count,
@@ -59383,7 +59406,7 @@ const connect_texts = {
     'host-identity-missing': {
         message: 'No input says which host key "{host}" must have.',
         remedy: 'Set `known-hosts` to the lines of `ssh-keyscan`, or `fingerprint` to the `SHA256:…` of the host key, after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
-        cause: '[Getting started](getting-started.md#4-the-servers-identity) shows how to get them safely.',
+        cause: '[Getting started](getting-started.md#2-the-servers-identity) shows how to get them safely.',
     },
     'host-key-unknown': {
         message: '`known-hosts` has no key for "{host}", which offered "{offered}".',
@@ -59502,10 +59525,12 @@ const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
 const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home: what `setup` brought. */
 const RUNTIME = '.gapless/runtime';
-/** Setup brings only what is missing, so that its programs go before all others. */
+/** Setup brings only what is missing: only what `bin-path` names goes before that. */
 const runtimeFolder = `${RUNTIME}/bin`;
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18;
+/** Major and minor version of the oldest Node that every supported Next.js runs on: what 16 needs. */
+const FITTING_NODE = [20, 9];
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
     '.nvm/versions/node/*/bin',
@@ -59550,6 +59575,12 @@ const homeFolders = [
     '.linuxbrew/bin',
     '.nodebrew/current/bin',
     '.nix-profile/bin',
+];
+/** Below the home, where version managers put PM2 apart from Node. */
+const pm2Folders = [
+    '.volta/tools/image/packages/pm2/bin',
+    '.local/share/mise/installs/npm-pm2/*/bin',
+    '.asdf/installs/nodejs/*/.npm/bin',
 ];
 const systemFolders = [
     '/usr/local/bin',
@@ -59722,30 +59753,35 @@ function squeezed(code) {
  * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
  */
 const LEAN = '--max-semi-space-size=2';
-/** `t` runs the first Node that fits, or remembers what is wrong with it. */
+/**
+ * `t` runs the first Node that fits Next.js, or remembers what is wrong with it. One that only the agent runs on is the
+ * choice where there is no better, unless the user named it or PM2's daemon runs on it.
+ */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
+    const [major, minor] = FITTING_NODE;
     return [
-        't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
-            `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
+        `e() { exec ${run}; }`,
+        't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; m="${v#*.}"; ' +
+            `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then ` +
+            `if [ -n "$w" ] || [ "\${v%%.*}" -gt ${major} ] || { [ "\${v%%.*}" -eq ${major} ] && [ "\${m%%.*}" -ge ${minor} ]; }; then e "$1"; fi; ` +
+            'f="${f:-$1}"; return; fi; ' +
             's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
         's=""',
+        'f=""',
         ...tryEach(sentinel, binPath),
+        '[ -z "$f" ] || e "$f"',
         `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
     ].join('; ');
 }
 /**
- * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
- * running PM2 daemon, what setup brought, the PATH, the PATH of the user's login shell, the usual places, and of
- * several versions the newest.
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named and the Node of the
+ * running PM2 daemon (`w` is set then), what setup brought, the PATH, the PATH of the user's login shell, the usual
+ * places, and of several versions the newest.
  */
 function tryEach(sentinel, binPath) {
-    const single = [
-        ...binPath.map((folder) => `${shellWord(folder)}/node`),
-        '"$d"',
-        `"$HOME"/${runtimeFolder}/node`,
-        '"$(command -v node 2>/dev/null)"',
-    ];
+    const wanted = [...binPath.map((folder) => `${shellWord(folder)}/node`), '"$d"'];
+    const single = [`"$HOME"/${runtimeFolder}/node`, '"$(command -v node 2>/dev/null)"'];
     const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`);
     const mark = `${sentinel}-path`;
     const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders];
@@ -59755,6 +59791,7 @@ function tryEach(sentinel, binPath) {
         // After a reboot the number in the file may belong to any program, which must not be run.
         'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         'case "$d" in */node*) ;; *) d="" ;; esac',
+        `w=1; for n in ${wanted.join(' ')}; do t "$n"; done; w=""`,
         `for n in ${single.join(' ')}; do t "$n"; done`,
         // Startup files may print anything, and may never end.
         `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
@@ -61300,6 +61337,8 @@ async function connect_connect(plan, settings, pipeline) {
             });
             const host = hostOf(entry.name, session, open);
             opened.push(host);
+            if (host.facts.nodeStays !== '')
+                log.log.warning(host.facts.nodeStays);
             return host;
         });
         assertDistinct(connected);
@@ -62137,9 +62176,21 @@ function script_drainedOrClosed(channel) {
 
 
 
-/** The first of the Nodes that the agent runs on, as the bootstrap chooses. */
+/** The Node that a deploy uses: chosen as the bootstrap chooses. */
 function usableNode({ nodes }) {
-    return nodes.find(({ version }) => Number.parseInt(version, 10) >= OLDEST_NODE) ?? null;
+    const usable = nodes.filter(({ version }) => Number.parseInt(version, 10) >= OLDEST_NODE);
+    return usable.find(({ version, isSet }) => isSet || fitsNext(version)) ?? usable[0] ?? null;
+}
+/** Whether every supported Next.js runs on this Node. */
+function fitsNext(version) {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    return major > FITTING_NODE[0] || (major === FITTING_NODE[0] && minor >= FITTING_NODE[1]);
+}
+const OLDEST_PM2 = 5;
+/** One that lies beside a Node that is too old goes away together with that, and may be as old. */
+function usablePm2({ pm2 }) {
+    return (pm2.find(({ version, node }) => Number.parseInt(version, 10) >= OLDEST_PM2 &&
+        (node === '' || Number.parseInt(node, 10) >= OLDEST_NODE)) ?? null);
 }
 /** @throws Failure `connection-lost`, `exec-refused` or `no-shell` */
 async function probe(remote, options, timeoutMs) {
@@ -62156,12 +62207,22 @@ function scriptOf({ binPath, path, port }) {
         'say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr "\\n" " ")"',
         'for n in /lib/ld-musl-*; do [ -e "$n" ] && say musl "$n"; done',
         'say cpu "$(sed -n "/^flags/{p;q;}" /proc/cpuinfo 2>/dev/null)"',
-        't() { if [ -n "$1" ] && [ -x "$1" ] && [ -f "$1" ]; then case "$seen" in *":$1:"*) return ;; esac; seen="$seen:$1:"; ' +
-            'say node "$("$1" -p process.versions.node 2>/dev/null </dev/null) $1"; fi; ' +
-            'n="${1%/*}/pm2"; if [ -n "$1" ] && [ -e "$n" ]; then say pm2 "$n"; fi; }',
-        'seen=""',
+        't() { [ -n "$1" ] || return; case "$seen" in *":$1:"*) return ;; esac; seen="$seen:$1:"; v=""; ' +
+            'if [ -x "$1" ] && [ -f "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; say node "${w:-0} ${v:--} $1"; fi; ' +
+            'p "${1%/*}/pm2" "$v"; }',
+        // The command is a link into the package, or a script beside it (pnpm, Yarn).
+        'p() { [ -e "$1" ] || return; q="$(readlink -f "$1" 2>/dev/null)"; k=""; ' +
+            'for b in "${q%/bin/*}" "${1%/*}/../lib/node_modules/pm2" "${1%/*}/node_modules/pm2" "${1%/*}"/global/*/node_modules/pm2; do ' +
+            `if [ -z "$k" ] && grep -q '"name": *"pm2"' "$b/package.json" 2>/dev/null; then ` +
+            `k="$(sed -n 's/.*"version": *"\\([^"]*\\)".*/\\1/p' "$b/package.json" | head -n 1)"; fi; done; ` +
+            'say pm2 "${k:--} ${2:--} $1"; }',
+        'seen=""; w=""',
         ...tryEach('gapless', binPath),
-        'n="$(command -v pm2 2>/dev/null)"; [ -n "$n" ] && say pm2 "$n"',
+        'n="$(command -v pm2 2>/dev/null)"; case "$seen" in *":${n%/*}/node:"*) ;; *) p "$n" "" ;; esac',
+        // npm's own setting for global programs.
+        `n="$(sed -n 's/^ *prefix *= *//p' "$HOME/.npmrc" 2>/dev/null | tr -d '"' | head -n 1)"; case "$n" in "~/"*) n="$HOME/\${n#"~/"}" ;; ` +
+            '\'${HOME}/\'*) n="$HOME/${n#*/}" ;; esac; [ -n "$n" ] && p "$n/bin/pm2" ""',
+        `for n in ${pm2Folders.map((folder) => `"$HOME"/${folder}/pm2`).join(' ')}; do p "$n" ""; done`,
         'say brought "$(readlink "$HOME/.gapless/runtime/bin/node" 2>/dev/null)"',
         'm="$(df -P "$HOME" 2>/dev/null | sed -n "2s/.*% *//p")"',
         'say mount "$(while read -r a b c e f; do [ "$b" = "$m" ] && echo "$e"; done </proc/mounts | tail -n 1)"',
@@ -62169,15 +62230,18 @@ function scriptOf({ binPath, path, port }) {
         'say disk "$(df -Pk "${b:-/}" 2>/dev/null | sed -n 2p)"; say inodes "$(df -Pi "${b:-/}" 2>/dev/null | sed -n 2p)"',
         'say memory "$(sed -n "s/^MemAvailable: *//p" /proc/meminfo 2>/dev/null)"',
         'say files "$(ulimit -n)"; say processes "$(ulimit -u 2>/dev/null)"; say clock "$(date +%s)"',
+        // Of what starts PM2: the programs that it names.
+        `lacks() { set -f; for k in $(echo "$1" | tr '"=' '  '); do case "$k" in /*/node | /*/pm2) [ -e "$k" ] || say lacks "$k" ;; esac; done; set +f; }`,
         'u="$(id -un)"; for n in /etc/systemd/system/*.wants/*.service /etc/systemd/system/*.service; do ' +
-            'if grep -q "^User=$u$" "$n" 2>/dev/null && grep -q "^ExecStart=.*pm2.* resurrect" "$n"; then say boot "$n"; break; fi; done',
+            'if grep -q "^User=$u$" "$n" 2>/dev/null && grep -q "^ExecStart=.*pm2.* resurrect" "$n"; then say boot "$n"; lacks "$(sed -n "s/^ExecStart=//p" "$n")"; break; fi; done',
         'say linger "$([ -e "/var/lib/systemd/linger/$u" ] && echo yes)"',
         'n="$HOME/.config/systemd/user/default.target.wants"; for n in "$n"/*.service; do ' +
-            'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; fi; done',
+            'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; lacks "$(sed -n "s/^ExecStart=//p" "$n")"; fi; done',
         'n="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; if XDG_RUNTIME_DIR="$n" systemctl --user show-environment >/dev/null 2>&1 </dev/null; then say systemd yes; fi',
-        'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n"; fi',
+        'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
         `grep -q ":${hex} 0*:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say port taken`,
-        'grep -hs "^[^#]*keepalive_timeout" /etc/nginx/nginx.conf /etc/nginx/conf.d/* /etc/nginx/sites-enabled/* | while read -r n; do say nginx "$n"; done',
+        'cat /etc/nginx/nginx.conf /etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/* /etc/caddy/Caddyfile 2>/dev/null | ' +
+            'sed "s/#.*//" | grep "[^ ]" | head -n 2000 | while read -r n; do say proxy "$n"; done',
         'say end yes',
     ].join('\n');
 }
@@ -62203,11 +62267,14 @@ function probe_parse(said, errors) {
         libcVersion: /\d+\.\d+(\.\d+)?/.exec(one('libc'))?.[0] ?? '',
         cpuFlags: one('cpu').split(/\s+/).slice(1),
         nodes: all('node').map((line) => {
-            const [version = '', ...path] = line.split(' ');
-            return { version, path: path.join(' ') };
+            const [isSet, version, path] = wordsOf(line);
+            return { version, path, isSet: isSet === '1' };
         }),
         broughtNode: one('brought'),
-        pm2: [...new Set(all('pm2'))],
+        pm2: all('pm2').map((line) => {
+            const [version, node, path] = wordsOf(line);
+            return { version, node, path };
+        }),
         homeMount: one('mount')
             .split(',')
             .filter((option) => option !== ''),
@@ -62219,12 +62286,19 @@ function probe_parse(said, errors) {
         processes: one('processes'),
         clock: Number(one('clock')) * 1000,
         boot: one('boot') || (lingers ? unit : ''),
+        bootLacks: one('lacks'),
         hasUserSystemd: one('systemd') === 'yes',
         lingers,
         hasCrontab: one('crontab') === 'yes',
         portTaken: one('port') === 'taken',
-        nginxKeepAlive: all('nginx').flatMap((line) => /keepalive_timeout\s+(\S+?);/.exec(line)?.[1] ?? []),
+        proxy: all('proxy'),
     };
+}
+/** Two words and a path; `-` is an empty word. */
+function wordsOf(line) {
+    const [first = '', second = '', ...path] = line.split(' ');
+    const word = (text) => (text === '-' ? '' : text);
+    return [word(first), word(second), path.join(' ')];
 }
 const MACHINES = {
     x86_64: 'x64',
@@ -62279,8 +62353,89 @@ async function onBareHosts({ inputs, path, appName }, pipeline, act) {
 /** In ms: a Node on a slow disk, a login shell that never ends. */
 const bare_LOOK = 60_000;
 
+;// CONCATENATED MODULE: ./build/next/node-need.js
+/** Which Node an app asks for, as far as its checkout tells without an installation. */
+
+
+
+/** By the major version of Next.js: its `engines.node`. */
+const node_need_NEXT = { 14: '>=18.17.0', 15: '>=18.18.0' };
+const NEWER = '>=20.9.0';
+/** @returns empty where there is no checkout, or one that cannot be read: a deploy says what is wrong with it */
+function nodeNeeds(directory) {
+    try {
+        return needsOf(directory);
+    }
+    catch {
+        return [];
+    }
+}
+function needsOf(directory) {
+    const app = readPackageJson(directory);
+    const range = app?.installed['next'];
+    if (app === undefined || typeof range !== 'string')
+        return [];
+    const own = app.nodeRange === undefined ? [] : [{ who: 'the app', range: app.nodeRange }];
+    const installed = readPackageJson((0,external_node_path_namespaceObject.join)(directory, 'node_modules/next'));
+    const version = installed?.version ?? (semver_default().validRange(range) === null ? null : semver_default().minVersion(range));
+    const major = version === null ? null : semver_default().major(version);
+    if (major === null || major < 14)
+        return own;
+    return [...own, { who: `Next.js ${major}`, range: node_need_NEXT[major] ?? NEWER }];
+}
+
+;// CONCATENATED MODULE: ./build/phases/proxy-keep-alive.js
+/** In s: below the 6 s after which a leaving worker closes idle connections. */
+const proxy_keep_alive_LONGEST = 5;
+/** In s, by default: nginx's `keepalive_timeout` of an upstream, and Caddy's `keepalive`. */
+const NGINX = 60;
+const CADDY = 120;
+/** @returns a row for each proxy that leads to the port */
+function proxyKeepAlive(lines, port) {
+    const text = lines.join('\n');
+    const leadsHere = new RegExp(`(?:^|[\\s/@]|127\\.0\\.0\\.1|localhost|\\[::1\\]|0\\.0\\.0\\.0):${port}\\b`);
+    const upstreams = [...text.matchAll(/\bupstream\s+(\S+)\s*\{([^}]*)\}/g)]
+        .filter(([, , block = '']) => leadsHere.test(block))
+        .map(([, name = '', block = '']) => nginxRow(name, block));
+    const direct = new RegExp(`proxy_pass\\s+https?://(?:127\\.0\\.0\\.1|localhost|\\[::1\\]):${port}\\b`);
+    if (upstreams.length === 0 && direct.test(text))
+        upstreams.push({ level: 'ok', what: 'nginx', value: 'a new connection for each request', remedy: null });
+    const caddy = text
+        .split(/(?=\breverse_proxy\b)/)
+        .filter((part) => part.startsWith('reverse_proxy') && leadsHere.test(part.split('\n', 1)[0] ?? ''))
+        .map(caddyRow);
+    return [...upstreams, ...caddy];
+}
+function nginxRow(name, block) {
+    const keeps = /^\s*keepalive\s+\d/m.test(block);
+    if (!keeps)
+        return { level: 'ok', what: 'nginx', value: `upstream ${name} keeps no connections`, remedy: null };
+    const said = /^\s*keepalive_timeout\s+([^\s;]+)/m.exec(block)?.[1];
+    return row('nginx', `upstream ${name}`, said ?? `${NGINX}s`, said === undefined, 'Set `keepalive_timeout 4s;` in that `upstream`.');
+}
+function caddyRow(part) {
+    const said = /^\s*keepalive\s+(\S+)/m.exec(part)?.[1];
+    if (said === 'off')
+        return { level: 'ok', what: 'Caddy', value: 'keeps no connections', remedy: null };
+    return row('Caddy', 'reverse_proxy', said ?? `${CADDY}s`, said === undefined, 'Set `keepalive 4s` in its `transport http`.');
+}
+function row(what, where, time, byDefault, remedy) {
+    const value = `${where} keeps idle connections for ${time}${byDefault ? ' (its default)' : ''}`;
+    return secondsOf(time) <= proxy_keep_alive_LONGEST
+        ? { level: 'ok', what, value, remedy: null }
+        : { level: 'doubt', what, value, remedy };
+}
+const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+/** Infinity where it cannot be read, such as a variable. */
+function secondsOf(time) {
+    const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(time) ?? [];
+    return number === '' ? Infinity : Number(number) * (UNITS[unit] ?? 1);
+}
+
 ;// CONCATENATED MODULE: ./build/phases/findings.js
 /** check's rows, from what a plain shell tells: pure. */
+
+
 
 
 const WORKER_BYTES = 128 * 2 ** 20;
@@ -62295,7 +62450,7 @@ function findings(probe, wanted) {
     return [
         system(probe),
         home(probe),
-        node(probe),
+        node(probe, wanted.nodeNeeds),
         pm2(probe),
         machine(probe),
         ...disk(probe),
@@ -62303,7 +62458,7 @@ function findings(probe, wanted) {
         boot(probe),
         limits(probe),
         clock(probe, wanted.now),
-        ...proxy(probe),
+        ...proxyKeepAlive(probe.proxy, wanted.port),
     ];
 }
 const findings_ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
@@ -62330,18 +62485,32 @@ function home({ home: path, homeWritable, homeMount }) {
         ? doubt('Home', `${path}, where programs may not run (noexec)`, 'Install Node.js and PM2 outside of the home, or mount the home without `noexec`.')
         : findings_ok('Home', path);
 }
-function node(probe) {
+function node(probe, needs) {
     const found = usableNode(probe);
-    if (found !== null)
-        return findings_ok('Node.js', `${found.version} (${found.path})`);
-    const seen = probe.nodes.map(({ path, version }) => `${path} (${version === '' ? 'does not run' : `${version} is too old`})`);
-    return fail('Node.js', seen.length === 0 ? 'not found' : seen.join(', '), probe.libc === 'musl' ? MUSL : RUN_SETUP);
+    const remedy = probe.libc === 'musl' ? MUSL : RUN_SETUP;
+    if (found === null) {
+        const seen = probe.nodes.map(({ path, version }) => `${path} (${version === '' ? 'does not run' : `${version} is too old`})`);
+        return fail('Node.js', seen.length === 0 ? 'not found' : seen.join(', '), remedy);
+    }
+    return nodeRow(found, needs, remedy);
+}
+function nodeRow({ version, path }, needs, remedy = RUN_SETUP) {
+    const value = `${version} (${path})`;
+    const unmet = needs.find(({ range }) => satisfies(version, range) === false);
+    if (unmet !== undefined)
+        return fail('Node.js', `${value}; ${unmet.who} needs ${unmet.range}`, remedy);
+    return needs.length > 0 || fitsNext(version)
+        ? findings_ok('Node.js', value)
+        : doubt('Node.js', `${value}; Next.js 16 needs 20.9`, remedy);
 }
 /** The registry has no Node for musl. */
 const MUSL = 'As root, run `apk add nodejs npm`: setup cannot bring Node.js to a system with musl.';
-function pm2({ pm2: found }) {
-    const [first] = found;
-    return first === undefined ? fail('PM2', 'not found', RUN_SETUP) : findings_ok('PM2', first);
+function pm2(probe) {
+    const found = usablePm2(probe);
+    if (found !== null)
+        return findings_ok('PM2', `${found.version} (${found.path})`);
+    const seen = probe.pm2.map(({ path, version, node: beside }) => beside === '' ? `${path} (${version || 'no package'})` : `${path} (beside Node ${beside})`);
+    return fail('PM2', seen.length === 0 ? 'not found' : `${seen.join(', ')}: none that can be used`, RUN_SETUP);
 }
 function machine({ machine: name, libc, libcVersion, cpuFlags }) {
     const level = cpuFlags.length === 0 ? '' : cpuFlags.includes('sse4_2') ? ', x86-64-v2' : ', below x86-64-v2';
@@ -62376,7 +62545,9 @@ function findings_memory({ freeMemory }, workers) {
         ? doubt('Memory', value, 'Lower `instances`, or give the server more memory or swap.')
         : findings_ok('Memory', value);
 }
-function boot({ boot: by }) {
+function boot({ boot: by, bootLacks }) {
+    if (bootLacks !== '')
+        return doubt('Start at boot', `${by} runs ${bootLacks}, which is not there`, RUN_SETUP);
     return by === '' ? doubt('Start at boot', 'nothing starts PM2', RUN_SETUP) : findings_ok('Start at boot', by);
 }
 function limits({ openFiles, processes }) {
@@ -62392,21 +62563,12 @@ function clock({ clock: theirs }, now) {
         ? doubt('Clock', value, 'Switch time synchronization on: `timedatectl set-ntp true`.')
         : findings_ok('Clock', value);
 }
-/** In s: below the 6 s after which a leaving worker closes idle connections. */
-const LONGEST_KEEP_ALIVE = 5;
-function proxy({ nginxKeepAlive }) {
-    if (nginxKeepAlive.length === 0)
-        return [];
-    const value = `keepalive_timeout ${nginxKeepAlive.join(', ')}`;
-    const isShort = nginxKeepAlive.some((time) => /^\d+s?$/.test(time) && Number.parseInt(time, 10) <= LONGEST_KEEP_ALIVE);
-    return [
-        isShort
-            ? findings_ok('nginx', value)
-            : doubt('nginx', value, 'Set `keepalive_timeout 4s` in the `upstream` of the app.'),
-    ];
-}
 
 ;// CONCATENATED MODULE: ./build/phases/check-host.js
+/** check: looks at everything that a deploy needs, and changes nothing. */
+
+
+
 
 
 
@@ -62420,21 +62582,29 @@ async function checkHost(plan, agentFile, host, log) {
     const { inputs } = plan;
     const seen = await host.look();
     const { port, instances } = inputs.runtime;
-    const wanted = { workers: instances === 0 ? 2 : instances, now: Date.now() };
+    const wanted = {
+        workers: instances === 0 ? 2 : instances,
+        now: Date.now(),
+        port,
+        nodeNeeds: check_host_needsOf(plan),
+    };
     const before = findings(seen, wanted);
     const canRun = usableNode(seen) !== null && seen.system === 'Linux';
-    const more = canRun
-        ? await askAgent(plan, agentFile, host)
-        : { checks: portOf(seen.portTaken, port), live: null, serves: false };
+    const more = canRun ? await askAgent(plan, agentFile, host, wanted.nodeNeeds) : NOTHING;
     // The agent searches further for PM2 than a shell can.
     const told = new Set(more.checks.map(({ what }) => what));
-    const checks = [...before.filter(({ what }) => !told.has(what)), ...more.checks];
+    const shell = [...before, ...portOf(seen.portTaken, port)].filter(({ what }) => !told.has(what));
+    const checks = [...shell, ...more.checks];
     for (const check of checks)
         log.info(lineOf(check));
     const count = (level) => checks.filter((check) => check.level === level).length;
     const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`;
     const status = more.serves ? 'live' : 'down';
     return { value: { name: host.name, status, live: more.live, checks, ...nothingMore }, detail };
+}
+/** What the app asks of Node, as far as the checkout tells. */
+function check_host_needsOf({ inputs }) {
+    return nodeNeeds((0,external_node_path_namespaceObject.join)(inputs.workspace, inputs['working-directory']));
 }
 /** @throws Failure `check-failed` where a deploy would fail */
 function assertChecked(hosts) {
@@ -62461,12 +62631,13 @@ function portOf(taken, port) {
         ]
         : [{ level: 'ok', what: 'Port', value: `${port} is free`, remedy: null }];
 }
-async function askAgent({ inputs }, agentFile, host) {
+const NOTHING = { checks: [], live: null, serves: false };
+async function askAgent(plan, agentFile, host, needs) {
     const checks = [];
     let agent;
     try {
         agent = await host.agent(agentFile);
-        return await withTimeout(lookThrough(agent, checks, inputs), check_host_LOOK, () => run_failure('check-late'));
+        return await withTimeout(lookThrough(agent, checks, plan, needs), check_host_LOOK, () => run_failure('check-late'));
     }
     catch (error) {
         const { code, message, remedy = null } = Failure.from(error);
@@ -62474,7 +62645,10 @@ async function askAgent({ inputs }, agentFile, host) {
         if (code === 'connection-lost' || code === 'check-late')
             throw error;
         return {
-            checks: [...checks, { level: 'fail', what: WHATS[code] ?? code, value: message, remedy }],
+            checks: [
+                ...checks,
+                { level: 'fail', what: WHATS[code] ?? code, value: message, remedy: ownRemedy(remedy) },
+            ],
             live: null,
             serves: false,
         };
@@ -62498,15 +62672,22 @@ const WHATS = {
     'pm2-foreign': 'PM2',
     'pm2-stranded': 'PM2',
 };
-async function lookThrough(agent, checks, inputs) {
+async function lookThrough(agent, checks, { inputs, appName }, needs) {
     const ok = (what, value) => checks.push({ level: 'ok', what, value, remedy: null });
     const facts = await agent.call('inspect', {});
-    ok('Node.js', `${facts.node} (${facts.nodePath})`);
+    checks.push(nodeRow({ version: facts.node, path: facts.nodePath }, needs));
     if (facts.pm2 === null) {
         checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' });
     }
     else
         ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`);
+    const { rows } = await agent.call('survey', {});
+    checks.push(...rows);
+    if (appName === '') {
+        ok('Folder', facts.path);
+        ok('Name', 'not checked: neither `app-name` nor a package.json says it');
+        return { checks, live: null, serves: false };
+    }
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = { host: runtime.host, port: runtime.port };
     const { findings: found } = await agent.call('dryRun', { release: null, run, address, said, keep });
@@ -62533,7 +62714,11 @@ function checkOf({ effect, code, message, remedy }) {
     const level = effect === 'ends' ? 'fail' : 'doubt';
     const what = (code !== null && WHATS[code]) ||
         { ends: 'Deploy', waits: 'Lock', recovers: 'Interrupted run', replaces: 'current', gap: 'PM2’s list' }[effect];
-    return { level, what, value: message, remedy };
+    return { level, what, value: message, remedy: ownRemedy(remedy) };
+}
+/** Without the hint at this very command. */
+function ownRemedy(remedy) {
+    return remedy?.replace(` ${SEE_CHECK}`, '') ?? null;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/check-url.js
@@ -63230,8 +63415,8 @@ function nodeMisfit({ node }, range, who, where) {
     return [
         {
             problem: `${who} requires Node.js ${range} (${where}), and the server runs ${node}`,
-            remedy: `Install Node.js ${range} on the server and restart the PM2 daemon with it, which is an outage. ` +
-                'If no PM2 daemon runs yet, name the folder of that Node.js in `bin-path`.',
+            remedy: `Run \`command: setup\` with a \`node-version\` in ${range}, then deploy again: PM2 moves over to it. ` +
+                'If no PM2 daemon runs yet, you can also name the folder of such a Node.js in `bin-path`.',
         },
     ];
 }
@@ -64154,14 +64339,15 @@ async function cleanUpAll(plan, hosts, pipeline) {
 }
 async function cleanUp({ inputs, activation }, host, log) {
     const params = { keep: inputs['keep-releases'], activation };
-    const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params);
+    const { removed, inUse, kept, written, leftTo, runtimes } = await host.agent().call('cleanup', params);
     if (leftTo !== null)
         return { value: undefined, detail: `skipped, because another deploy is running: ${leftTo}` };
     for (const each of written)
         log.warning(`${cleanup_describe(each)} ${remedy(each)}`);
     const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
+    const old = runtimes.length === 0 ? [] : [`removed ${runtimes.join(', ')}`];
     const counts = `removed ${removed.length === 0 ? 'no release' : plural(removed.length, 'release')}, kept ${kept.length}${busy}`;
-    return { value: undefined, detail: [counts, ...written.map(cleanup_describe)].join('; ') };
+    return { value: undefined, detail: [counts, ...old, ...written.map(cleanup_describe)].join('; ') };
 }
 function cleanup_describe({ release, paths, count }) {
     return `The app wrote into release ${release}, which no longer serves: ${listed(paths, count)}.`;
@@ -64412,20 +64598,37 @@ function createPipeline(log) {
 
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
-    const app = inputs['app-name'] ?? appNameFromPackage(packageName);
-    const path = inputs.path ?? `apps/${app}`;
+    const app = inputs['app-name'] ?? (looksAtServer(inputs) ? nameIfAny : appNameFromPackage)(packageName);
+    const path = inputs.path ?? (app === '' ? 'apps' : `apps/${app}`);
     const { preview } = inputs;
     const place = preview === null
         ? { appName: app, path }
         : { appName: `${app}-${preview}`, path: `${path}/previews/${preview}` };
     return { inputs, ...place, activation: (0,external_node_crypto_.randomUUID)() };
 }
+/** Whether the command is about the server, and not about one app on it. */
+function looksAtServer({ command }) {
+    return command === 'check' || command === 'setup';
+}
+function nameIfAny(packageName) {
+    try {
+        return appNameFromPackage(packageName);
+    }
+    catch {
+        return '';
+    }
+}
 /** Whether the command builds the checkout and uploads it. */
 function buildsCheckout({ command }) {
     return command === 'deploy' || command === 'stage' || command === 'preview';
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ workspace, ...inputs }) {
+function packageName(inputs) {
+    if (looksAtServer(inputs))
+        return packageNameIfAny(inputs);
+    return readName(inputs);
+}
+function readName({ workspace, ...inputs }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
 }
 /** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
@@ -64464,7 +64667,7 @@ function ownWords(inputs) {
 /** What is wrong with package.json is said later. */
 function packageNameIfAny(inputs) {
     try {
-        return packageName(inputs);
+        return readName(inputs);
     }
     catch {
         return undefined;
@@ -64504,7 +64707,7 @@ function createTunnel({ send, connect }) {
     const streams = new Map();
     let lastId = 0;
     let closed = false;
-    async function tell(id, what, payload = NOTHING) {
+    async function tell(id, what, payload = tunnel_NOTHING) {
         if (closed)
             return;
         const header = Buffer.allocUnsafe(tunnel_HEADER);
@@ -64619,7 +64822,7 @@ function createTunnel({ send, connect }) {
         },
     };
 }
-const NOTHING = Buffer.alloc(0);
+const tunnel_NOTHING = Buffer.alloc(0);
 /** So that nobody takes what has arrived for all. Node has it from 18.3 on. */
 function tunnel_reset(socket) {
     const { resetAndDestroy } = socket;
@@ -65041,7 +65244,7 @@ async function verifyWithTest(host, { id, said, command, directory, limitMs }, l
     let isHealthy;
     const healthy = new Promise((resolve) => (isHealthy = resolve));
     const over = new AbortController();
-    const call = host.agent().call('verify', { id, said, testMs: limitMs + MARGIN }, {
+    const call = host.agent().call('verify', { id, said, testMs: limitMs + MARGIN, deploys: true }, {
         body: outgoing,
         onEvent: (value) => isHealthy(verified(value, 'verify')),
         onData: (frame) => tunnel.receive(frame),
@@ -65119,9 +65322,10 @@ async function verifyAll(plan, hosts, pipeline, target) {
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`, `test-failed`
  */
 async function verify({ inputs }, host, id, test, log) {
-    const { said } = inputs;
+    const { said, command } = inputs;
+    const deploys = command !== 'rollback';
     if (test === null) {
-        const found = await host.agent().call('verify', { id, said, testMs: null });
+        const found = await host.agent().call('verify', { id, said, testMs: null, deploys });
         return { value: found.notFound, detail: verify_detailOf(found) };
     }
     const directory = (0,external_node_path_namespaceObject.resolve)(inputs.workspace, inputs['working-directory']);
@@ -65326,38 +65530,39 @@ async function stage(plan, hosts, pipeline, target) {
 ;// CONCATENATED MODULE: ./build/common/errors/server.js
 /** The server: its disk, its users, PM2, ports, and the releases on it. */
 
+
 const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.';
 const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.';
 const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.';
 const server_texts = {
     'disk-full': {
         message: 'The server’s disk is full: {problem}.',
-        remedy: FREE,
+        remedy: `${FREE} ${SEE_CHECK}`,
         cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
     },
     'disk-full: no room': {
         message: 'The release needs {needed} on the server’s disk, and {free} are free.',
-        remedy: FREE,
+        remedy: `${FREE} ${SEE_CHECK}`,
     },
     'path-not-writable': {
         message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
-        remedy: 'Run on the server: `{command}`.',
+        remedy: `Run on the server: \`{command}\`. ${SEE_CHECK}`,
     },
     'path-not-writable: no folder': {
         message: 'User "{user}" may not write in "{path}": it is not a folder.',
-        remedy: 'Move the file away, or set `path` to another folder.',
+        remedy: `Move the file away, or set \`path\` to another folder. ${SEE_CHECK}`,
     },
     'path-not-writable: read-only': {
         message: '"{path}" is on a file system that is mounted read-only.',
-        remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+        remedy: `Mount the file system writable, or set \`path\` to a folder on another one. ${SEE_CHECK}`,
     },
     'path-not-writable: unknown path': {
         message: 'The server refused access: {problem}.',
-        remedy: 'Give the path in the message to the user that logs in.',
+        remedy: `Give the path in the message to the user that logs in. ${SEE_CHECK}`,
     },
     'path-unsafe': {
         message: '"{path}" is not safe from other users of the server: {reason}.',
-        remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+        remedy: `Inspect and correct it: \`{command}\`. Or set \`path\` to a folder below the user’s home. ${SEE_CHECK}`,
     },
     'agent-not-kept': {
         message: 'The agent could not be saved in "{folder}".',
@@ -65382,7 +65587,7 @@ const server_texts = {
     },
     'current-not-a-link': {
         message: '"{path}" is not a symbolic link.',
-        remedy: 'Move it away, or set `path` to another folder.',
+        remedy: `Move it away, or set \`path\` to another folder. ${SEE_CHECK}`,
         cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
     },
     'unknown-release': {
@@ -65429,7 +65634,7 @@ const server_texts = {
     },
     'pm2-foreign': {
         message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
-        remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+        remedy: `Log in as the user that PM2 runs as, or give "{user}" a \`PM2_HOME\` of its own. ${SEE_CHECK}`,
         cause: 'PM2 was once started with `sudo`.',
     },
     'pm2-failed': {
@@ -65459,12 +65664,12 @@ const server_texts = {
     },
     'pm2-stranded': {
         message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-        remedy: 'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+        remedy: `Run \`kill -9 {daemon}\` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon. ${SEE_CHECK}`,
         cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
     },
     'pm2-stranded: shared': {
         message: 'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-        remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
+        remedy: `Run \`pm2 update\` on the server, which restarts all apps of this user, then deploy again. ${SEE_CHECK}`,
     },
     'pm2-failed: daemon died': {
         message: 'PM2’s daemon died while the new workers started.',
@@ -65477,45 +65682,45 @@ const server_texts = {
     },
     'app-name-taken': {
         message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
-        remedy: 'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+        remedy: `Set another \`app-name\` for one of the two apps. If nobody needs the other app, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
         cause: 'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
     },
     'path-taken': {
         message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
-        remedy: 'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+        remedy: `Set a \`path\` of its own for each app. If "{other}" is this app under its former name, set \`app-name: {other}\`. ${SEE_CHECK}`,
     },
     'path-taken: not ours': {
         message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
-        remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+        remedy: `Set another \`path\`. If this app is to replace "{other}", set \`app-name: {other}\`. ${SEE_CHECK}`,
     },
     'port-forbidden': {
         message: 'The user that logs in may not listen on port {port}.',
-        remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+        remedy: `Set \`app-port\` to a port above 1023, behind a reverse proxy. ${SEE_CHECK}`,
     },
     'port-taken': {
         message: '{holder} already listens on "{address}".',
-        remedy: 'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+        remedy: `Stop that process, or set another \`app-port\`: \`ss -ltnp "sport = :{port}"\` shows it on the server. ${SEE_CHECK}`,
         cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
     },
     'port-taken: daemon': {
         message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
-        remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+        remedy: `Set another \`app-port\`, or stop the app that this daemon runs there. ${SEE_CHECK}`,
     },
     'port-taken: app': {
         message: 'The app "{name}" in "{folder}" already listens on "{address}".',
-        remedy: 'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+        remedy: `Set another \`app-port\` for one of the two apps. If "{name}" is this app under its former name, set \`app-name: {name}\` and its \`path\`. If nobody needs it, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
     },
     'port-taken: no address': {
         message: '"{host}" is not an address of the server.',
-        remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        remedy: `Set \`app-host\` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::. ${SEE_CHECK}`,
     },
     'port-taken: other host': {
         message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
-        remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+        remedy: `Change \`app-port\` together with \`app-host\`, and the proxy in front of the app. ${SEE_CHECK}`,
     },
     'address-differs': {
         message: 'The app listens on {now}, and the release would listen on "{next}".',
-        remedy: 'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+        remedy: `To move the app, set \`app-port: {nextPort}\` and point the proxy there. To keep its address, set \`app-port: {port}\` and \`app-host: {host}\`. ${SEE_CHECK}`,
         cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
     },
 };
@@ -68581,20 +68786,18 @@ function bundleOf(version, file) {
 
 
 
-/** What Next.js 16 needs; 14 and 15 need less. */
-const FITTING = '>=20.9.0';
 /** In ms. */
 const setup_host_LIMIT = 15 * 60_000;
-async function setUpHost(host, fetched, version, { run, log }) {
+async function setUpHost(host, fetched, version, { run, log }, needs = []) {
     const seen = await host.look();
-    await run('setup-node', () => bringNode(host, seen, fetched, version, log));
+    await run('setup-node', () => bringNode(host, seen, fetched, version, log, needs));
     await run('setup-pm2', () => bringPm2(host, seen, fetched, log));
     await run('setup-boot', async () => startAtBoot(host, await host.look()));
 }
-async function bringNode(host, seen, fetched, version, log) {
+async function bringNode(host, seen, fetched, version, log, needs) {
     const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1];
     const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) });
-    if (existing !== null && own === undefined && satisfies(existing.version, FITTING) === true) {
+    if (existing !== null && own === undefined && fits(existing.version, needs)) {
         return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` };
     }
     const what = 'Node.js';
@@ -68617,10 +68820,13 @@ async function bringNode(host, seen, fetched, version, log) {
     await setup_host_send(host, 'node', bundle, 'package/bin/node', '/package', 'bin/node', 'bin/node -p process.version', what, log);
     return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` };
 }
+function fits(version, needs) {
+    return fitsNext(version) && needs.every(({ range }) => satisfies(version, range) !== false);
+}
 async function bringPm2(host, seen, fetched, log) {
-    const [first] = seen.pm2;
-    if (first !== undefined)
-        return { value: null, detail: `the server has PM2 (${first})` };
+    const existing = usablePm2(seen);
+    if (existing !== null)
+        return { value: null, detail: `the server has PM2 ${existing.version} (${existing.path})` };
     const bundle = await fetched.pm2();
     const command = 'node_modules/pm2/bin/pm2';
     await setup_host_send(host, 'pm2', bundle, 'node_modules', '', command, `test -f ${command}`, 'PM2', log);
@@ -68633,11 +68839,13 @@ async function bringPm2(host, seen, fetched, log) {
 async function setup_host_send(host, name, bundle, members, inner, command, trial, what, log) {
     const target = `${name}/${bundle.version}`;
     const script = [
-        'umask 022',
-        `r="$HOME/${RUNTIME}"; mkdir -p "$r/bin" "$r/${name}" && chmod 700 "$HOME/.gapless" && cd "$r" || { say problem folder; return; }`,
+        'umask 022; LC_ALL=C; export LC_ALL',
+        // Runs a command, and tells what is in its way: a full disk is no folder that belongs to somebody else.
+        'd() { e="$("$@" 2>&1)" && return; case "$e" in *"o space"* | *uota*) say problem disk ;; *"ead-only"*) say problem read-only ;; *) say problem folder ;; esac; say why "$(echo "$e" | head -n 1)"; return 1; }',
+        `r="$HOME/${RUNTIME}"; d mkdir -p "$r/bin" "$r/${name}" && d chmod 700 "$HOME/.gapless" && cd "$r" || return`,
         // Those of interrupted runs, too. Another run may be at work beside this one: the number is its shell's.
         `for n in .new-${name}-*; do p="\${n##*-}"; if [ "$p" = $$ ] || ! kill -0 "$p" 2>/dev/null; then rm -rf "$n"; fi; done`,
-        `t=".new-${name}-$$"; mkdir "$t" || { say problem folder; return; }`,
+        `t=".new-${name}-$$"; d mkdir "$t" || return`,
         `cat >"$t/packed" || { rm -rf "$t"; say problem disk; return; }`,
         `if [ "$(wc -c <"$t/packed" | tr -d " ")" != ${bundle.bytes} ]; then rm -rf "$t"; say problem incomplete; return; fi`,
         `if command -v sha256sum >/dev/null 2>&1 && ! sha256sum "$t/packed" | grep -q "^${bundle.sha256}"; then rm -rf "$t"; say problem incomplete; return; fi`,
@@ -68646,9 +68854,9 @@ async function setup_host_send(host, name, bundle, members, inner, command, tria
         `if ! e="$(cd "$t${inner}" && ${trial} 2>&1 </dev/null)"; then rm -rf "$t"; say problem trial; say why "$(echo "$e" | head -n 1)"; return; fi`,
         'sync 2>/dev/null',
         // What is there may be half of an earlier run's.
-        `rm -rf "${target}.old"; if [ -e "${target}" ]; then mv "${target}" "${target}.old" || return; fi`,
-        `mv "$t${inner}" "${target}" || { say problem folder; return; }`,
-        `ln -sfn "../${target}/${command}" "bin/.new-${name}" && mv -f "bin/.new-${name}" "bin/${name}" || { say problem folder; return; }`,
+        `rm -rf "${target}.old"; if [ -e "${target}" ]; then d mv "${target}" "${target}.old" || return; fi`,
+        `d mv "$t${inner}" "${target}" || return`,
+        `d ln -sfn "../${target}/${command}" "bin/.new-${name}" && d mv -f "bin/.new-${name}" "bin/${name}" || return`,
         `rm -rf "$t" "${target}.old"; say done yes`,
     ].join('\n');
     const { said, errors } = await host.run(script, { body: withProgress(bundle, what, log), timeoutMs: setup_host_LIMIT });
@@ -68662,7 +68870,8 @@ async function setup_host_send(host, name, bundle, members, inner, command, tria
 }
 const PROBLEMS = {
     folder: [`"~/${RUNTIME}" is not writable`, 'Give the home to the user that logs in, and run setup again.'],
-    disk: ['it could not be written', 'Free disk space on the server, and run setup again.'],
+    'read-only': ['the home is mounted read-only', 'Mount the home writable, and run setup again.'],
+    disk: ['the disk is full', 'Free disk space on the server, and run setup again.'],
     incomplete: ['it arrived incomplete', 'Free disk space on the server, and run setup again.'],
     unpack: [
         'it could not be unpacked',
@@ -68685,10 +68894,14 @@ async function* withProgress({ file, bytes }, what, { info }) {
     }
 }
 async function startAtBoot(host, seen) {
-    if (seen.boot !== '')
-        return { value: null, detail: `PM2 starts at boot: ${seen.boot}` };
+    const { boot, bootLacks } = seen;
+    const isOurs = boot.endsWith(`/${UNIT}`) || boot.endsWith(MARK);
+    if (boot !== '' && !isOurs) {
+        const doubt = `, but ${bootLacks} is not there: correct that as root`;
+        return { value: null, detail: `PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}` };
+    }
     const node = usableNode(seen)?.path ?? '';
-    const pm2 = seen.pm2[0] ?? '';
+    const pm2 = usablePm2(seen)?.path ?? '';
     // In a unit and in a crontab these have a meaning of their own.
     if (/[%"'\\\n$]/.test(`${node}${pm2}${seen.home}`)) {
         return {
@@ -68696,14 +68909,39 @@ async function startAtBoot(host, seen) {
             detail: `nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`,
         };
     }
+    const entries = bootEntries(seen.home, node, pm2);
+    const body = async function* () {
+        yield Buffer.from(entries.unit + entries.cron);
+    };
+    const { said } = await host.run(bootScript(entries), { body: body(), timeoutMs: 60_000 });
+    const by = new Map(said).get('boot') ?? '';
+    const started = BOOTS[by];
+    if (started !== undefined)
+        return { value: null, detail: started };
+    const command = seen.hasUserSystemd
+        ? `loginctl enable-linger ${seen.user}`
+        : `(crontab -u ${seen.user} -l; echo '${entries.cron.trim()}') | crontab -u ${seen.user} -`;
+    return {
+        value: null,
+        detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
+    };
+}
+const UNIT = 'gapless-pm2.service';
+/** The end of the line in the crontab. */
+const MARK = '# gapless';
+const BOOTS = {
+    unit: `a user unit starts PM2 at boot (${UNIT}, with lingering)`,
+    cron: '`@reboot` in crontab starts PM2 at boot',
+};
+function bootEntries(home, node, pm2) {
     const unit = [
         '[Unit]',
         'Description=PM2 for Gapless',
         '[Service]',
         'Type=forking',
         `Environment="PATH=${node.replace(/\/[^/]*$/, '')}:/usr/local/bin:/usr/bin:/bin"`,
-        `Environment="PM2_HOME=${seen.home}/.pm2"`,
-        `PIDFile=${seen.home}/.pm2/pm2.pid`,
+        `Environment="PM2_HOME=${home}/.pm2"`,
+        `PIDFile=${home}/.pm2/pm2.pid`,
         `ExecStart="${node}" "${pm2}" resurrect`,
         `ExecStop="${node}" "${pm2}" kill`,
         'Restart=always',
@@ -68714,36 +68952,32 @@ async function startAtBoot(host, seen) {
         'WantedBy=default.target',
         '',
     ].join('\n');
-    const cron = `@reboot PM2_HOME="${seen.home}/.pm2" "${node}" "${pm2}" resurrect # gapless\n`;
-    const body = async function* () {
-        yield Buffer.from(unit + cron);
-    };
-    const script = [
-        'u="$(id -un)"; export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; d="$HOME/.config/systemd/user"',
+    return { unit, cron: `@reboot PM2_HOME="${home}/.pm2" "${node}" "${pm2}" resurrect ${MARK}\n` };
+}
+/** Its body is the unit, and then the line. An entry that is there already is brought up to date. */
+function bootScript({ unit, cron }) {
+    return [
+        'u="$(id -un)"; export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"',
+        `d="$HOME/.config/systemd/user"; f="$d/${UNIT}"; w="$d/default.target.wants/${UNIT}"`,
         `t="$HOME/${RUNTIME}"; mkdir -p "$t" && t="$t/.new-boot-$$" && cat >"$t" || return`,
-        'if systemctl --user show-environment >/dev/null 2>&1 </dev/null && { [ -e "/var/lib/systemd/linger/$u" ] || loginctl enable-linger "$u" >/dev/null 2>&1 </dev/null; }; then',
-        `mkdir -p "$d" && head -c ${Buffer.byteLength(unit)} "$t" >"$d/.gapless-pm2.service.new" && mv -f "$d/.gapless-pm2.service.new" "$d/gapless-pm2.service" &&`,
-        'systemctl --user daemon-reload </dev/null && systemctl --user enable gapless-pm2.service >/dev/null 2>&1 </dev/null && say boot unit',
-        'elif command -v crontab >/dev/null 2>&1; then',
+        `head -c ${Buffer.byteLength(unit)} "$t" >"$t.unit"; tail -c ${Buffer.byteLength(cron)} "$t" >"$t.line"`,
+        's() { systemctl --user "$@" >/dev/null 2>&1 </dev/null; }',
+        'unit() { s show-environment && { [ -e "/var/lib/systemd/linger/$u" ] || loginctl enable-linger "$u" >/dev/null 2>&1 </dev/null; } || return 1',
+        'if [ -e "$w" ] && [ "$(cat "$f" 2>/dev/null)" = "$(cat "$t.unit")" ]; then b=unit; return; fi',
+        `mkdir -p "$d" && cat "$t.unit" >"$d/.${UNIT}.new" && mv -f "$d/.${UNIT}.new" "$f" && s daemon-reload && s enable ${UNIT} && b=unit; }`,
         // A list that cannot be read is not an empty one: what the user has in it must stay.
-        '{ LC_ALL=C crontab -l >"$t.old" 2>"$t.said" || grep -qi -e "no crontab" -e "no such file" "$t.said"; } &&',
-        `{ grep -v "# gapless$" "$t.old"; tail -c ${Buffer.byteLength(cron)} "$t"; } >"$t.cron" && crontab "$t.cron" && say boot cron`,
-        'fi',
-        'rm -f "$t" "$t.old" "$t.said" "$t.cron"',
+        'list() { LC_ALL=C crontab -l >"$t.old" 2>"$t.said" || grep -qi -e "no crontab" -e "no such file" "$t.said"; }',
+        `others() { grep -v "${MARK}$" "$t.old"; true; }`,
+        'cron() { command -v crontab >/dev/null 2>&1 && list || return 1',
+        `if [ "$(grep "${MARK}$" "$t.old")" = "$(cat "$t.line")" ]; then b=cron; return; fi`,
+        '{ others; cat "$t.line"; } >"$t.cron" && crontab "$t.cron" && b=cron; }',
+        'b=""',
+        // Two would start PM2 twice.
+        `if unit; then if command -v crontab >/dev/null 2>&1 && list && grep -q "${MARK}$" "$t.old"; then others >"$t.cron"; crontab "$t.cron"; fi`,
+        `else b=""; cron; [ ! -e "$f" ] || { s disable ${UNIT}; rm -f "$f"; }; fi`,
+        '[ -z "$b" ] || say boot "$b"',
+        'rm -f "$t" "$t.unit" "$t.line" "$t.old" "$t.said" "$t.cron"',
     ].join('\n');
-    const { said } = await host.run(script, { body: body(), timeoutMs: 60_000 });
-    const by = new Map(said).get('boot');
-    if (by === 'unit')
-        return { value: null, detail: 'a user unit starts PM2 at boot (gapless-pm2.service, with lingering)' };
-    if (by === 'cron')
-        return { value: null, detail: '`@reboot` in crontab starts PM2 at boot' };
-    const command = seen.hasUserSystemd
-        ? `loginctl enable-linger ${seen.user}`
-        : `(crontab -u ${seen.user} -l; echo '${cron.trim()}') | crontab -u ${seen.user} -`;
-    return {
-        value: null,
-        detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/commands/setup.js
@@ -68759,7 +68993,7 @@ const setup = async (plan, { agentFile }, pipeline) => {
     const fetched = fetcher();
     try {
         const hosts = await onBareHosts(plan, pipeline, async (host, log) => {
-            await setUpHost(host, fetched, plan.inputs['node-version'], log);
+            await setUpHost(host, fetched, plan.inputs['node-version'], log, check_host_needsOf(plan));
             return log.run('check', () => checkHost(plan, agentFile, host, log.log));
         });
         return concluded(hosts, await checkUrl(plan.inputs['health-check-url']));

@@ -958,6 +958,8 @@ const texts = {
 };
 
 ;// CONCATENATED MODULE: ./build/common/errors/text.js
+/** Ends the remedy of what `command: check` has a row for. */
+const SEE_CHECK = 'To see what else is missing, run `command: check`.';
 /** Fills a template in. A quoted value has no backticks: those of a message are our own, and shown as code. */
 function fill(template, values) {
     return (template
@@ -1038,6 +1040,7 @@ function failures(texts) {
 ;// CONCATENATED MODULE: ./build/common/errors/protocol.js
 /** What the runner and the server say to each other. */
 
+
 const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
 const protocol_texts = {
     'malformed-message': {
@@ -1067,11 +1070,11 @@ const protocol_texts = {
     },
     'node-missing': {
         message: 'Node.js 18 or later was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`curl -fsSL https://fnm.vercel.app/install | bash\`, then \`~/.local/share/fnm/fnm install 24\`. If Node.js is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
     },
     'pm2-missing': {
         message: 'PM2 was not found on the server.',
-        remedy: 'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2\`. If PM2 is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
         cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
     },
 };
@@ -1393,6 +1396,8 @@ const serverFacts = object({
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
+    /** Why PM2's daemon stays on a Node that setup has replaced; empty: it does not. */
+    nodeStays: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
@@ -1606,6 +1611,13 @@ const finding = object({
     message: string,
     remedy: nullable(string),
 });
+const surveyRow = object({
+    /** Whether a deploy works with it, or works but should not have to. */
+    level: oneOf('ok', 'doubt'),
+    what: string,
+    value: string,
+    remedy: nullable(string),
+});
 /** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
@@ -1738,7 +1750,13 @@ const operations = {
      * is put back afterwards.
      */
     verify: {
-        params: object({ id: releaseId, said, testMs: nullable(count) }),
+        params: object({
+            id: releaseId,
+            said,
+            testMs: nullable(count),
+            /** No rollback: its workers will run on the Node that setup brought last. */
+            deploys: guards_boolean,
+        }),
         result: verified,
     },
     /**
@@ -1798,8 +1816,12 @@ const operations = {
              * What the app wrote into releases that no longer serve; reported once for each time that they served.
              */
             written: guards_list(writtenInRelease),
+            /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
+            runtimes: guards_list(string),
         }),
     },
+    /** Rows of `check`. Changes nothing. */
+    survey: { params: nothing, result: object({ rows: guards_list(surveyRow) }) },
 };
 const request = object({
     id: count,

@@ -47,6 +47,14 @@ async function readRegistry() {
 }
 
 /**
+ * The hint at the command that shows what else is missing leads to its section.
+ * @param {string} remedy
+ */
+function linked(remedy) {
+  return escape(remedy).replace('`command: check`', '[`command: check`](getting-started.md#check-a-server)')
+}
+
+/**
  * Moves the variants of a code to the chapter that has the code first.
  * @param {readonly Chapter[]} chapters
  */
@@ -83,8 +91,8 @@ function cellsOf(variants) {
   const remedies = new Map()
   for (const { name, message, remedy } of variants) {
     const known = remedies.get(message)
-    if (known === undefined) remedies.set(message, [escape(remedy)])
-    else known.push(`_${name}:_ ${escape(remedy)}`)
+    if (known === undefined) remedies.set(message, [linked(remedy)])
+    else known.push(`_${name}:_ ${linked(remedy)}`)
   }
   /** @type {Map<string, string[]>} */
   const messages = new Map()

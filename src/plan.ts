@@ -14,6 +14,7 @@ import {
 
 export interface Plan {
   readonly inputs: Inputs
+  /** Empty where nobody named the app and the command can do without. */
   readonly appName: string
   /** The app's folder on the server, absolute or relative to the user's home. */
   readonly path: string
@@ -23,8 +24,8 @@ export interface Plan {
 
 /** @param packageName `name` in the app's package.json, if there is one */
 export function createPlan(inputs: Inputs, packageName: string | undefined): Plan {
-  const app = inputs['app-name'] ?? appNameFromPackage(packageName)
-  const path = inputs.path ?? `apps/${app}`
+  const app = inputs['app-name'] ?? (looksAtServer(inputs) ? nameIfAny : appNameFromPackage)(packageName)
+  const path = inputs.path ?? (app === '' ? 'apps' : `apps/${app}`)
   const { preview } = inputs
   const place =
     preview === null
@@ -33,13 +34,31 @@ export function createPlan(inputs: Inputs, packageName: string | undefined): Pla
   return { inputs, ...place, activation: randomUUID() }
 }
 
+/** Whether the command is about the server, and not about one app on it. */
+function looksAtServer({ command }: Pick<Inputs, 'command'>): boolean {
+  return command === 'check' || command === 'setup'
+}
+
+function nameIfAny(packageName: string | undefined): string {
+  try {
+    return appNameFromPackage(packageName)
+  } catch {
+    return ''
+  }
+}
+
 /** Whether the command builds the checkout and uploads it. */
 export function buildsCheckout({ command }: Pick<Inputs, 'command'>): boolean {
   return command === 'deploy' || command === 'stage' || command === 'preview'
 }
 
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-export function packageName({ workspace, ...inputs }: Inputs): string | undefined {
+export function packageName(inputs: Inputs): string | undefined {
+  if (looksAtServer(inputs)) return packageNameIfAny(inputs)
+  return readName(inputs)
+}
+
+function readName({ workspace, ...inputs }: Inputs): string | undefined {
   return readPackageJson(join(workspace, inputs['working-directory']))?.name
 }
 
@@ -80,7 +99,7 @@ export function ownWords(inputs: Inputs): readonly string[] {
 /** What is wrong with package.json is said later. */
 function packageNameIfAny(inputs: Inputs): string | undefined {
   try {
-    return packageName(inputs)
+    return readName(inputs)
   } catch {
     return undefined
   }

@@ -221,7 +221,10 @@ describe('Node is found', () => {
     makeNode(join(versions, 'v18.20.0/bin'))
     const newest = makeNode(join(versions, 'v22.1.0/bin'))
     const { facts } = await start({}, bare())
-    expect(facts.searched[0]).toBe(dirname(process.execPath))
+    expect(facts.searched.slice(0, 2)).toEqual([
+      join(home, '.gapless/runtime/bin'),
+      dirname(process.execPath),
+    ])
     const failure = await tried()
     expect(failure.indexOf(`${newest}/node (does not run)`)).toBeLessThan(
       failure.indexOf(`${join(versions, 'v18.20.0/bin')}/node (does not run)`),
@@ -238,6 +241,25 @@ describe('Node is found', () => {
       expect(evidence).toContain('.asdf/shims/node (does not run)')
       return evidence.split('\n')
     }
+  })
+
+  test('past one that only the agent runs on, where another fits Next.js', async () => {
+    makeOldNode(join(home, 'n/bin'), '18.20.0')
+    makeOldNode(join(home, '.n/bin'), '20.8.1')
+    makeNode(join(home, '.local/bin'))
+    expect((await start({}, bare())).facts.node).toBe(process.versions.node)
+  })
+
+  test('as one that only the agent runs on, where no other fits', async () => {
+    const mark = join(home, 'it was used')
+    mkdirSync(join(home, 'n/bin'), { recursive: true })
+    writeFileSync(
+      join(home, 'n/bin/node'),
+      `#!/bin/sh\n[ "$1" = -p ] && echo 18.20.0 && exit\necho >"${mark}"\nexec "${process.execPath}" "$@"\n`,
+      { mode: 0o755 },
+    )
+    await start({}, bare())
+    expect(existsSync(mark)).toBe(true)
   })
 
   test('as the one that the running PM2 daemon uses', async () => {

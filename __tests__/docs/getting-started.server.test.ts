@@ -1,4 +1,4 @@
-/** Runs the commands of docs/getting-started.md, in their order, on a host without users. */
+/** Runs the commands of docs/getting-started.md and then of docs/by-hand.md, in their order, on a host without users. */
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer, get, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,38 +11,49 @@ import { mayUnshare } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 import { checkOut } from '../support/workspace.ts'
 
-const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'getting-started.md'), 'utf8')
-const commands = [...text.matchAll(/(?:<!-- (.+?) -->\n\n)?```sh\n([^]*?)^```$/gm)].map(
-  ([, mark = '', script = '']) => ({ mark, script }),
-)
+const read = (page: string) => readFileSync(join(import.meta.dirname, '..', '..', 'docs', page), 'utf8')
+const text = read('getting-started.md')
+const commandsOf = (page: string) =>
+  [...page.matchAll(/(?:<!-- (.+?) -->\n\n)?```sh\n([^]*?)^```$/gm)].map(([, mark = '', script = '']) => ({
+    mark,
+    script,
+  }))
+const [commands, byHand] = [commandsOf(text), commandsOf(read('by-hand.md'))]
 const block = (language: string) =>
   new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'm').exec(text)?.[1] ?? ''
-const prepared = commands.flatMap(({ mark, script }) => {
-  const user = /^run: (\w+)$/.exec(mark)?.[1]
-  return user === undefined ? [] : [{ user, script, name: script.replace(/^#.*\n/, '').split('\n', 1)[0] }]
-})
+const toRun = (page: typeof commands) =>
+  page.flatMap(({ mark, script }) => {
+    const user = /^run: (\w+)$/.exec(mark)?.[1]
+    return user === undefined ? [] : [{ user, script, name: script.replace(/^#.*\n/, '').split('\n', 1)[0] }]
+  })
+const [prepared, preparedByHand] = [toRun(commands), toRun(byHand)]
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const caddy = '/usr/bin/caddy'
 
 test('every command of the page is run, but for these', () => {
-  const others = commands.map(({ mark }) => mark).filter((mark) => !/^run: (root|you|deploy)$/.test(mark))
+  const others = [...commands, ...byHand]
+    .map(({ mark }) => mark)
+    .filter((mark) => !/^run: (root|you|deploy)$/.test(mark))
   expect(others).toEqual([
+    'run after a deploy: deploy',
     "not run: needs the distribution's package servers",
     'not run: needs systemd',
-    'run after a deploy: deploy',
+    "not run: needs the distribution's package servers",
   ])
 })
 
 ;(mayUnshare ? describe : describe.skip)('on a bare host', () => {
   let host: BareHost
   let app: Server
+  /** Of the app that the page deploys. */
+  let port = 0
   beforeAll(async () => {
     host = await startBareHost()
     app = await startApp()
-    const { port } = app.address() as AddressInfo
+    const { port: appPort } = app.address() as AddressInfo
     await write(
       '/etc/nginx/sites-available/web',
-      block('nginx').replace('listen 80;', `listen ${host.address}:80;`).replaceAll('3000', String(port)),
+      block('nginx').replace('listen 80;', `listen ${host.address}:80;`).replaceAll('3000', String(appPort)),
     )
   }, 60_000)
   afterAll(async () => {
@@ -74,25 +85,6 @@ test('every command of the page is run, but for these', () => {
     const ssh = 'ssh -i deploy_key -o IdentitiesOnly=yes -o UserKnownHostsFile=known_hosts'
     expect(await host.run('you', `${ssh} deploy@example.com id -un`)).toBe('deploy\n')
     await expect(host.run('you', `${ssh} -W 127.0.0.1:22 deploy@example.com`)).rejects.toThrow('prohibited')
-  })
-
-  test('PM2 is started at boot, as the user of the app', async () => {
-    const unit = await host.run('root', 'cat /etc/systemd/system/multi-user.target.wants/pm2-deploy.service')
-    expect(unit).toMatch(/^User=deploy$/m)
-    expect(unit).toMatch(/^Environment=PM2_HOME=\/home\/deploy\/\.pm2$/m)
-    expect(unit).toMatch(/^ExecStart=\/home\/deploy\/\S+\/pm2 resurrect$/m)
-    // What systemd itself has to say about it: nothing.
-    expect(await host.run('root', 'systemd-analyze verify /etc/systemd/system/pm2-deploy.service 2>&1')).toBe(
-      '',
-    )
-  })
-
-  test('root runs nothing that the user of the app can change', () => {
-    const asRoot = prepared.filter(({ user }) => user === 'root').map(({ script }) => script)
-    // Files are written there, and said to be there; no line begins with a program from there.
-    const started = asRoot.flatMap((script) => withoutFiles(script).match(/^\S*\/home\/deploy\S*/gm) ?? [])
-    expect(started).toEqual([])
-    expect(asRoot.join('')).not.toContain('pm2 startup')
   })
 
   describe('nginx', () => {
@@ -158,7 +150,7 @@ test('every command of the page is run, but for these', () => {
   }
 
   ;(all ? describe : describe.skip)('the first deploy', () => {
-    let port = 0
+    let prepare: Awaited<ReturnType<typeof runAction>>
     let result: Awaited<ReturnType<typeof runAction>>
     beforeAll(async () => {
       port = await freePort()
@@ -166,22 +158,22 @@ test('every command of the page is run, but for these', () => {
       const [key, line] = await Promise.all(
         ['deploy_key', 'known_hosts'].map((file) => host.run('you', `cat ${file}`)),
       )
-      result = await runAction({
-        inputs: {
-          host: host.address,
-          username: 'deploy',
-          key: key!,
-          // The name is known on the host alone.
-          'known-hosts': line!.replace('example.com', host.address),
-          'app-name': 'web',
-          'app-port': String(port),
-        },
-        workspace: workspace.path,
-      })
+      // What the two steps of the page's workflow say; the name is known on the host alone.
+      const inputs = {
+        host: host.address,
+        username: 'deploy',
+        key: key!,
+        'known-hosts': line!.replace('example.com', host.address),
+        'app-name': 'web',
+        'app-port': String(port),
+      }
+      prepare = await runAction({ inputs: { ...inputs, command: 'setup' }, workspace: workspace.path })
+      result = await runAction({ inputs, workspace: workspace.path })
       workspace.remove()
     }, 300_000)
 
     test('is live', () => {
+      expect({ code: prepare.code, log: prepare.log }).toMatchObject({ code: 0 })
       expect(result).toMatchObject({ code: 0, outputs: { status: 'live' } })
     })
 
@@ -190,20 +182,58 @@ test('every command of the page is run, but for these', () => {
       const shown = await host.run('deploy', script.replaceAll('3000', String(port)))
       expect(shown).toContain(`releases/${result.outputs['release']}`)
     })
+  })
 
-    test('comes back when PM2 starts anew, by what the unit runs', async () => {
-      const unit = await host.run('root', 'cat /etc/systemd/system/pm2-deploy.service')
-      const start = /^ExecStart=(.*)$/m.exec(unit)?.[1]
-      await host.run('deploy', '~/.local/bin/pm2 kill')
-      await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow('fetch failed')
-      await host.run('deploy', start!)
-      await until('the app answers', () =>
-        fetch(`http://127.0.0.1:${port}/`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
+  describe('by hand', () => {
+    test.each(preparedByHand)(
+      'as $user: $name',
+      async ({ user, script }) => {
+        await host.run(user, script)
+      },
+      90_000,
+    )
+
+    test('PM2 is started at boot, as the user of the app', async () => {
+      const unit = await host.run(
+        'root',
+        'cat /etc/systemd/system/multi-user.target.wants/pm2-deploy.service',
       )
-    }, 60_000)
+      expect(unit).toMatch(/^User=deploy$/m)
+      expect(unit).toMatch(/^Environment=PM2_HOME=\/home\/deploy\/\.pm2$/m)
+      expect(unit).toMatch(/^ExecStart=\/home\/deploy\/\S+\/pm2 resurrect$/m)
+      // What systemd itself has to say about it: nothing.
+      expect(
+        await host.run('root', 'systemd-analyze verify /etc/systemd/system/pm2-deploy.service 2>&1'),
+      ).toBe('')
+    })
+
+    test('root runs nothing that the user of the app can change', () => {
+      const asRoot = [...prepared, ...preparedByHand]
+        .filter(({ user }) => user === 'root')
+        .map(({ script }) => script)
+      // Files are written there, and said to be there; no line begins with a program from there.
+      const started = asRoot.flatMap((script) => withoutFiles(script).match(/^\S*\/home\/deploy\S*/gm) ?? [])
+      expect(started).toEqual([])
+      expect(asRoot.join('')).not.toContain('pm2 startup')
+    })
+
+    ;(all ? test : test.skip)(
+      'comes back when PM2 starts anew, by what the unit runs',
+      async () => {
+        const unit = await host.run('root', 'cat /etc/systemd/system/pm2-deploy.service')
+        const start = /^ExecStart=(.*)$/m.exec(unit)?.[1]
+        await host.run('deploy', '~/.local/bin/pm2 kill')
+        await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow('fetch failed')
+        await host.run('deploy', start!)
+        await until('the app answers', () =>
+          fetch(`http://127.0.0.1:${port}/`).then(
+            ({ ok }) => ok,
+            () => false,
+          ),
+        )
+      },
+      60_000,
+    )
   })
 })
 

@@ -1,60 +1,32 @@
 /** From a server with sshd and the usual Unix tools to the first deploy, as a user without root. Needs root here. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { stopProcessesIn } from '../../scripts/processes.mjs'
-import { freePort } from '../support/port.ts'
+import { type BareUser, startBareUser } from '../support/bare-user.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
-import { mayUnshare, type Sshd, startSshd } from '../support/sshd.ts'
+import { mayUnshare } from '../support/sshd.ts'
 import { checkOut, type Workspace } from '../support/workspace.ts'
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thorough = all ? test : test.skip
-const UID = 21_377
-/** Wherever this machine has them. */
-const PROGRAMS = ['node', 'npm', 'pm2'].flatMap((name) =>
-  ['/usr/bin', '/usr/local/bin', '/opt/node/bin'].map((folder) => `${folder}/${name}`),
-)
 
 ;(mayUnshare ? describe : describe.skip)('on a server without Node.js and PM2', () => {
+  let server: BareUser
   let home: string
-  let sshd: Sshd
-  let inputs: Readonly<Record<string, string>>
   let workspace: Workspace
   beforeAll(async () => {
-    home = join(mkdtempSync(join(tmpdir(), 'gapless-bare-')), 'a home')
-    mkdirSync(home)
-    writeFileSync(join(home, '.bashrc'), 'echo "Welcome!"\n')
-    execFileSync('chmod', ['755', join(home, '..')])
-    execFileSync('chown', ['-R', `${UID}:${UID}`, home])
-    sshd = await startSshd({
-      env: { HOME: home, PATH: '/usr/bin:/bin' },
-      accounts: [{ name: 'deploy', shell: '/bin/bash', home, uid: UID }],
-      hidden: PROGRAMS.filter((file) => existsSync(file)),
-    })
+    server = await startBareUser()
+    home = server.home
     workspace = checkOut()
-    inputs = {
-      host: sshd.host,
-      port: String(sshd.port),
-      username: 'deploy',
-      key: sshd.clientKey,
-      'known-hosts': sshd.hostPublicKeyLine,
-      'app-name': 'web',
-      'app-port': String(await freePort()),
-      observe: '1s',
-    }
   }, 60_000)
   afterAll(async () => {
-    await sshd.stop()
-    stopProcessesIn(home)
+    await server.stop()
     workspace.remove()
-    rmSync(join(home, '..'), { recursive: true, force: true, maxRetries: 5 })
   })
 
   const run = (command: string, more: Readonly<Record<string, string>> = {}): Promise<RunResult> =>
-    runAction({ inputs: { ...inputs, command, ...more }, workspace: workspace.path })
+    runAction({ inputs: { ...server.inputs, command, ...more }, workspace: workspace.path })
   const listing = () => execFileSync('find', [home, '-printf', '%p %m %s %T@\n'], { encoding: 'utf8' })
 
   test('check fails with a row for each, and changes nothing', async () => {

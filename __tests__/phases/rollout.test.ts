@@ -35,7 +35,7 @@ describe('files that the app looks for and the release lacks', () => {
     const answers: Readonly<Record<string, object>> = {
       verify: { bootMs: 1, status: 200, attempts: 1, movedPorts: [], notFound: candidate },
       activate: { ...keptVerdict(release, null), status: 'live', notFound: workers },
-      cleanup: { removed: [], inUse: [], kept: [], written: [], leftTo: null },
+      cleanup: { removed: [], inUse: [], kept: [], written: [], leftTo: null, runtimes: [] },
     }
     const call = async (operation: string) => answers[operation]
     const hosts = ['a', 'b'].map((name) => ({ name, facts: {}, agent: () => ({ call }) }) as unknown as Host)
@@ -102,7 +102,7 @@ describe('three hosts', () => {
         case 'activate':
           return host === ill && params.kind === 'deploy' ? restored : { ...live, live: params.release }
         default:
-          return { removed: [], inUse: [], kept: [], written: [], leftTo: null }
+          return { removed: [], inUse: [], kept: [], written: [], leftTo: null, runtimes: [] }
       }
     }
     const hosts = ['a', 'b', 'c'].map((name) => {

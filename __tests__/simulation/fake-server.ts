@@ -48,6 +48,8 @@ export class FakeServer {
   replaced: Replaced | null = null
   pm2: FakePm2
   diskFull = false
+  /** Setup has brought another Node than PM2's daemon runs on. */
+  hasNewNode = false
   /** In bytes. */
   freeMemory = Infinity
   /** What is different from `runtime`, by release. */

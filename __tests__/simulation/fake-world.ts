@@ -289,6 +289,14 @@ export function fakeWorld(
     records: () => call('records', () => server.records()),
     look: async ({ health, replacing = false }) => look(health !== undefined, replacing),
     act: perform,
+    moveNode: () =>
+      call('moveNode', () => {
+        if (!server.hasNewNode) return null
+        server.hasNewNode = false
+        server.killDaemon()
+        server.daemon()
+        return 'PM2 moved'
+      }),
     savePm2: () => ask<void>('save', (_, done) => done(undefined)),
     freeMemory: () => call('freeMemory', () => server.freeMemory),
     instancesOf: ({ instances }) => instances,

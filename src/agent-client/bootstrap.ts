@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { brotliCompressSync } from 'node:zlib'
 import type { AgentOptions } from '../agent/operations/index.ts'
 import {
+  FITTING_NODE,
   homeFolders,
   LOGIN_PATH,
   LOGIN_SHELL_TIMEOUT,
@@ -53,31 +54,36 @@ function squeezed(code: string): string {
  */
 const LEAN = '--max-semi-space-size=2'
 
-/** `t` runs the first Node that fits, or remembers what is wrong with it. */
+/**
+ * `t` runs the first Node that fits Next.js, or remembers what is wrong with it. One that only the agent runs on is the
+ * choice where there is no better, unless the user named it or PM2's daemon runs on it.
+ */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
   const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
+  const [major, minor] = FITTING_NODE
   return [
-    't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
-      `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
+    `e() { exec ${run}; }`,
+    't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; m="${v#*.}"; ' +
+      `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then ` +
+      `if [ -n "$w" ] || [ "\${v%%.*}" -gt ${major} ] || { [ "\${v%%.*}" -eq ${major} ] && [ "\${m%%.*}" -ge ${minor} ]; }; then e "$1"; fi; ` +
+      'f="${f:-$1}"; return; fi; ' +
       's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
     's=""',
+    'f=""',
     ...tryEach(sentinel, binPath),
+    '[ -z "$f" ] || e "$f"',
     `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
   ].join('; ')
 }
 
 /**
- * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
- * running PM2 daemon, what setup brought, the PATH, the PATH of the user's login shell, the usual places, and of
- * several versions the newest.
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named and the Node of the
+ * running PM2 daemon (`w` is set then), what setup brought, the PATH, the PATH of the user's login shell, the usual
+ * places, and of several versions the newest.
  */
 export function tryEach(sentinel: string, binPath: readonly string[]): readonly string[] {
-  const single = [
-    ...binPath.map((folder) => `${shellWord(folder)}/node`),
-    '"$d"',
-    `"$HOME"/${runtimeFolder}/node`,
-    '"$(command -v node 2>/dev/null)"',
-  ]
+  const wanted = [...binPath.map((folder) => `${shellWord(folder)}/node`), '"$d"']
+  const single = [`"$HOME"/${runtimeFolder}/node`, '"$(command -v node 2>/dev/null)"']
   const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`)
   const mark = `${sentinel}-path`
   const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders]
@@ -87,6 +93,7 @@ export function tryEach(sentinel: string, binPath: readonly string[]): readonly 
     // After a reboot the number in the file may belong to any program, which must not be run.
     'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
     'case "$d" in */node*) ;; *) d="" ;; esac',
+    `w=1; for n in ${wanted.join(' ')}; do t "$n"; done; w=""`,
     `for n in ${single.join(' ')}; do t "$n"; done`,
     // Startup files may print anything, and may never end.
     `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +

@@ -2,7 +2,7 @@
 import { Failure } from '../common/failure.ts'
 import { onBareHosts } from '../hosts/bare.ts'
 import { nothingKnown, untouched } from '../outcome.ts'
-import { checkHost } from '../phases/check-host.ts'
+import { checkHost, needsOf } from '../phases/check-host.ts'
 import { checkUrl } from '../phases/check-url.ts'
 import { fetcher, setUpHost } from '../phases/setup-host.ts'
 import { concluded } from './check.ts'
@@ -12,7 +12,7 @@ export const setup: Story = async (plan, { agentFile }, pipeline) => {
   const fetched = fetcher()
   try {
     const hosts = await onBareHosts(plan, pipeline, async (host, log) => {
-      await setUpHost(host, fetched, plan.inputs['node-version'], log)
+      await setUpHost(host, fetched, plan.inputs['node-version'], log, needsOf(plan))
       return log.run('check', () => checkHost(plan, agentFile, host, log.log))
     })
     return concluded(hosts, await checkUrl(plan.inputs['health-check-url']))

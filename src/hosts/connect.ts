@@ -56,6 +56,7 @@ export async function connect(
       })
       const host = hostOf(entry.name, session, open)
       opened.push(host)
+      if (host.facts.nodeStays !== '') log.log.warning(host.facts.nodeStays)
       return host
     })
     assertDistinct(connected)

@@ -1,5 +1,5 @@
 /** What a plain shell can tell about a server, where the agent may not run. It changes nothing there. */
-import { OLDEST_NODE } from '../protocol/server-programs.ts'
+import { FITTING_NODE, OLDEST_NODE, pm2Folders } from '../protocol/server-programs.ts'
 import type { Remote } from '../agent-client/agent-session.ts'
 import { shellWord, tryEach } from '../agent-client/bootstrap.ts'
 import { runScript } from '../agent-client/script.ts'
@@ -8,6 +8,16 @@ export interface Program {
   readonly path: string
   /** Empty: it does not run. */
   readonly version: string
+}
+
+export interface FoundNode extends Program {
+  /** The user named it in `bin-path`, or PM2's daemon runs on it: no other counts if the agent runs on it. */
+  readonly isSet: boolean
+}
+
+export interface FoundPm2 extends Program {
+  /** Of the Node beside it; empty: there is none, or it does not run. */
+  readonly node: string
 }
 
 export interface Probe {
@@ -24,11 +34,11 @@ export interface Probe {
   /** Of x86: the flags that tell the levels apart. */
   readonly cpuFlags: readonly string[]
   /** Every Node that was found, in the order of preference. */
-  readonly nodes: readonly Program[]
+  readonly nodes: readonly FoundNode[]
   /** The link that setup made; empty: it brought none. */
   readonly broughtNode: string
-  /** Commands named pm2. */
-  readonly pm2: readonly string[]
+  /** Commands named pm2, in the order in which they were found. */
+  readonly pm2: readonly FoundPm2[]
   /** Options of the home's file system. */
   readonly homeMount: readonly string[]
   /** Bytes; null: unknown. */
@@ -42,18 +52,40 @@ export interface Probe {
   readonly clock: number
   /** What starts PM2 at boot; empty: nothing was found. */
   readonly boot: string
+  /** A program that it names and that is not there; empty: all are. */
+  readonly bootLacks: string
   readonly hasUserSystemd: boolean
   readonly lingers: boolean
   readonly hasCrontab: boolean
   /** Whether something listens on the app's port. */
   readonly portTaken: boolean
-  /** `keepalive_timeout` of the upstreams in nginx's files, where they can be read. */
-  readonly nginxKeepAlive: readonly string[]
+  /** Lines of nginx's and Caddy's files, where they can be read. */
+  readonly proxy: readonly string[]
 }
 
-/** The first of the Nodes that the agent runs on, as the bootstrap chooses. */
+/** The Node that a deploy uses: chosen as the bootstrap chooses. */
 export function usableNode({ nodes }: Pick<Probe, 'nodes'>): Program | null {
-  return nodes.find(({ version }) => Number.parseInt(version, 10) >= OLDEST_NODE) ?? null
+  const usable = nodes.filter(({ version }) => Number.parseInt(version, 10) >= OLDEST_NODE)
+  return usable.find(({ version, isSet }) => isSet || fitsNext(version)) ?? usable[0] ?? null
+}
+
+/** Whether every supported Next.js runs on this Node. */
+export function fitsNext(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > FITTING_NODE[0] || (major === FITTING_NODE[0] && minor >= FITTING_NODE[1])
+}
+
+const OLDEST_PM2 = 5
+
+/** One that lies beside a Node that is too old goes away together with that, and may be as old. */
+export function usablePm2({ pm2 }: Pick<Probe, 'pm2'>): FoundPm2 | null {
+  return (
+    pm2.find(
+      ({ version, node }) =>
+        Number.parseInt(version, 10) >= OLDEST_PM2 &&
+        (node === '' || Number.parseInt(node, 10) >= OLDEST_NODE),
+    ) ?? null
+  )
 }
 
 export interface ProbeOptions {
@@ -79,12 +111,22 @@ function scriptOf({ binPath, path, port }: ProbeOptions): string {
     'say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | head -n 2 | tr "\\n" " ")"',
     'for n in /lib/ld-musl-*; do [ -e "$n" ] && say musl "$n"; done',
     'say cpu "$(sed -n "/^flags/{p;q;}" /proc/cpuinfo 2>/dev/null)"',
-    't() { if [ -n "$1" ] && [ -x "$1" ] && [ -f "$1" ]; then case "$seen" in *":$1:"*) return ;; esac; seen="$seen:$1:"; ' +
-      'say node "$("$1" -p process.versions.node 2>/dev/null </dev/null) $1"; fi; ' +
-      'n="${1%/*}/pm2"; if [ -n "$1" ] && [ -e "$n" ]; then say pm2 "$n"; fi; }',
-    'seen=""',
+    't() { [ -n "$1" ] || return; case "$seen" in *":$1:"*) return ;; esac; seen="$seen:$1:"; v=""; ' +
+      'if [ -x "$1" ] && [ -f "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; say node "${w:-0} ${v:--} $1"; fi; ' +
+      'p "${1%/*}/pm2" "$v"; }',
+    // The command is a link into the package, or a script beside it (pnpm, Yarn).
+    'p() { [ -e "$1" ] || return; q="$(readlink -f "$1" 2>/dev/null)"; k=""; ' +
+      'for b in "${q%/bin/*}" "${1%/*}/../lib/node_modules/pm2" "${1%/*}/node_modules/pm2" "${1%/*}"/global/*/node_modules/pm2; do ' +
+      `if [ -z "$k" ] && grep -q '"name": *"pm2"' "$b/package.json" 2>/dev/null; then ` +
+      `k="$(sed -n 's/.*"version": *"\\([^"]*\\)".*/\\1/p' "$b/package.json" | head -n 1)"; fi; done; ` +
+      'say pm2 "${k:--} ${2:--} $1"; }',
+    'seen=""; w=""',
     ...tryEach('gapless', binPath),
-    'n="$(command -v pm2 2>/dev/null)"; [ -n "$n" ] && say pm2 "$n"',
+    'n="$(command -v pm2 2>/dev/null)"; case "$seen" in *":${n%/*}/node:"*) ;; *) p "$n" "" ;; esac',
+    // npm's own setting for global programs.
+    `n="$(sed -n 's/^ *prefix *= *//p' "$HOME/.npmrc" 2>/dev/null | tr -d '"' | head -n 1)"; case "$n" in "~/"*) n="$HOME/\${n#"~/"}" ;; ` +
+      '\'${HOME}/\'*) n="$HOME/${n#*/}" ;; esac; [ -n "$n" ] && p "$n/bin/pm2" ""',
+    `for n in ${pm2Folders.map((folder) => `"$HOME"/${folder}/pm2`).join(' ')}; do p "$n" ""; done`,
     'say brought "$(readlink "$HOME/.gapless/runtime/bin/node" 2>/dev/null)"',
     'm="$(df -P "$HOME" 2>/dev/null | sed -n "2s/.*% *//p")"',
     'say mount "$(while read -r a b c e f; do [ "$b" = "$m" ] && echo "$e"; done </proc/mounts | tail -n 1)"',
@@ -92,15 +134,18 @@ function scriptOf({ binPath, path, port }: ProbeOptions): string {
     'say disk "$(df -Pk "${b:-/}" 2>/dev/null | sed -n 2p)"; say inodes "$(df -Pi "${b:-/}" 2>/dev/null | sed -n 2p)"',
     'say memory "$(sed -n "s/^MemAvailable: *//p" /proc/meminfo 2>/dev/null)"',
     'say files "$(ulimit -n)"; say processes "$(ulimit -u 2>/dev/null)"; say clock "$(date +%s)"',
+    // Of what starts PM2: the programs that it names.
+    `lacks() { set -f; for k in $(echo "$1" | tr '"=' '  '); do case "$k" in /*/node | /*/pm2) [ -e "$k" ] || say lacks "$k" ;; esac; done; set +f; }`,
     'u="$(id -un)"; for n in /etc/systemd/system/*.wants/*.service /etc/systemd/system/*.service; do ' +
-      'if grep -q "^User=$u$" "$n" 2>/dev/null && grep -q "^ExecStart=.*pm2.* resurrect" "$n"; then say boot "$n"; break; fi; done',
+      'if grep -q "^User=$u$" "$n" 2>/dev/null && grep -q "^ExecStart=.*pm2.* resurrect" "$n"; then say boot "$n"; lacks "$(sed -n "s/^ExecStart=//p" "$n")"; break; fi; done',
     'say linger "$([ -e "/var/lib/systemd/linger/$u" ] && echo yes)"',
     'n="$HOME/.config/systemd/user/default.target.wants"; for n in "$n"/*.service; do ' +
-      'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; fi; done',
+      'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; lacks "$(sed -n "s/^ExecStart=//p" "$n")"; fi; done',
     'n="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; if XDG_RUNTIME_DIR="$n" systemctl --user show-environment >/dev/null 2>&1 </dev/null; then say systemd yes; fi',
-    'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n"; fi',
+    'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
     `grep -q ":${hex} 0*:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say port taken`,
-    'grep -hs "^[^#]*keepalive_timeout" /etc/nginx/nginx.conf /etc/nginx/conf.d/* /etc/nginx/sites-enabled/* | while read -r n; do say nginx "$n"; done',
+    'cat /etc/nginx/nginx.conf /etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/* /etc/caddy/Caddyfile 2>/dev/null | ' +
+      'sed "s/#.*//" | grep "[^ ]" | head -n 2000 | while read -r n; do say proxy "$n"; done',
     'say end yes',
   ].join('\n')
 }
@@ -127,11 +172,14 @@ function parse(said: readonly (readonly [string, string])[], errors: string): Pr
     libcVersion: /\d+\.\d+(\.\d+)?/.exec(one('libc'))?.[0] ?? '',
     cpuFlags: one('cpu').split(/\s+/).slice(1),
     nodes: all('node').map((line) => {
-      const [version = '', ...path] = line.split(' ')
-      return { version, path: path.join(' ') }
+      const [isSet, version, path] = wordsOf(line)
+      return { version, path, isSet: isSet === '1' }
     }),
     broughtNode: one('brought'),
-    pm2: [...new Set(all('pm2'))],
+    pm2: all('pm2').map((line) => {
+      const [version, node, path] = wordsOf(line)
+      return { version, node, path }
+    }),
     homeMount: one('mount')
       .split(',')
       .filter((option) => option !== ''),
@@ -143,12 +191,20 @@ function parse(said: readonly (readonly [string, string])[], errors: string): Pr
     processes: one('processes'),
     clock: Number(one('clock')) * 1000,
     boot: one('boot') || (lingers ? unit : ''),
+    bootLacks: one('lacks'),
     hasUserSystemd: one('systemd') === 'yes',
     lingers,
     hasCrontab: one('crontab') === 'yes',
     portTaken: one('port') === 'taken',
-    nginxKeepAlive: all('nginx').flatMap((line) => /keepalive_timeout\s+(\S+?);/.exec(line)?.[1] ?? []),
+    proxy: all('proxy'),
   }
+}
+
+/** Two words and a path; `-` is an empty word. */
+function wordsOf(line: string): readonly [string, string, string] {
+  const [first = '', second = '', ...path] = line.split(' ')
+  const word = (text: string) => (text === '-' ? '' : text)
+  return [word(first), word(second), path.join(' ')]
 }
 
 const MACHINES: Readonly<Record<string, string>> = {

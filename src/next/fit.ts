@@ -56,8 +56,8 @@ function nodeMisfit(
     {
       problem: `${who} requires Node.js ${range} (${where}), and the server runs ${node}`,
       remedy:
-        `Install Node.js ${range} on the server and restart the PM2 daemon with it, which is an outage. ` +
-        'If no PM2 daemon runs yet, name the folder of that Node.js in `bin-path`.',
+        `Run \`command: setup\` with a \`node-version\` in ${range}, then deploy again: PM2 moves over to it. ` +
+        'If no PM2 daemon runs yet, you can also name the folder of such a Node.js in `bin-path`.',
     },
   ]
 }

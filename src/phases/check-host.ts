@@ -1,16 +1,19 @@
 /** check: looks at everything that a deploy needs, and changes nothing. */
+import { join } from 'node:path'
 import type { AgentSession } from '../agent-client/agent-session.ts'
 import { Failure } from '../common/failure.ts'
 import { withoutFullStop } from '../common/format.ts'
 import { withTimeout } from '../common/timeout.ts'
 import { failure } from '../common/errors/run.ts'
+import { SEE_CHECK } from '../common/errors/text.ts'
 import type { BareHost } from '../hosts/bare.ts'
 import { usableNode } from '../hosts/probe.ts'
+import { type NodeNeed, nodeNeeds } from '../next/node-need.ts'
 import { type Check, CHECK_MARKS, type HostOutcome, nothingMore } from '../outcome.ts'
 import type { Done, Log } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Finding } from '../protocol/messages.ts'
-import { findings } from './findings.ts'
+import { findings, nodeRow } from './findings.ts'
 
 /** In ms. */
 const LOOK = 120_000
@@ -24,20 +27,29 @@ export async function checkHost(
   const { inputs } = plan
   const seen = await host.look()
   const { port, instances } = inputs.runtime
-  const wanted = { workers: instances === 0 ? 2 : instances, now: Date.now() }
+  const wanted = {
+    workers: instances === 0 ? 2 : instances,
+    now: Date.now(),
+    port,
+    nodeNeeds: needsOf(plan),
+  }
   const before = findings(seen, wanted)
   const canRun = usableNode(seen) !== null && seen.system === 'Linux'
-  const more = canRun
-    ? await askAgent(plan, agentFile, host)
-    : { checks: portOf(seen.portTaken, port), live: null, serves: false }
+  const more = canRun ? await askAgent(plan, agentFile, host, wanted.nodeNeeds) : NOTHING
   // The agent searches further for PM2 than a shell can.
   const told = new Set(more.checks.map(({ what }) => what))
-  const checks = [...before.filter(({ what }) => !told.has(what)), ...more.checks]
+  const shell = [...before, ...portOf(seen.portTaken, port)].filter(({ what }) => !told.has(what))
+  const checks = [...shell, ...more.checks]
   for (const check of checks) log.info(lineOf(check))
   const count = (level: Check['level']) => checks.filter((check) => check.level === level).length
   const detail = `${checks.length} findings: ${count('ok')} ✔, ${count('doubt')} ⚠, ${count('fail')} ✖`
   const status = more.serves ? 'live' : 'down'
   return { value: { name: host.name, status, live: more.live, checks, ...nothingMore }, detail }
+}
+
+/** What the app asks of Node, as far as the checkout tells. */
+export function needsOf({ inputs }: Pick<Plan, 'inputs'>): readonly NodeNeed[] {
+  return nodeNeeds(join(inputs.workspace, inputs['working-directory']))
 }
 
 /** @throws Failure `check-failed` where a deploy would fail */
@@ -79,18 +91,28 @@ interface Asked {
   readonly serves: boolean
 }
 
-async function askAgent({ inputs }: Plan, agentFile: string, host: BareHost): Promise<Asked> {
+const NOTHING: Asked = { checks: [], live: null, serves: false }
+
+async function askAgent(
+  plan: Plan,
+  agentFile: string,
+  host: BareHost,
+  needs: readonly NodeNeed[],
+): Promise<Asked> {
   const checks: Check[] = []
   let agent: AgentSession | undefined
   try {
     agent = await host.agent(agentFile)
-    return await withTimeout(lookThrough(agent, checks, inputs), LOOK, () => failure('check-late'))
+    return await withTimeout(lookThrough(agent, checks, plan, needs), LOOK, () => failure('check-late'))
   } catch (error) {
     const { code, message, remedy = null } = Failure.from(error)
     // What was lost is no finding about the server.
     if (code === 'connection-lost' || code === 'check-late') throw error
     return {
-      checks: [...checks, { level: 'fail', what: WHATS[code] ?? code, value: message, remedy }],
+      checks: [
+        ...checks,
+        { level: 'fail', what: WHATS[code] ?? code, value: message, remedy: ownRemedy(remedy) },
+      ],
       live: null,
       serves: false,
     }
@@ -115,13 +137,25 @@ const WHATS: Readonly<Record<string, string>> = {
   'pm2-stranded': 'PM2',
 }
 
-async function lookThrough(agent: AgentSession, checks: Check[], inputs: Plan['inputs']): Promise<Asked> {
+async function lookThrough(
+  agent: AgentSession,
+  checks: Check[],
+  { inputs, appName }: Pick<Plan, 'inputs' | 'appName'>,
+  needs: readonly NodeNeed[],
+): Promise<Asked> {
   const ok = (what: string, value: string) => checks.push({ level: 'ok', what, value, remedy: null })
   const facts = await agent.call('inspect', {})
-  ok('Node.js', `${facts.node} (${facts.nodePath})`)
+  checks.push(nodeRow({ version: facts.node, path: facts.nodePath }, needs))
   if (facts.pm2 === null) {
     checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' })
   } else ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`)
+  const { rows } = await agent.call('survey', {})
+  checks.push(...rows)
+  if (appName === '') {
+    ok('Folder', facts.path)
+    ok('Name', 'not checked: neither `app-name` nor a package.json says it')
+    return { checks, live: null, serves: false }
+  }
   const { runtime, run, said, 'keep-releases': keep } = inputs
   const address = { host: runtime.host, port: runtime.port }
   const { findings: found } = await agent.call('dryRun', { release: null, run, address, said, keep })
@@ -147,5 +181,10 @@ function checkOf({ effect, code, message, remedy }: Finding): Check {
     { ends: 'Deploy', waits: 'Lock', recovers: 'Interrupted run', replaces: 'current', gap: 'PM2’s list' }[
       effect
     ]
-  return { level, what, value: message, remedy }
+  return { level, what, value: message, remedy: ownRemedy(remedy) }
+}
+
+/** Without the hint at this very command. */
+function ownRemedy(remedy: string | null): string | null {
+  return remedy?.replace(` ${SEE_CHECK}`, '') ?? null
 }

@@ -22,13 +22,14 @@ async function cleanUp(
   log: Pick<Log, 'warning'>,
 ): Promise<Done<void>> {
   const params = { keep: inputs['keep-releases'], activation }
-  const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params)
+  const { removed, inUse, kept, written, leftTo, runtimes } = await host.agent().call('cleanup', params)
   if (leftTo !== null)
     return { value: undefined, detail: `skipped, because another deploy is running: ${leftTo}` }
   for (const each of written) log.warning(`${describe(each)} ${remedy(each)}`)
   const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`
+  const old = runtimes.length === 0 ? [] : [`removed ${runtimes.join(', ')}`]
   const counts = `removed ${removed.length === 0 ? 'no release' : plural(removed.length, 'release')}, kept ${kept.length}${busy}`
-  return { value: undefined, detail: [counts, ...written.map(describe)].join('; ') }
+  return { value: undefined, detail: [counts, ...old, ...written.map(describe)].join('; ') }
 }
 
 function describe({ release, paths, count }: WrittenInRelease): string {

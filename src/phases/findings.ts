@@ -1,13 +1,20 @@
 /** check's rows, from what a plain shell tells: pure. */
 import { formatBytes } from '../common/format.ts'
-import { machineOf, type Probe, usableNode } from '../hosts/probe.ts'
+import { fitsNext, machineOf, type Probe, type Program, usableNode, usablePm2 } from '../hosts/probe.ts'
+import type { NodeNeed } from '../next/node-need.ts'
+import { satisfies } from '../next/version-range.ts'
 import type { Check } from '../outcome.ts'
+import { proxyKeepAlive } from './proxy-keep-alive.ts'
 
 export interface Wanted {
   /** How many workers run at once while a release is replaced. */
   readonly workers: number
   /** The runner's clock, in ms since 1970. */
   readonly now: number
+  /** The app's. */
+  readonly port: number
+  /** What the app asks of Node; empty: unknown. */
+  readonly nodeNeeds: readonly NodeNeed[]
 }
 
 const WORKER_BYTES = 128 * 2 ** 20
@@ -24,7 +31,7 @@ export function findings(probe: Probe, wanted: Wanted): readonly Check[] {
   return [
     system(probe),
     home(probe),
-    node(probe),
+    node(probe, wanted.nodeNeeds),
     pm2(probe),
     machine(probe),
     ...disk(probe),
@@ -32,7 +39,7 @@ export function findings(probe: Probe, wanted: Wanted): readonly Check[] {
     boot(probe),
     limits(probe),
     clock(probe, wanted.now),
-    ...proxy(probe),
+    ...proxyKeepAlive(probe.proxy, wanted.port),
   ]
 }
 
@@ -70,25 +77,37 @@ function home({ home: path, homeWritable, homeMount }: Probe): Check {
     : ok('Home', path)
 }
 
-function node(probe: Probe): Check {
+function node(probe: Probe, needs: readonly NodeNeed[]): Check {
   const found = usableNode(probe)
-  if (found !== null) return ok('Node.js', `${found.version} (${found.path})`)
-  const seen = probe.nodes.map(
-    ({ path, version }) => `${path} (${version === '' ? 'does not run' : `${version} is too old`})`,
-  )
-  return fail(
-    'Node.js',
-    seen.length === 0 ? 'not found' : seen.join(', '),
-    probe.libc === 'musl' ? MUSL : RUN_SETUP,
-  )
+  const remedy = probe.libc === 'musl' ? MUSL : RUN_SETUP
+  if (found === null) {
+    const seen = probe.nodes.map(
+      ({ path, version }) => `${path} (${version === '' ? 'does not run' : `${version} is too old`})`,
+    )
+    return fail('Node.js', seen.length === 0 ? 'not found' : seen.join(', '), remedy)
+  }
+  return nodeRow(found, needs, remedy)
+}
+
+export function nodeRow({ version, path }: Program, needs: readonly NodeNeed[], remedy = RUN_SETUP): Check {
+  const value = `${version} (${path})`
+  const unmet = needs.find(({ range }) => satisfies(version, range) === false)
+  if (unmet !== undefined) return fail('Node.js', `${value}; ${unmet.who} needs ${unmet.range}`, remedy)
+  return needs.length > 0 || fitsNext(version)
+    ? ok('Node.js', value)
+    : doubt('Node.js', `${value}; Next.js 16 needs 20.9`, remedy)
 }
 
 /** The registry has no Node for musl. */
 export const MUSL = 'As root, run `apk add nodejs npm`: setup cannot bring Node.js to a system with musl.'
 
-function pm2({ pm2: found }: Probe): Check {
-  const [first] = found
-  return first === undefined ? fail('PM2', 'not found', RUN_SETUP) : ok('PM2', first)
+function pm2(probe: Probe): Check {
+  const found = usablePm2(probe)
+  if (found !== null) return ok('PM2', `${found.version} (${found.path})`)
+  const seen = probe.pm2.map(({ path, version, node: beside }) =>
+    beside === '' ? `${path} (${version || 'no package'})` : `${path} (beside Node ${beside})`,
+  )
+  return fail('PM2', seen.length === 0 ? 'not found' : `${seen.join(', ')}: none that can be used`, RUN_SETUP)
 }
 
 function machine({ machine: name, libc, libcVersion, cpuFlags }: Probe): Check {
@@ -126,7 +145,9 @@ function memory({ freeMemory }: Probe, workers: number): Check {
     : ok('Memory', value)
 }
 
-function boot({ boot: by }: Probe): Check {
+function boot({ boot: by, bootLacks }: Probe): Check {
+  if (bootLacks !== '')
+    return doubt('Start at boot', `${by} runs ${bootLacks}, which is not there`, RUN_SETUP)
   return by === '' ? doubt('Start at boot', 'nothing starts PM2', RUN_SETUP) : ok('Start at boot', by)
 }
 
@@ -143,20 +164,4 @@ function clock({ clock: theirs }: Probe, now: number): Check {
   return seconds * 1000 > CLOCK
     ? doubt('Clock', value, 'Switch time synchronization on: `timedatectl set-ntp true`.')
     : ok('Clock', value)
-}
-
-/** In s: below the 6 s after which a leaving worker closes idle connections. */
-const LONGEST_KEEP_ALIVE = 5
-
-function proxy({ nginxKeepAlive }: Probe): readonly Check[] {
-  if (nginxKeepAlive.length === 0) return []
-  const value = `keepalive_timeout ${nginxKeepAlive.join(', ')}`
-  const isShort = nginxKeepAlive.some(
-    (time) => /^\d+s?$/.test(time) && Number.parseInt(time, 10) <= LONGEST_KEEP_ALIVE,
-  )
-  return [
-    isShort
-      ? ok('nginx', value)
-      : doubt('nginx', value, 'Set `keepalive_timeout 4s` in the `upstream` of the app.'),
-  ]
 }

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs'
 import { failure } from '../common/errors/build.ts'
 import { formatBytes } from '../common/format.ts'
 import type { BareHost } from '../hosts/bare.ts'
-import { machineOf, type Probe, usableNode } from '../hosts/probe.ts'
+import { fitsNext, machineOf, type Probe, usableNode, usablePm2 } from '../hosts/probe.ts'
+import type { NodeNeed } from '../next/node-need.ts'
 import type { Bundle, Fetched } from '../next/runtime-packages.ts'
 export { fetcher } from '../next/runtime-packages.ts'
 import { satisfies } from '../next/version-range.ts'
@@ -11,8 +12,6 @@ import type { Done, Log, Pipeline } from '../pipeline.ts'
 import { RUNTIME } from '../protocol/server-programs.ts'
 import { MUSL } from './findings.ts'
 
-/** What Next.js 16 needs; 14 and 15 need less. */
-const FITTING = '>=20.9.0'
 /** In ms. */
 const LIMIT = 15 * 60_000
 
@@ -21,9 +20,10 @@ export async function setUpHost(
   fetched: Fetched,
   version: string,
   { run, log }: Pipeline,
+  needs: readonly NodeNeed[] = [],
 ): Promise<void> {
   const seen = await host.look()
-  await run('setup-node', () => bringNode(host, seen, fetched, version, log))
+  await run('setup-node', () => bringNode(host, seen, fetched, version, log, needs))
   await run('setup-pm2', () => bringPm2(host, seen, fetched, log))
   await run('setup-boot', async () => startAtBoot(host, await host.look()))
 }
@@ -34,10 +34,11 @@ async function bringNode(
   fetched: Fetched,
   version: string,
   log: Log,
+  needs: readonly NodeNeed[],
 ): Promise<Done<null>> {
   const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1]
   const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) })
-  if (existing !== null && own === undefined && satisfies(existing.version, FITTING) === true) {
+  if (existing !== null && own === undefined && fits(existing.version, needs)) {
     return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` }
   }
   const what = 'Node.js'
@@ -72,9 +73,14 @@ async function bringNode(
   return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` }
 }
 
+function fits(version: string, needs: readonly NodeNeed[]): boolean {
+  return fitsNext(version) && needs.every(({ range }) => satisfies(version, range) !== false)
+}
+
 async function bringPm2(host: BareHost, seen: Probe, fetched: Fetched, log: Log): Promise<Done<null>> {
-  const [first] = seen.pm2
-  if (first !== undefined) return { value: null, detail: `the server has PM2 (${first})` }
+  const existing = usablePm2(seen)
+  if (existing !== null)
+    return { value: null, detail: `the server has PM2 ${existing.version} (${existing.path})` }
   const bundle = await fetched.pm2()
   const command = 'node_modules/pm2/bin/pm2'
   await send(host, 'pm2', bundle, 'node_modules', '', command, `test -f ${command}`, 'PM2', log)
@@ -98,11 +104,13 @@ async function send(
 ): Promise<void> {
   const target = `${name}/${bundle.version}`
   const script = [
-    'umask 022',
-    `r="$HOME/${RUNTIME}"; mkdir -p "$r/bin" "$r/${name}" && chmod 700 "$HOME/.gapless" && cd "$r" || { say problem folder; return; }`,
+    'umask 022; LC_ALL=C; export LC_ALL',
+    // Runs a command, and tells what is in its way: a full disk is no folder that belongs to somebody else.
+    'd() { e="$("$@" 2>&1)" && return; case "$e" in *"o space"* | *uota*) say problem disk ;; *"ead-only"*) say problem read-only ;; *) say problem folder ;; esac; say why "$(echo "$e" | head -n 1)"; return 1; }',
+    `r="$HOME/${RUNTIME}"; d mkdir -p "$r/bin" "$r/${name}" && d chmod 700 "$HOME/.gapless" && cd "$r" || return`,
     // Those of interrupted runs, too. Another run may be at work beside this one: the number is its shell's.
     `for n in .new-${name}-*; do p="\${n##*-}"; if [ "$p" = $$ ] || ! kill -0 "$p" 2>/dev/null; then rm -rf "$n"; fi; done`,
-    `t=".new-${name}-$$"; mkdir "$t" || { say problem folder; return; }`,
+    `t=".new-${name}-$$"; d mkdir "$t" || return`,
     `cat >"$t/packed" || { rm -rf "$t"; say problem disk; return; }`,
     `if [ "$(wc -c <"$t/packed" | tr -d " ")" != ${bundle.bytes} ]; then rm -rf "$t"; say problem incomplete; return; fi`,
     `if command -v sha256sum >/dev/null 2>&1 && ! sha256sum "$t/packed" | grep -q "^${bundle.sha256}"; then rm -rf "$t"; say problem incomplete; return; fi`,
@@ -111,9 +119,9 @@ async function send(
     `if ! e="$(cd "$t${inner}" && ${trial} 2>&1 </dev/null)"; then rm -rf "$t"; say problem trial; say why "$(echo "$e" | head -n 1)"; return; fi`,
     'sync 2>/dev/null',
     // What is there may be half of an earlier run's.
-    `rm -rf "${target}.old"; if [ -e "${target}" ]; then mv "${target}" "${target}.old" || return; fi`,
-    `mv "$t${inner}" "${target}" || { say problem folder; return; }`,
-    `ln -sfn "../${target}/${command}" "bin/.new-${name}" && mv -f "bin/.new-${name}" "bin/${name}" || { say problem folder; return; }`,
+    `rm -rf "${target}.old"; if [ -e "${target}" ]; then d mv "${target}" "${target}.old" || return; fi`,
+    `d mv "$t${inner}" "${target}" || return`,
+    `d ln -sfn "../${target}/${command}" "bin/.new-${name}" && d mv -f "bin/.new-${name}" "bin/${name}" || return`,
     `rm -rf "$t" "${target}.old"; say done yes`,
   ].join('\n')
   const { said, errors } = await host.run(script, { body: withProgress(bundle, what, log), timeoutMs: LIMIT })
@@ -131,7 +139,8 @@ async function send(
 
 const PROBLEMS: Readonly<Record<string, readonly [problem: string, remedy: string]>> = {
   folder: [`"~/${RUNTIME}" is not writable`, 'Give the home to the user that logs in, and run setup again.'],
-  disk: ['it could not be written', 'Free disk space on the server, and run setup again.'],
+  'read-only': ['the home is mounted read-only', 'Mount the home writable, and run setup again.'],
+  disk: ['the disk is full', 'Free disk space on the server, and run setup again.'],
   incomplete: ['it arrived incomplete', 'Free disk space on the server, and run setup again.'],
   unpack: [
     'it could not be unpacked',
@@ -159,9 +168,14 @@ async function* withProgress(
 }
 
 async function startAtBoot(host: BareHost, seen: Probe): Promise<Done<null>> {
-  if (seen.boot !== '') return { value: null, detail: `PM2 starts at boot: ${seen.boot}` }
+  const { boot, bootLacks } = seen
+  const isOurs = boot.endsWith(`/${UNIT}`) || boot.endsWith(MARK)
+  if (boot !== '' && !isOurs) {
+    const doubt = `, but ${bootLacks} is not there: correct that as root`
+    return { value: null, detail: `PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}` }
+  }
   const node = usableNode(seen)?.path ?? ''
-  const pm2 = seen.pm2[0] ?? ''
+  const pm2 = usablePm2(seen)?.path ?? ''
   // In a unit and in a crontab these have a meaning of their own.
   if (/[%"'\\\n$]/.test(`${node}${pm2}${seen.home}`)) {
     return {
@@ -169,14 +183,46 @@ async function startAtBoot(host: BareHost, seen: Probe): Promise<Done<null>> {
       detail: `nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`,
     }
   }
+  const entries = bootEntries(seen.home, node, pm2)
+  const body = async function* () {
+    yield Buffer.from(entries.unit + entries.cron)
+  }
+  const { said } = await host.run(bootScript(entries), { body: body(), timeoutMs: 60_000 })
+  const by = new Map(said).get('boot') ?? ''
+  const started = BOOTS[by]
+  if (started !== undefined) return { value: null, detail: started }
+  const command = seen.hasUserSystemd
+    ? `loginctl enable-linger ${seen.user}`
+    : `(crontab -u ${seen.user} -l; echo '${entries.cron.trim()}') | crontab -u ${seen.user} -`
+  return {
+    value: null,
+    detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
+  }
+}
+
+const UNIT = 'gapless-pm2.service'
+/** The end of the line in the crontab. */
+const MARK = '# gapless'
+
+const BOOTS: Readonly<Record<string, string>> = {
+  unit: `a user unit starts PM2 at boot (${UNIT}, with lingering)`,
+  cron: '`@reboot` in crontab starts PM2 at boot',
+}
+
+interface BootEntries {
+  readonly unit: string
+  readonly cron: string
+}
+
+function bootEntries(home: string, node: string, pm2: string): BootEntries {
   const unit = [
     '[Unit]',
     'Description=PM2 for Gapless',
     '[Service]',
     'Type=forking',
     `Environment="PATH=${node.replace(/\/[^/]*$/, '')}:/usr/local/bin:/usr/bin:/bin"`,
-    `Environment="PM2_HOME=${seen.home}/.pm2"`,
-    `PIDFile=${seen.home}/.pm2/pm2.pid`,
+    `Environment="PM2_HOME=${home}/.pm2"`,
+    `PIDFile=${home}/.pm2/pm2.pid`,
     `ExecStart="${node}" "${pm2}" resurrect`,
     `ExecStop="${node}" "${pm2}" kill`,
     'Restart=always',
@@ -187,33 +233,31 @@ async function startAtBoot(host: BareHost, seen: Probe): Promise<Done<null>> {
     'WantedBy=default.target',
     '',
   ].join('\n')
-  const cron = `@reboot PM2_HOME="${seen.home}/.pm2" "${node}" "${pm2}" resurrect # gapless\n`
-  const body = async function* () {
-    yield Buffer.from(unit + cron)
-  }
-  const script = [
-    'u="$(id -un)"; export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; d="$HOME/.config/systemd/user"',
+  return { unit, cron: `@reboot PM2_HOME="${home}/.pm2" "${node}" "${pm2}" resurrect ${MARK}\n` }
+}
+
+/** Its body is the unit, and then the line. An entry that is there already is brought up to date. */
+function bootScript({ unit, cron }: BootEntries): string {
+  return [
+    'u="$(id -un)"; export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"',
+    `d="$HOME/.config/systemd/user"; f="$d/${UNIT}"; w="$d/default.target.wants/${UNIT}"`,
     `t="$HOME/${RUNTIME}"; mkdir -p "$t" && t="$t/.new-boot-$$" && cat >"$t" || return`,
-    'if systemctl --user show-environment >/dev/null 2>&1 </dev/null && { [ -e "/var/lib/systemd/linger/$u" ] || loginctl enable-linger "$u" >/dev/null 2>&1 </dev/null; }; then',
-    `mkdir -p "$d" && head -c ${Buffer.byteLength(unit)} "$t" >"$d/.gapless-pm2.service.new" && mv -f "$d/.gapless-pm2.service.new" "$d/gapless-pm2.service" &&`,
-    'systemctl --user daemon-reload </dev/null && systemctl --user enable gapless-pm2.service >/dev/null 2>&1 </dev/null && say boot unit',
-    'elif command -v crontab >/dev/null 2>&1; then',
+    `head -c ${Buffer.byteLength(unit)} "$t" >"$t.unit"; tail -c ${Buffer.byteLength(cron)} "$t" >"$t.line"`,
+    's() { systemctl --user "$@" >/dev/null 2>&1 </dev/null; }',
+    'unit() { s show-environment && { [ -e "/var/lib/systemd/linger/$u" ] || loginctl enable-linger "$u" >/dev/null 2>&1 </dev/null; } || return 1',
+    'if [ -e "$w" ] && [ "$(cat "$f" 2>/dev/null)" = "$(cat "$t.unit")" ]; then b=unit; return; fi',
+    `mkdir -p "$d" && cat "$t.unit" >"$d/.${UNIT}.new" && mv -f "$d/.${UNIT}.new" "$f" && s daemon-reload && s enable ${UNIT} && b=unit; }`,
     // A list that cannot be read is not an empty one: what the user has in it must stay.
-    '{ LC_ALL=C crontab -l >"$t.old" 2>"$t.said" || grep -qi -e "no crontab" -e "no such file" "$t.said"; } &&',
-    `{ grep -v "# gapless$" "$t.old"; tail -c ${Buffer.byteLength(cron)} "$t"; } >"$t.cron" && crontab "$t.cron" && say boot cron`,
-    'fi',
-    'rm -f "$t" "$t.old" "$t.said" "$t.cron"',
+    'list() { LC_ALL=C crontab -l >"$t.old" 2>"$t.said" || grep -qi -e "no crontab" -e "no such file" "$t.said"; }',
+    `others() { grep -v "${MARK}$" "$t.old"; true; }`,
+    'cron() { command -v crontab >/dev/null 2>&1 && list || return 1',
+    `if [ "$(grep "${MARK}$" "$t.old")" = "$(cat "$t.line")" ]; then b=cron; return; fi`,
+    '{ others; cat "$t.line"; } >"$t.cron" && crontab "$t.cron" && b=cron; }',
+    'b=""',
+    // Two would start PM2 twice.
+    `if unit; then if command -v crontab >/dev/null 2>&1 && list && grep -q "${MARK}$" "$t.old"; then others >"$t.cron"; crontab "$t.cron"; fi`,
+    `else b=""; cron; [ ! -e "$f" ] || { s disable ${UNIT}; rm -f "$f"; }; fi`,
+    '[ -z "$b" ] || say boot "$b"',
+    'rm -f "$t" "$t.unit" "$t.line" "$t.old" "$t.said" "$t.cron"',
   ].join('\n')
-  const { said } = await host.run(script, { body: body(), timeoutMs: 60_000 })
-  const by = new Map(said).get('boot')
-  if (by === 'unit')
-    return { value: null, detail: 'a user unit starts PM2 at boot (gapless-pm2.service, with lingering)' }
-  if (by === 'cron') return { value: null, detail: '`@reboot` in crontab starts PM2 at boot' }
-  const command = seen.hasUserSystemd
-    ? `loginctl enable-linger ${seen.user}`
-    : `(crontab -u ${seen.user} -l; echo '${cron.trim()}') | crontab -u ${seen.user} -`
-  return {
-    value: null,
-    detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
-  }
 }

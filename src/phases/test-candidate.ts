@@ -69,7 +69,7 @@ export async function verifyWithTest(
   const over = new AbortController()
   const call = host.agent().call(
     'verify',
-    { id, said, testMs: limitMs + MARGIN },
+    { id, said, testMs: limitMs + MARGIN, deploys: true },
     {
       body: outgoing,
       onEvent: (value) => isHealthy(verified(value, 'verify')),

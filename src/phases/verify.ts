@@ -47,9 +47,10 @@ async function verify(
   test: string | null,
   log: Log,
 ): Promise<Done<string>> {
-  const { said } = inputs
+  const { said, command } = inputs
+  const deploys = command !== 'rollback'
   if (test === null) {
-    const found = await host.agent().call('verify', { id, said, testMs: null })
+    const found = await host.agent().call('verify', { id, said, testMs: null, deploys })
     return { value: found.notFound, detail: detailOf(found) }
   }
   const directory = resolve(inputs.workspace, inputs['working-directory'])

@@ -147,6 +147,8 @@ export const serverFacts = object({
   nodePath: string,
   /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
   nodeAbi: string,
+  /** Why PM2's daemon stays on a Node that setup has replaced; empty: it does not. */
+  nodeStays: string,
   platform: string,
   arch: string,
   /** glibc's version, or null on musl and others. */
@@ -402,6 +404,15 @@ const finding = object({
 })
 export type Finding = Guarded<typeof finding>
 
+const surveyRow = object({
+  /** Whether a deploy works with it, or works but should not have to. */
+  level: oneOf('ok', 'doubt'),
+  what: string,
+  value: string,
+  remedy: nullable(string),
+})
+export type SurveyRow = Guarded<typeof surveyRow>
+
 /** How a candidate became healthy. */
 export const verified = object({
   bootMs: count,
@@ -535,7 +546,13 @@ export const operations = {
    * is put back afterwards.
    */
   verify: {
-    params: object({ id: releaseId, said, testMs: nullable(count) }),
+    params: object({
+      id: releaseId,
+      said,
+      testMs: nullable(count),
+      /** No rollback: its workers will run on the Node that setup brought last. */
+      deploys: boolean,
+    }),
     result: verified,
   },
   /**
@@ -595,8 +612,12 @@ export const operations = {
        * What the app wrote into releases that no longer serve; reported once for each time that they served.
        */
       written: list(writtenInRelease),
+      /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
+      runtimes: list(string),
     }),
   },
+  /** Rows of `check`. Changes nothing. */
+  survey: { params: nothing, result: object({ rows: list(surveyRow) }) },
 } as const
 
 export type Operation = keyof typeof operations

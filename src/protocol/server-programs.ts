@@ -13,11 +13,14 @@ export const LOGIN_SHELL_TIMEOUT = 5
 
 /** Below the home: what `setup` brought. */
 export const RUNTIME = '.gapless/runtime'
-/** Setup brings only what is missing, so that its programs go before all others. */
+/** Setup brings only what is missing: only what `bin-path` names goes before that. */
 export const runtimeFolder = `${RUNTIME}/bin`
 
 /** The oldest Node that the agent and the launcher run on. */
 export const OLDEST_NODE = 18
+
+/** Major and minor version of the oldest Node that every supported Next.js runs on: what 16 needs. */
+export const FITTING_NODE = [20, 9] as const
 
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 export const versionFolders = [
@@ -65,6 +68,13 @@ export const homeFolders = [
   '.linuxbrew/bin',
   '.nodebrew/current/bin',
   '.nix-profile/bin',
+] as const
+
+/** Below the home, where version managers put PM2 apart from Node. */
+export const pm2Folders = [
+  '.volta/tools/image/packages/pm2/bin',
+  '.local/share/mise/installs/npm-pm2/*/bin',
+  '.asdf/installs/nodejs/*/.npm/bin',
 ] as const
 
 export const systemFolders = [

@@ -4,6 +4,7 @@ import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { compile } from '../../support/compile.ts'
+import { SEE_CHECK } from '../../../src/common/errors/text.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 
 const folder = temporaryFolders()
@@ -72,7 +73,7 @@ asRoot('a file in the place of the app’s folder', () => {
     own(join(home, '.pm2'))
     expect(inspect(join(home, '.pm2'))).toMatchObject({
       message: `User "nobody" may not write in "${join(home, 'app/file')}": it is not a folder.`,
-      remedy: 'Move the file away, or set `path` to another folder.',
+      remedy: `Move the file away, or set \`path\` to another folder. ${SEE_CHECK}`,
     })
   })
 })
@@ -101,7 +102,7 @@ asRoot('an EACCES of a system call', () => {
       require('node:fs').promises.mkdir(${JSON.stringify(path)}, { recursive: true }).catch((error) => { throw toFailure(error) })`)
     expect(said).toMatchObject({
       message: `User "nobody" may not write in "${closed}": it belongs to root.`,
-      remedy: `Run on the server: \`sudo chown -R nobody '${closed}'\`.`,
+      remedy: `Run on the server: \`sudo chown -R nobody '${closed}'\`. ${SEE_CHECK}`,
     })
   })
 })

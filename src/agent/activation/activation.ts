@@ -9,7 +9,8 @@ import type { World } from './world.ts'
 export interface Activation {
   readonly world: World
   readonly job: Job
-  readonly facts: Facts
+  /** Gathered again when PM2's daemon was replaced. */
+  facts: Facts
   /** The step under way, for the message of its failure. */
   during: ActivationStep
 }

@@ -129,7 +129,7 @@ function spawnActivation(
   // A session of its own and a log of its own: the end of the SSH session is no event for it.
   const child = spawn(node, [agentFile, 'activate', files.job], {
     cwd,
-    env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
+    env: { ...cleanEnvironment(node), PM2_HOME: pm2Home },
     stdio: ['ignore', log, log],
     detached: true,
   })

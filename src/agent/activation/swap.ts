@@ -2,14 +2,18 @@
 import { failure } from '../../common/errors/activation.ts'
 import { assertMayMove } from '../pm2/port.ts'
 import { withdrawn } from '../system/lock.ts'
+import type { Pm2Process } from '../pm2/client.ts'
 import { type Activation, hook, tellWorkers } from './activation.ts'
+import { gatherFacts } from './facts.ts'
+import type { Replaced } from './replaced.ts'
 import { untilReplaced } from './serve.ts'
 import type { State } from './state.ts'
 
 /** @throws only while nothing live has been touched, unless the rename itself fails */
 export async function prepareAndSwap(activation: Activation): Promise<State> {
-  const { before } = activation.facts
-  const { kind, replaces } = activation.job.request
+  const { world, facts, job } = activation
+  const { before } = facts
+  const { kind, replaces } = job.request
   if (replaces !== null && replaces !== before.current) {
     const current = before.current ?? 'No release'
     const cause = failure('overtaken: replaced', { current, replaces, kind })
@@ -17,8 +21,27 @@ export async function prepareAndSwap(activation: Activation): Promise<State> {
     throw cause
   }
   await prepare(activation)
-  await swap(activation)
+  const moved = await moveNode(activation)
+  await swap(activation).catch(async (error: unknown) => {
+    // Nobody watches workers that have outlived their daemon: what ran before comes back under the new one.
+    if (moved.length > 0) await world.putBack({ ...NOTHING, processes: moved }).catch(() => undefined)
+    throw error
+  })
   return { at: 'swapped', before }
+}
+
+const NOTHING: Replaced = { current: null, processes: [], besideOurs: false, addresses: [] }
+
+/** @returns the app's processes that PM2 does not run any more */
+async function moveNode(activation: Activation): Promise<readonly Pm2Process[]> {
+  const { world, job, facts } = activation
+  // A preview touches nothing of the app, and what a rollback goes to was built for the Node that ran then.
+  if (job.request.kind !== 'deploy' || facts.target.runtime.socket) return []
+  const moved = await world.moveNode()
+  if (moved === null) return []
+  await world.journal.note('swap', moved)
+  activation.facts = { ...(await gatherFacts(world, job, { at: 'prepared' })), orphans: moved }
+  return facts.processes
 }
 
 /** All that can be done beforehand: from the swap on every second counts, and the disk may be full. */

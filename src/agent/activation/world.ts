@@ -67,6 +67,12 @@ export interface Turn {
 export interface Workers {
   /** Again where PM2's daemon is another one. @throws Failure `pm2-failed`, `pm2-foreign` */
   connect(): Promise<void>
+  /**
+   * Where setup has brought another Node than PM2's daemon runs on: ends the daemon, starts another on that Node, and on
+   * it all apps but this one, whose workers serve meanwhile.
+   * @returns what was done, for people; null: nothing
+   */
+  moveNode(): Promise<string | null>
   /** PM2's daemon, or null. */
   daemon(): Promise<number | null>
   /** PM2's list of this app, in the order of its ids. */

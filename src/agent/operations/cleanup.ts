@@ -37,7 +37,7 @@ export async function cleanUp(
   keep: number,
   activation: string | null = null,
   alive: () => void = () => undefined,
-): Promise<Result<'cleanup'>> {
+): Promise<Omit<Result<'cleanup'>, 'runtimes'>> {
   const lock = await lockUnlessHeld(layout, activation)
   if (typeof lock === 'string')
     return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock, written: [] }

@@ -27,6 +27,10 @@ import { lockHolder } from '../system/lock.ts'
 import { outline } from '../upload/outline.ts'
 import { connectPm2, pm2Home } from '../pm2/client.ts'
 import { daemonPid } from '../pm2/daemon.ts'
+import { cleanEnvironment } from '../system/environment.ts'
+import { nodeMove, whyNotMove } from '../pm2/move.ts'
+import { removeOldRuntimes } from '../system/runtime.ts'
+import { type PlannedMove, survey } from './survey.ts'
 import {
   isRelease,
   liveRelease,
@@ -122,16 +126,29 @@ export function createOperations({
     )
   }
 
-  const context = (): ActivationContext => {
+  const context = (node = process.execPath): ActivationContext => {
     if (agentFile === '') {
       throw failure('agent-not-kept', { folder: layout.own })
     }
-    return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath, cwd }
+    return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node, cwd }
+  }
+
+  /** Null where a deploy leaves the daemon on its Node. A preview touches nothing but itself. */
+  const planMove = async (): Promise<PlannedMove | null> => {
+    const move = preview ? null : nodeMove(await daemonPid(home), binPath)
+    if (move === null) return null
+    const { all } = await running()
+    return { ...move, hindrance: await whyNotMove(all, base) }
+  }
+  /** The Node that workers of a deploy will run on, where that is not the daemon's. */
+  const nextNode = async (): Promise<string | undefined> => {
+    const move = await planMove()
+    return move === null || move.hindrance !== null ? undefined : move.node
   }
 
   return {
     handlers: {
-      inspect: () => inspectServer(layout, search, home),
+      inspect: async () => inspectServer(layout, search, home, await planMove()),
       releases: async () => ({ releases: await listReleases(layout) }),
       status: async () => {
         const found = await workers()
@@ -170,7 +187,7 @@ export function createOperations({
         await existing(id)
         return readableByOthers(() => checkIntegrity(layout, id, repair, alive))
       },
-      verify: async ({ id, said, testMs }, call) => {
+      verify: async ({ id, said, testMs, deploys }, call) => {
         await existing(id)
         makeFolders(layout)
         await endOrphanedCandidates(layout)
@@ -179,7 +196,10 @@ export function createOperations({
         const now = await running()
         await assertClaims({ layout, appName, address: runtime, said }, now)
         const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
-        const start = await workerStart(cwd, home, kept?.definition ?? null)
+        const inherited = await workerStart(cwd, home, kept?.definition ?? null)
+        const node = deploys ? await nextNode() : undefined
+        const { PATH = '' } = cleanEnvironment(node)
+        const start = node === undefined ? inherited : { ...inherited, node, env: { ...inherited.env, PATH } }
         if (testMs === null) return verifyCandidate(layout, id, runtime, start, call.alive)
         const putBack = await keepCaches(layout, id, call.alive)
         try {
@@ -211,10 +231,26 @@ export function createOperations({
         await removeRelease(layout, id)
         return { removed: true }
       },
-      activate: (request, { event, alive }) => startActivation(context(), request, { onEntry: event, alive }),
+      activate: async (request, { event, alive }) => {
+        const node = request.kind === 'deploy' ? await nextNode() : undefined
+        return startActivation(context(node), request, { onEntry: event, alive })
+      },
       watch: ({ activation, withdraw }, { event, alive }) =>
-        watchActivation(layout, context, activation, withdraw, { onEntry: event, alive }),
-      cleanup: ({ keep, activation }, { alive }) => cleanUp(layout, keep, activation, alive),
+        watchActivation(layout, () => context(), activation, withdraw, { onEntry: event, alive }),
+      cleanup: async ({ keep, activation }, { alive }) => {
+        const cleaned = await cleanUp(layout, keep, activation, alive)
+        const program = await running().then(
+          (now) => now.program,
+          () => undefined,
+        )
+        // Without an answer nobody knows which PM2 runs.
+        const runtimes =
+          program === undefined ? [] : await removeOldRuntimes(program === null ? [] : [program])
+        return { ...cleaned, runtimes }
+      },
+      survey: async () => ({
+        rows: await survey({ layout, appName, home, now: await running(), move: await planMove() }),
+      }),
     },
     end: () => uploads.abandon(),
   }

@@ -16,12 +16,14 @@ import { bootId } from '../system/processes.ts'
 import { liveRelease, newestId } from '../store/releases.ts'
 import { servingRelease } from '../pm2/serving.ts'
 import { assertTrusted } from '../store/trust.ts'
+import { type PlannedMove, sayNodeStays } from './survey.ts'
 
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 export async function inspectServer(
   layout: Layout,
   search: Pm2Search,
   pm2Home: string,
+  move: PlannedMove | null = null,
 ): Promise<ServerFacts> {
   const standing = nearestExisting(layout.base)
   assertWritable(layout.base)
@@ -30,10 +32,13 @@ export async function inspectServer(
   const { bavail, bsize } = await statfs(standing)
   const journal = await readJournal(layout.journal)
   const { found, searched } = search
+  // What the workers of a deploy will run on.
+  const next = move?.hindrance === null ? move : null
   return {
-    node: process.versions.node,
-    nodePath: process.execPath,
-    nodeAbi: process.versions.modules,
+    node: next?.version ?? process.versions.node,
+    nodePath: next?.node ?? process.execPath,
+    nodeAbi: next?.abi ?? process.versions.modules,
+    nodeStays: move === null || move.hindrance === null ? '' : sayNodeStays(move, move.hindrance),
     platform: process.platform,
     arch: process.arch,
     glibc: glibcVersion(),

@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import {
   homeFolders,
+  pm2Folders,
   runtimeFolder,
   systemFolders,
   systemVersionFolders,
@@ -28,7 +29,8 @@ export interface Pm2Search {
 export function findPm2(binPath: readonly string[]): Pm2Search {
   const home = homedir()
   const runtime = join(home, runtimeFolder)
-  const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath(), runtime]
+  const named = binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home))
+  const folders = [...named, runtime, ...searchPath()]
   const searched = new Set<string>()
   // The login shell is slow: it is asked only where the session's own PATH has no PM2.
   for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
@@ -48,10 +50,7 @@ function usualFolders(home: string): readonly string[] {
   return [
     ...npmPrefix(home),
     ...homeFolders.map(inHome),
-    inHome('.volta/tools/image/packages/pm2/bin'),
-    ...[...versionFolders, '.local/share/mise/installs/npm-pm2/*/bin', '.asdf/installs/nodejs/*/.npm/bin']
-      .map(inHome)
-      .flatMap(versions),
+    ...[...versionFolders, ...pm2Folders].map(inHome).flatMap(versions),
     ...systemVersionFolders.flatMap(versions),
     ...systemFolders,
   ]
@@ -62,6 +61,7 @@ function usualFolders(home: string): readonly string[] {
  */
 function versions(pattern: string): readonly string[] {
   const star = pattern.split('/').findIndex((part) => part.includes('*'))
+  if (star < 0) return [pattern]
   const parts = pattern.split('/')
   const folder = parts.slice(0, star).join('/')
   const [prefix = ''] = (parts[star] ?? '').split('*')

@@ -1,6 +1,6 @@
 /** Reading, building and assembling the app on the runner. */
 import { failures } from './raise.ts'
-import type { ErrorTexts } from './text.ts'
+import { type ErrorTexts, SEE_CHECK } from './text.ts'
 
 const ENDED = '`{command}` {ending} in "{directory}".'
 const WRONG = 'Fix what the last log lines say, or set `{input}` if this is not the right command.'
@@ -156,7 +156,7 @@ export const texts = {
   },
   'release-unfit': {
     message: 'The release does not fit the server: {problem}.',
-    remedy: '{remedy}',
+    remedy: `{remedy} ${SEE_CHECK}`,
     cause:
       'A native module was built for another system, or `engines.node` excludes the Node.js of the server. The remedy depends on which; the evidence lists all.',
   },

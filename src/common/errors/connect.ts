@@ -95,7 +95,7 @@ export const texts = {
     message: 'No input says which host key "{host}" must have.',
     remedy:
       'Set `known-hosts` to the lines of `ssh-keyscan`, or `fingerprint` to the `SHA256:…` of the host key, after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
-    cause: '[Getting started](getting-started.md#4-the-servers-identity) shows how to get them safely.',
+    cause: '[Getting started](getting-started.md#2-the-servers-identity) shows how to get them safely.',
   },
   'host-key-unknown': {
     message: '`known-hosts` has no key for "{host}", which offered "{offered}".',

@@ -1,6 +1,6 @@
 /** What the runner and the server say to each other. */
 import { failures } from './raise.ts'
-import type { ErrorTexts } from './text.ts'
+import { type ErrorTexts, SEE_CHECK } from './text.ts'
 
 const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.'
 
@@ -32,13 +32,11 @@ export const texts = {
   },
   'node-missing': {
     message: 'Node.js 18 or later was not found on the server.',
-    remedy:
-      'Run `command: setup`, or as the user that logs in, without sudo, `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+    remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`curl -fsSL https://fnm.vercel.app/install | bash\`, then \`~/.local/share/fnm/fnm install 24\`. If Node.js is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
   },
   'pm2-missing': {
     message: 'PM2 was not found on the server.',
-    remedy:
-      'Run `command: setup`, or as the user that logs in, without sudo, `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+    remedy: `Run \`command: setup\`, or as the user that logs in, without sudo, \`PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2\`. If PM2 is installed, name its folder in \`bin-path\`. ${SEE_CHECK}`,
     cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
   },
 } as const satisfies ErrorTexts

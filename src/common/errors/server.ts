@@ -1,6 +1,6 @@
 /** The server: its disk, its users, PM2, ports, and the releases on it. */
 import { failures } from './raise.ts'
-import type { ErrorTexts } from './text.ts'
+import { type ErrorTexts, SEE_CHECK } from './text.ts'
 
 const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.'
 const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.'
@@ -9,32 +9,32 @@ const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.
 export const texts = {
   'disk-full': {
     message: 'The server’s disk is full: {problem}.',
-    remedy: FREE,
+    remedy: `${FREE} ${SEE_CHECK}`,
     cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
   },
   'disk-full: no room': {
     message: 'The release needs {needed} on the server’s disk, and {free} are free.',
-    remedy: FREE,
+    remedy: `${FREE} ${SEE_CHECK}`,
   },
   'path-not-writable': {
     message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
-    remedy: 'Run on the server: `{command}`.',
+    remedy: `Run on the server: \`{command}\`. ${SEE_CHECK}`,
   },
   'path-not-writable: no folder': {
     message: 'User "{user}" may not write in "{path}": it is not a folder.',
-    remedy: 'Move the file away, or set `path` to another folder.',
+    remedy: `Move the file away, or set \`path\` to another folder. ${SEE_CHECK}`,
   },
   'path-not-writable: read-only': {
     message: '"{path}" is on a file system that is mounted read-only.',
-    remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+    remedy: `Mount the file system writable, or set \`path\` to a folder on another one. ${SEE_CHECK}`,
   },
   'path-not-writable: unknown path': {
     message: 'The server refused access: {problem}.',
-    remedy: 'Give the path in the message to the user that logs in.',
+    remedy: `Give the path in the message to the user that logs in. ${SEE_CHECK}`,
   },
   'path-unsafe': {
     message: '"{path}" is not safe from other users of the server: {reason}.',
-    remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+    remedy: `Inspect and correct it: \`{command}\`. Or set \`path\` to a folder below the user’s home. ${SEE_CHECK}`,
   },
   'agent-not-kept': {
     message: 'The agent could not be saved in "{folder}".',
@@ -60,7 +60,7 @@ export const texts = {
   },
   'current-not-a-link': {
     message: '"{path}" is not a symbolic link.',
-    remedy: 'Move it away, or set `path` to another folder.',
+    remedy: `Move it away, or set \`path\` to another folder. ${SEE_CHECK}`,
     cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
   },
   'unknown-release': {
@@ -110,7 +110,7 @@ export const texts = {
   },
   'pm2-foreign': {
     message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
-    remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+    remedy: `Log in as the user that PM2 runs as, or give "{user}" a \`PM2_HOME\` of its own. ${SEE_CHECK}`,
     cause: 'PM2 was once started with `sudo`.',
   },
   'pm2-failed': {
@@ -141,14 +141,13 @@ export const texts = {
   'pm2-stranded': {
     message:
       'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-    remedy:
-      'Run `kill -9 {daemon}` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon.',
+    remedy: `Run \`kill -9 {daemon}\` on the server, then deploy again: the workers go on serving, and the deploy starts a new daemon. ${SEE_CHECK}`,
     cause: 'A version manager (nvm, fnm, volta) replaced a version, or PM2 was uninstalled.',
   },
   'pm2-stranded: shared': {
     message:
       'The PM2 daemon (process {daemon}) can start no worker: it runs from "{missing}", which was removed.',
-    remedy: 'Run `pm2 update` on the server, which restarts all apps of this user, then deploy again.',
+    remedy: `Run \`pm2 update\` on the server, which restarts all apps of this user, then deploy again. ${SEE_CHECK}`,
   },
   'pm2-failed: daemon died': {
     message: 'PM2’s daemon died while the new workers started.',
@@ -162,51 +161,46 @@ export const texts = {
   },
   'app-name-taken': {
     message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
-    remedy:
-      'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+    remedy: `Set another \`app-name\` for one of the two apps. If nobody needs the other app, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
     cause:
       'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
   },
   'path-taken': {
     message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
-    remedy:
-      'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+    remedy: `Set a \`path\` of its own for each app. If "{other}" is this app under its former name, set \`app-name: {other}\`. ${SEE_CHECK}`,
   },
   'path-taken: not ours': {
     message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
-    remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+    remedy: `Set another \`path\`. If this app is to replace "{other}", set \`app-name: {other}\`. ${SEE_CHECK}`,
   },
   'port-forbidden': {
     message: 'The user that logs in may not listen on port {port}.',
-    remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+    remedy: `Set \`app-port\` to a port above 1023, behind a reverse proxy. ${SEE_CHECK}`,
   },
   'port-taken': {
     message: '{holder} already listens on "{address}".',
-    remedy:
-      'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+    remedy: `Stop that process, or set another \`app-port\`: \`ss -ltnp "sport = :{port}"\` shows it on the server. ${SEE_CHECK}`,
     cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
   },
   'port-taken: daemon': {
     message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
-    remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+    remedy: `Set another \`app-port\`, or stop the app that this daemon runs there. ${SEE_CHECK}`,
   },
   'port-taken: app': {
     message: 'The app "{name}" in "{folder}" already listens on "{address}".',
-    remedy:
-      'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+    remedy: `Set another \`app-port\` for one of the two apps. If "{name}" is this app under its former name, set \`app-name: {name}\` and its \`path\`. If nobody needs it, run \`pm2 delete {name}\` on the server. ${SEE_CHECK}`,
   },
   'port-taken: no address': {
     message: '"{host}" is not an address of the server.',
-    remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+    remedy: `Set \`app-host\` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::. ${SEE_CHECK}`,
   },
   'port-taken: other host': {
     message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
-    remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+    remedy: `Change \`app-port\` together with \`app-host\`, and the proxy in front of the app. ${SEE_CHECK}`,
   },
   'address-differs': {
     message: 'The app listens on {now}, and the release would listen on "{next}".',
-    remedy:
-      'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+    remedy: `To move the app, set \`app-port: {nextPort}\` and point the proxy there. To keep its address, set \`app-port: {port}\` and \`app-host: {host}\`. ${SEE_CHECK}`,
     cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
   },
 } as const satisfies ErrorTexts

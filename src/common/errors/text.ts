@@ -8,6 +8,9 @@ export interface ErrorText {
   readonly cause?: string
 }
 
+/** Ends the remedy of what `command: check` has a row for. */
+export const SEE_CHECK = 'To see what else is missing, run `command: check`.'
+
 /** By code. `code: variant` is the same code where another message or remedy helps. */
 export type ErrorTexts = Readonly<Record<string, ErrorText>>
 

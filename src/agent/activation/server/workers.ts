@@ -1,9 +1,11 @@
 /** PM2, the app's workers, and what they claim on the server. */
+import { realpathSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { askHealth } from '../../../common/health.ts'
 import { assertClaims } from '../../pm2/claims.ts'
 import { connectPm2, type Pm2 } from '../../pm2/client.ts'
 import { daemonPid } from '../../pm2/daemon.ts'
+import { endDaemon, nodeMove, startOthers, whyNotMove } from '../../pm2/move.ts'
 import { assertNoOtherDoor } from '../../pm2/port.ts'
 import { readWorkers } from '../../pm2/workers.ts'
 import type { Layout } from '../../store/layout.ts'
@@ -43,17 +45,39 @@ export function workersOn(layout: Layout, job: Job, room: Room): Workers & { clo
     return { all: await pm2.all(), daemon: await daemonPid(pm2Home), program: await pm2.program() }
   }
 
+  const connect = async () => {
+    // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
+    if (connection !== null && connection.daemon === (await daemonPid(pm2Home))) return
+    const known = connection?.logs
+    connection?.pm2.close()
+    const pm2 = await connectPm2({ path, version }, pm2Home)
+    connection = { pm2, daemon: null, logs: new Map() }
+    const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog])
+    const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]))
+    connection = { pm2, daemon: await daemonPid(pm2Home), logs }
+  }
+
   return {
-    async connect() {
-      // PM2's client has one connection in a process: a second one gets no answers while the first is open (7.0.4).
-      if (connection !== null && connection.daemon === (await daemonPid(pm2Home))) return
-      const known = connection?.logs
-      connection?.pm2.close()
-      const pm2 = await connectPm2({ path, version }, pm2Home)
-      connection = { pm2, daemon: null, logs: new Map() }
-      const files = (await list()).flatMap(({ errorLog, outLog }) => [errorLog, outLog])
-      const logs = known ?? (await sizesOf([daemonLog(pm2Home), ...files]))
-      connection = { pm2, daemon: await daemonPid(pm2Home), logs }
+    connect,
+    async moveNode() {
+      // An earlier process may have died in the middle.
+      await startOthers(pm2Home, connected().pm2)
+      const daemon = await daemonPid(pm2Home)
+      const move = nodeMove(daemon, [])
+      // A daemon runs on the Node of whoever starts it.
+      if (daemon === null || move === null || realpathSync(process.execPath) !== move.node) return null
+      const all = await connected().pm2.all()
+      if ((await whyNotMove(all, layout.base)) !== null) return null
+      await room(() =>
+        endDaemon(
+          pm2Home,
+          daemon,
+          all.filter(({ name }) => name !== appName),
+        ),
+      )
+      await connect()
+      await startOthers(pm2Home, connected().pm2)
+      return `PM2 moved from Node ${move.from} to ${move.version}, and the workers kept serving meanwhile`
     },
     close: () => connection?.pm2.close(),
     daemon: () => daemonPid(pm2Home),

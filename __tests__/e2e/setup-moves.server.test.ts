@@ -1,0 +1,167 @@
+/** setup where it is interrupted, where old programs stand, under other shells, and from one Node.js to the next. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { buildOfExample } from '../support/builds.ts'
+import { type BareUser, startBareUser } from '../support/bare-user.ts'
+import { startLoad } from '../support/load.ts'
+import { runAction, type RunResult } from '../support/runner.ts'
+import { mayUnshare } from '../support/sshd.ts'
+import { until } from '../support/until.ts'
+import { checkOut, type Workspace } from '../support/workspace.ts'
+
+const thorough = process.env['GAPLESS_TEST_ALL'] === '1' && mayUnshare ? describe : describe.skip
+
+/** The Node.js that a process runs on, as its version. */
+const nodeOf = (pid: number) => /node\/([^/]+)\//.exec(readlinkSync(`/proc/${pid}/exe`))?.[1] ?? ''
+const daemonOf = ({ home }: BareUser) => Number(readFileSync(join(home, '.pm2/pm2.pid'), 'utf8'))
+const brought = ({ home }: BareUser) => readdirSync(join(home, '.gapless/runtime/node'))
+
+thorough('from Node.js 22 to 24', () => {
+  let server: BareUser
+  const workspaces: Workspace[] = []
+  beforeAll(async () => {
+    server = await startBareUser()
+    workspaces.push(await buildOfExample('first'), await buildOfExample('second'))
+  }, 300_000)
+  afterAll(async () => {
+    await server.stop()
+    for (const workspace of workspaces) workspace.remove()
+  })
+  const run = (command: string, more: Readonly<Record<string, string>> = {}, version = 0) =>
+    runAction({
+      inputs: {
+        ...server.inputs,
+        'install-command': 'none',
+        'build-command': 'none',
+        command,
+        ...more,
+      },
+      workspace: workspaces[version]!.path,
+    })
+  const pids = async () => {
+    const folder = join(server.home, 'apps/web/.gapless/workers')
+    return readdirSync(folder).flatMap((name) => Number(/^(\d+)\.json$/.exec(name)?.[1]) || [])
+  }
+
+  test('setup brings 22, and a deploy runs on it', async () => {
+    expect((await run('setup', { 'node-version': '22' })).code).toBe(0)
+    const { code, log } = await run('deploy')
+    expect({ code, log }).toMatchObject({ code: 0 })
+    expect(nodeOf(daemonOf(server))).toMatch(/^22\./)
+  }, 300_000)
+
+  test('setup brings 24 beside it, the next deploy moves over under load, and no request fails', async () => {
+    const load = startLoad(
+      `http://127.0.0.1:${server.port}`,
+      { keepAlive: 4, fresh: 2, post: 2, stream: 1 },
+      { maxMs: 300_000, maxRequests: 100_000 },
+    )
+    const setup = await run('setup', { 'node-version': '24' })
+    expect(setup).toMatchObject({ code: 0 })
+    expect(setup.log).toMatch(/the next deploy moves PM2 without a gap/)
+    expect(nodeOf(daemonOf(server))).toMatch(/^22\./)
+    const deploy = await run('deploy', {}, 1)
+    const { failures, requests } = await load.stop()
+    process.stdout.write(`Node.js 22 to 24: ${requests} requests, ${failures.length} failed\n`)
+    expect({ code: deploy.code, status: deploy.outputs['status'] }).toEqual({ code: 0, status: 'live' })
+    expect(deploy.log).toMatch(/PM2 moved from Node 22\.\S+ to 24\./)
+    expect(nodeOf(daemonOf(server))).toMatch(/^24\./)
+    await until('the old workers have left', async () => (await pids()).length === 2, 60_000)
+    for (const pid of await pids()) expect(nodeOf(pid)).toMatch(/^24\./)
+    expect(failures).toEqual([])
+  }, 300_000)
+
+  test('the deploy after that removes 22, from which nothing runs', async () => {
+    expect(brought(server)).toHaveLength(2)
+    // What setup has just brought is left alone for a minute.
+    const { code, log } = await run('deploy')
+    expect({ code, log }).toMatchObject({ code: 0 })
+    expect(log).toMatch(/removed \.gapless\/runtime\/node\/22\./)
+    expect(brought(server)).toEqual([expect.stringMatching(/^24\./)])
+  }, 300_000)
+})
+
+thorough.each(['/usr/bin/fish', '/usr/bin/tcsh', '/bin/sh'])('with the login shell %s', (shell) => {
+  let server: BareUser
+  let workspace: Workspace
+  beforeAll(async () => {
+    server = await startBareUser({ shell })
+    workspace = checkOut()
+  }, 60_000)
+  afterAll(async () => {
+    await server.stop()
+    workspace.remove()
+  })
+
+  test('an old Node.js does not count, setup that is killed at each step begins again, and check passes', async () => {
+    server.write('.nvm/versions/node/v16.20.2/bin/node', '#!/bin/sh\necho 16.20.2\n')
+    const run = (
+      command: string,
+      onStart = (_kill: () => void) => undefined as unknown,
+    ): Promise<RunResult> =>
+      runAction({
+        inputs: { ...server.inputs, command },
+        workspace: workspace.path,
+        onStart: (child) => onStart(() => child.kill('SIGKILL')),
+      })
+    const before = await run('check')
+    expect(before.log).toMatch(/✖ Node\.js: \S.*v16\.20\.2\/bin\/node \(16\.20\.2 is too old\)/)
+    const runtime = join(server.home, '.gapless/runtime')
+    const has = (folder: string, name: RegExp) => {
+      try {
+        return readdirSync(folder).some((entry) => name.test(entry))
+      } catch {
+        return false
+      }
+    }
+    for (const begun of [
+      () => has(runtime, /^\.new-node-/),
+      () => has(join(runtime, 'bin'), /^node$/),
+      () => has(runtime, /^\.new-pm2-/),
+      () => has(join(runtime, 'bin'), /^pm2$/),
+    ]) {
+      let kill = () => undefined as unknown
+      let over = false
+      const running = run('setup', (how) => (kill = how)).finally(() => (over = true))
+      await until('the step begins', () => over || begun(), 120_000)
+      kill()
+      await running
+      server.sshd.dropConnections()
+    }
+    const after = await run('setup')
+    expect({ code: after.code, log: after.log }).toMatchObject({ code: 0 })
+    expect(after.log).toMatch(/✔ Node\.js: 24\./)
+    expect(readdirSync(runtime).toSorted()).toEqual(['bin', 'node', 'pm2'])
+  }, 600_000)
+})
+
+thorough.each([
+  ['noexec', /it does not run there/, /Mount the home without `noexec`/],
+  ['size=8m', /the disk is full|arrived incomplete/, /Free disk space/],
+  ['nr_inodes=12', /the disk is full|could not be unpacked/, /Free disk space/],
+])('in a home that is mounted with %s', (disk, problem, remedy) => {
+  let server: BareUser
+  let workspace: Workspace
+  beforeAll(async () => {
+    server = await startBareUser({ disk })
+    workspace = checkOut()
+  }, 60_000)
+  afterAll(async () => {
+    await server.stop()
+    workspace.remove()
+  })
+
+  test('setup says what is in the way, and leaves nothing half done', async () => {
+    const { code, log } = await runAction({
+      inputs: { ...server.inputs, command: 'setup' },
+      workspace: workspace.path,
+    })
+    expect(code).toBe(1)
+    expect(log).toMatch(problem)
+    expect(log).toMatch(remedy)
+    const runtime = join(server.home, '.gapless/runtime')
+    expect(readdirSync(runtime).filter((name) => name.startsWith('.new-node-'))).toEqual([])
+    expect(readdirSync(join(runtime, 'bin'))).toEqual([])
+  }, 180_000)
+})

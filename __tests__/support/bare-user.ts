@@ -1,0 +1,72 @@
+/** A server as a user without root meets it: sshd, a shell and the usual Unix tools, no Node.js and no PM2. Needs root. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { stopProcessesIn } from '../../scripts/processes.mjs'
+import { freePort } from './port.ts'
+import { type Sshd, startSshd } from './sshd.ts'
+import { mountTmpfs } from './test-mounts.ts'
+
+const UID = 21_377
+/** Wherever this machine has them. */
+const PROGRAMS = ['node', 'npm', 'pm2'].flatMap((name) =>
+  ['/usr/bin', '/usr/local/bin', '/opt/node/bin'].map((folder) => `${folder}/${name}`),
+)
+
+export interface BareUser {
+  readonly home: string
+  readonly sshd: Sshd
+  readonly port: number
+  /** Of the action. */
+  readonly inputs: Readonly<Record<string, string>>
+  /** A file of the user's that can be run. */
+  write(path: string, text: string): void
+  stop(): Promise<void>
+}
+
+/** @param disk the options of a file system of the home's own, as `mount -o` takes them */
+export async function startBareUser({
+  shell = '/bin/bash',
+  disk,
+}: { readonly shell?: string; readonly disk?: string } = {}): Promise<BareUser> {
+  const home = join(mkdtempSync(join(tmpdir(), 'gapless-bare-')), 'a home')
+  mkdirSync(home)
+  const unmount = disk === undefined ? () => undefined : mountTmpfs(home, disk)
+  writeFileSync(join(home, '.bashrc'), 'echo "Welcome!"\n')
+  execFileSync('chmod', ['755', join(home, '..')])
+  const own = () => execFileSync('chown', ['-R', `${UID}:${UID}`, home])
+  own()
+  const sshd = await startSshd({
+    env: { HOME: home, PATH: '/usr/bin:/bin' },
+    accounts: [{ name: 'deploy', shell, home, uid: UID }],
+    hidden: PROGRAMS.filter((file) => existsSync(file)),
+  })
+  const port = await freePort()
+  return {
+    home,
+    sshd,
+    port,
+    inputs: {
+      host: sshd.host,
+      port: String(sshd.port),
+      username: 'deploy',
+      key: sshd.clientKey,
+      'known-hosts': sshd.hostPublicKeyLine,
+      'app-name': 'web',
+      'app-port': String(port),
+      observe: '1s',
+    },
+    write(path, text) {
+      mkdirSync(join(home, path, '..'), { recursive: true })
+      writeFileSync(join(home, path), text, { mode: 0o755 })
+      own()
+    },
+    async stop() {
+      await sshd.stop()
+      stopProcessesIn(home)
+      unmount()
+      rmSync(join(home, '..'), { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
