@@ -42,7 +42,9 @@ export function localShell({
           else done()
         },
         final(done) {
-          process.stdin.end(() => done())
+          // Node (18 to 24) never calls back from the end of a stream that is destroyed: the command has ended already.
+          if (process.stdin.destroyed) done()
+          else process.stdin.end(() => done())
         },
       })
       process.stdout.on('data', (chunk: Buffer) => {
