@@ -80,6 +80,9 @@ function generator(seed: number): () => number {
   }
 }
 
+/** The look that is due at each count of answers. Millions of them are simulated. */
+const LOOKS = Array.from({ length: 5000 }, (_, answered) => lookAt(answered))
+
 /** Watches a release for so many answers. @returns after how many it was taken back; null: it stayed */
 function watched(
   random: () => number,
@@ -95,9 +98,11 @@ function watched(
   while (own.answered < most) {
     own.answered += 1
     if (random() < rate) own.failed += 1
+    const look = LOOKS[own.answered] ?? lookAt(own.answered)
+    if (look === lastLook) continue
     const seen = { ...well, own, before: { answered: answersBefore, failed: before }, lastLook }
     if (judge(seen) === 'worse') return own.answered
-    lastLook = lookAt(own.answered)
+    lastLook = look
   }
   return null
 }
