@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { WorkerRecord } from '../../src/worker/worker-record.ts'
 import { buildOfExample } from '../support/builds.ts'
 import { ill, visit, type Visitors } from '../support/ill-release.ts'
 import { runAction, type RunOptions, type RunResult } from '../support/runner.ts'
@@ -43,8 +44,8 @@ function open(): readonly string[] {
   const folder = join(server.app, '.gapless/workers')
   return readdirSync(folder)
     .filter((name) => /^\d+\.json$/.test(name))
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as { phase: string; release: string })
-    .flatMap(({ phase, release }) => (phase === 'open' ? [release] : []))
+    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as WorkerRecord)
+    .flatMap(({ phase, release, candidate }) => (phase === 'open' && !candidate ? [release] : []))
     .sort()
 }
 

@@ -1,5 +1,5 @@
 /** setup where it is interrupted, where old programs stand, under other shells, and from one Node.js to the next. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
@@ -63,7 +63,7 @@ thorough('from Node.js 22 to 24', () => {
     expect(nodeOf(daemonOf(server))).toMatch(/^22\./)
     const deploy = await run('deploy', {}, 1)
     const { failures, requests } = await load.stop()
-    process.stdout.write(`Node.js 22 to 24: ${requests} requests, ${failures.length} failed\n`)
+    process.stderr.write(`Node.js 22 to 24: ${requests} requests, ${failures.length} failed\n`)
     expect({ code: deploy.code, status: deploy.outputs['status'] }).toEqual({ code: 0, status: 'live' })
     expect(deploy.log).toMatch(/PM2 moved from Node 22\.\S+ to 24\./)
     expect(nodeOf(daemonOf(server))).toMatch(/^24\./)
@@ -74,7 +74,9 @@ thorough('from Node.js 22 to 24', () => {
 
   test('the deploy after that removes 22, from which nothing runs', async () => {
     expect(brought(server)).toHaveLength(2)
-    // What setup has just brought is left alone for a minute.
+    const folder = join(server.home, '.gapless/runtime/node', brought(server)[0]!)
+    const broughtAt = lstatSync(folder).ctimeMs
+    await until('22 was not brought just now', () => Date.now() - broughtAt > 60_000, 90_000)
     const { code, log } = await run('deploy')
     expect({ code, log }).toMatchObject({ code: 0 })
     expect(log).toMatch(/removed \.gapless\/runtime\/node\/22\./)
@@ -162,6 +164,9 @@ thorough.each([
     expect(log).toMatch(remedy)
     const runtime = join(server.home, '.gapless/runtime')
     expect(readdirSync(runtime).filter((name) => name.startsWith('.new-node-'))).toEqual([])
-    expect(readdirSync(join(runtime, 'bin'))).toEqual([])
+    // What came before it is whole.
+    const commands = readdirSync(join(runtime, 'bin'))
+    expect(commands.filter((name) => !existsSync(join(runtime, 'bin', name)))).toEqual([])
+    expect(commands).not.toContain('pm2')
   }, 180_000)
 })
