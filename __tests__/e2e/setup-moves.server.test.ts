@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
 import { type BareUser, startBareUser } from '../support/bare-user.ts'
+import { temporaryFolders } from '../support/folder.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { mayUnshare } from '../support/sshd.ts'
@@ -15,6 +16,7 @@ const thorough = process.env['GAPLESS_TEST_ALL'] === '1' && mayUnshare ? describ
 /** The Node.js that a process runs on, as its version. */
 const nodeOf = (pid: number) => /node\/([^/]+)\//.exec(readlinkSync(`/proc/${pid}/exe`))?.[1] ?? ''
 const daemonOf = ({ home }: BareUser) => Number(readFileSync(join(home, '.pm2/pm2.pid'), 'utf8'))
+const makeFolder = temporaryFolders()
 const brought = ({ home }: BareUser) => readdirSync(join(home, '.gapless/runtime/node'))
 
 thorough('from Node.js 22 to 24', () => {
@@ -105,8 +107,11 @@ thorough.each(['/usr/bin/fish', '/usr/bin/tcsh', '/bin/sh'])('with the login she
       runAction({
         inputs: { ...server.inputs, command },
         workspace: workspace.path,
+        // Who is killed removes nothing.
+        env: { TMPDIR: packages },
         onStart: (child) => onStart(() => child.kill('SIGKILL')),
       })
+    const packages = makeFolder()
     const before = await run('check')
     expect(before.log).toMatch(/✖ Node\.js: \S.*v16\.20\.2\/bin\/node \(16\.20\.2 is too old\)/)
     const runtime = join(server.home, '.gapless/runtime')
