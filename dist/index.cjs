@@ -56995,7 +56995,7 @@ function earlyVariables({ env, nodeOptions }) {
         return [];
     });
 }
-const daemon = 'Set it in the environment of the PM2 daemon: see "Variables that must be set before Node starts" in docs/recipes.md.';
+const daemon = 'Set it in the environment of the PM2 daemon: see "Variables that must be set before Node starts" in docs/projects.md.';
 function sets(name, what = 'the workers themselves') {
     return `Input \`env\` sets ${name}, which comes too late for ${what}.`;
 }
@@ -61721,7 +61721,7 @@ const activation_texts = {
     'traffic-worse': {
         message: '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
         remedy: 'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
-        cause: '[What traffic says](watching.md) explains the test that compares the two shares.',
+        cause: '[What traffic says](how-it-works.md#what-traffic-says) explains the test that compares the two shares.',
     },
     'door-closed': {
         message: 'Nothing answers on "{address}": {problem}.',
@@ -69555,7 +69555,7 @@ function previewFacts({ command, outcome: { preview, succeeded } }) {
     ];
 }
 const SHARES_USER = 'The preview runs as the user of the app, so code of this branch can read the secrets of the app. ' +
-    'Give previews a user of their own: see docs/previews.md.';
+    'Give previews a user of their own: see "Previews" in docs/recipes.md.';
 /** The parser of `url` has encoded whatever Markdown would read. */
 function renderUrl(url) {
     return markdown_link(markdown_escape(url), /^[\w:/.~%?=&+-]+$/.test(url) ? url : null);

@@ -1,4 +1,4 @@
-/** Runs the commands of docs/getting-started.md and then of docs/by-hand.md, in their order, on a host without users. */
+/** Runs the commands of docs/getting-started.md in their order, on a host without users. */
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer, get, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,14 +11,14 @@ import { mayUnshare } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 import { checkOut } from '../support/workspace.ts'
 
-const read = (page: string) => readFileSync(join(import.meta.dirname, '..', '..', 'docs', page), 'utf8')
-const text = read('getting-started.md')
+const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'getting-started.md'), 'utf8')
+const BY_HAND = '## Node.js and PM2 by hand\n'
 const commandsOf = (page: string) =>
   [...page.matchAll(/(?:<!-- (.+?) -->\n\n)?```sh\n([^]*?)^```$/gm)].map(([, mark = '', script = '']) => ({
     mark,
     script,
   }))
-const [commands, byHand] = [commandsOf(text), commandsOf(read('by-hand.md'))]
+const [commands = [], byHand = []] = text.split(BY_HAND).map(commandsOf)
 const block = (language: string) =>
   new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'm').exec(text)?.[1] ?? ''
 const toRun = (page: typeof commands) =>

@@ -5,13 +5,15 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { proxyObstacle } from '../../src/agent/system/proxy-access.ts'
+import { codeOf } from '../support/docs.ts'
 import { type Front, startFront } from '../support/front.ts'
 import { serveNginx } from '../support/nginx.ts'
 
-/** The blocks of docs/previews.md in the real servers, in front of two sockets. */
-const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'previews.md'), 'utf8')
-const blockOf = (language: string) =>
-  new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'm').exec(page)?.[1] ?? ''
+/** The blocks of "Previews" in docs/recipes.md in the real servers, in front of two sockets. */
+const blocks = {
+  nginx: codeOf('recipes.md', 'nginx', '#### nginx'),
+  caddyfile: codeOf('recipes.md', 'caddyfile', '#### Caddy'),
+}
 
 let folder: string
 const apps: Server[] = []
@@ -86,7 +88,7 @@ const fronts: readonly (readonly [string, () => Promise<Front>])[] = [
     () =>
       serveNginx(
         (port) => {
-          const block = blockOf('nginx')
+          const block = blocks.nginx
             .replace('listen 443 ssl', `listen 127.0.0.1:${port}`)
             .replace(/^ *ssl_certificate.*\n/gm, '')
             .replaceAll('/srv/previews/web', folder)
@@ -102,7 +104,7 @@ const fronts: readonly (readonly [string, () => Promise<Front>])[] = [
         program: CADDY,
         args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],
         configuration(port, own) {
-          const block = blockOf('caddyfile')
+          const block = blocks.caddyfile
             .replace(/^\*\.preview\.example\.com/m, `http://*.preview.example.com:${port}`)
             .replace(/\ttls \{[^]*?\n\t\}\n/, '')
             .replaceAll('/srv/previews/web', folder)

@@ -7,7 +7,7 @@ import { hasRedis, type Redis, startRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
 /**
- * The shared cache of docs/recipes.md: two hosts, one Redis. It takes two minutes for each version of Next.js:
+ * The shared cache of docs/many-servers.md: two hosts, one Redis. It takes two minutes for each version of Next.js:
  * GAPLESS_TEST_ALL=1 (npm run test:all).
  */
 const thorough = mayMakeNamespaces && hasRedis && process.env['GAPLESS_TEST_ALL'] === '1'

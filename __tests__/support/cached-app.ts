@@ -30,7 +30,7 @@ export const cached = {
   'a page of the Pages Router': { path: '/old', revalidate: '/api/revalidate-old' },
 } as const
 
-/** With the configuration of docs/recipes.md and the cache handler of examples/cache-handler. */
+/** With the configuration of docs/many-servers.md and the cache handler of examples/cache-handler. */
 export function createCachedApp({ next, react }: NextVersion): CachedApp {
   const path = mkdtempSync(join(tmpdir(), 'gapless-cached-'))
   const write = (file: string, content: string) => {
@@ -43,7 +43,7 @@ export function createCachedApp({ next, react }: NextVersion): CachedApp {
     JSON.stringify({ name: 'next-app', private: true, scripts: { build: 'next build' }, dependencies }),
   )
   for (const [file, content] of Object.entries(FILES)) write(file, content)
-  write('next.config.mjs', codeOf('recipes.md', 'js', '`next.config.mjs`:'))
+  write('next.config.mjs', codeOf('many-servers.md', 'js', '`next.config.mjs`:'))
   write('cache-handler.mjs', readFileSync(cacheHandler, 'utf8'))
   return {
     path,

@@ -38,7 +38,7 @@ export function earlyVariables({ env, nodeOptions }: Given): readonly string[] {
 }
 
 const daemon =
-  'Set it in the environment of the PM2 daemon: see "Variables that must be set before Node starts" in docs/recipes.md.'
+  'Set it in the environment of the PM2 daemon: see "Variables that must be set before Node starts" in docs/projects.md.'
 
 function sets(name: string, what = 'the workers themselves'): string {
   return `Input \`env\` sets ${name}, which comes too late for ${what}.`

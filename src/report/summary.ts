@@ -172,7 +172,7 @@ function previewFacts({ command, outcome: { preview, succeeded } }: Report): Par
 
 const SHARES_USER =
   'The preview runs as the user of the app, so code of this branch can read the secrets of the app. ' +
-  'Give previews a user of their own: see docs/previews.md.'
+  'Give previews a user of their own: see "Previews" in docs/recipes.md.'
 
 /** The parser of `url` has encoded whatever Markdown would read. */
 export function renderUrl(url: string): string {

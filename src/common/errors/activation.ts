@@ -82,7 +82,8 @@ export const texts = {
       '{failed} of {answered} answers of "{release}" failed ({share}), against {failedBefore} of {answeredBefore} ({shareBefore}) of the release before.',
     remedy:
       'Look at the paths that failed most in the evidence, then at the app’s last log lines below them.',
-    cause: '[What traffic says](watching.md) explains the test that compares the two shares.',
+    cause:
+      '[What traffic says](how-it-works.md#what-traffic-says) explains the test that compares the two shares.',
   },
   'door-closed': {
     message: 'Nothing answers on "{address}": {problem}.',
