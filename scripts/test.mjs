@@ -94,7 +94,7 @@ function startJest(name, args) {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   // What the servers answer in time depends on the machine, and the units can wait.
-  if (name === 'units' && child.pid !== undefined) setPriority(child.pid, 19)
+  if (name === 'units' && child.pid !== undefined) setPriority(child.pid, 10)
   const forward = (signal) => child.kill(signal)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, forward)
   return child
