@@ -22,7 +22,7 @@ const SERVER = '**/__tests__/**/*.server.test.ts'
 
 export default {
   // Most tests start processes, on machines that others use too.
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   globalSetup: '<rootDir>/__tests__/support/setup.mjs',
   globalTeardown: '<rootDir>/__tests__/support/teardown.mjs',
   projects: [

@@ -186,7 +186,7 @@ describe('Node is found', () => {
       rc('sleep 60')
       const { facts } = await start({}, withShell())
       expect(facts.node).toBe(process.versions.node)
-    }, 20_000)
+    }, 60_000)
   })
 
   test('in a folder below the home that the user named by ~', async () => {

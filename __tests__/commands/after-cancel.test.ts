@@ -52,4 +52,4 @@ test('of one that may have switched, on a server out of reach, nobody says that 
   expect(outcome.failure?.message).toContain('could not be reached to learn the result')
   expect(tries).toBeGreaterThan(0)
   expect(rows).toMatchObject([{ phase: 'connect', state: 'failed' }])
-}, 15_000)
+}, 60_000)

@@ -112,7 +112,7 @@ describe('nothing outlives it:', () => {
     expect(end).toMatchObject({ passed: false, how: 'late' })
     expect(end.durationMs).toBeLessThan(15_000)
     expect(lives(pidIn(join(end.directory, 'pid')))).toBe(false)
-  }, 30_000)
+  }, 60_000)
 
   test('a test whose candidate has gone, after it has cleaned up', async () => {
     const gone = new AbortController()

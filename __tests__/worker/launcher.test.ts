@@ -124,7 +124,7 @@ describe('the front door', () => {
     expect(worker.isReady()).toBe(false)
     await worker.ready
     expect((await ask(release.port, '/health')).status).toBe(503)
-  }, 15_000)
+  }, 60_000)
 
   test('stays closed where the activation halts: the release is not even started, and a signal ends it', async () => {
     const release = await make({})
@@ -417,7 +417,7 @@ process.on('SIGINT', () => { throw new Error('a broken handler') })
         Object.fromEntries(Object.keys(hooks).map((name) => [name, expected])),
       )
     },
-    15_000,
+    60_000,
   )
 
   test('holds back a handler that was registered before the launcher started', async () => {
@@ -478,7 +478,7 @@ process.on('SIGINT', () => { throw new Error('a broken handler') })
     long.release.raise('finish')
     expect((await long.gone).code).toBe(7)
     expect(long.release.notes()).toBe('begun\ndone\n')
-  }, 20_000)
+  }, 60_000)
 
   test('leaves without the app’s help when it has no handler of its own', async () => {
     const server = `require('node:http').createServer((_, response) => response.end()).listen(process.env.PORT)`

@@ -77,7 +77,7 @@ test('counts a connection that the app closes, and none that the client closes',
   expect(seen.at(-1)).toMatchObject({ aborted: 0, answers: [0, 0, 0, 0, 0] })
   await get('/break-off').catch(() => undefined)
   expect(await reported(1)).toMatchObject({ aborted: 1, failing: { '/break-off': 1 } })
-}, 20_000)
+}, 60_000)
 
 test('leaves out health checks, and what comes to the private port', async () => {
   await get('/500', { 'user-agent': 'gapless-health-check' })

@@ -148,7 +148,7 @@ describe('a candidate and a worker', () => {
       stdin: '',
     })
     expect(candidate.limits).toMatch(/Max open files +3000 +3000/)
-  }, 30_000)
+  }, 60_000)
 
   test('go by what PM2 keeps of the app, but for what makes a worker of it', async () => {
     const kept = {

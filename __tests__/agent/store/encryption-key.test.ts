@@ -54,7 +54,7 @@ describe('the key of server actions', () => {
     const keys = new Set(await Promise.all(answers))
     expect([...keys]).toEqual([readFileSync(encryptionKeyFile(layout), 'utf8').trim()])
     expect(readdirSync(dirname(encryptionKeyFile(layout)))).toEqual(['server-actions'])
-  }, 30_000)
+  }, 60_000)
 
   test.each(['', 'not base64 at all', Buffer.alloc(16).toString('base64')])(
     'that is damaged (%j) is an error, and stays',
