@@ -1,6 +1,6 @@
 /**
- * Runs the tests: those that boot servers one after the other, and beside them, two at a time, those that need none.
- * Servers mostly wait, and two of them would make each other late.
+ * Runs the tests: those that boot servers one after the other, and beside them those that need none. Servers mostly wait,
+ * and two of them would make each other late.
  * Fails also when a test left a file or a process behind.
  *
  *   node scripts/test.mjs [jest's arguments]
@@ -24,8 +24,7 @@ import { runEnds } from './run-ends.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const SLOWEST = 10
-/** Each with how many of its files run at once. */
-const suites = { units: 2, servers: 1 }
+const suites = ['units', 'servers']
 
 /** All that a test makes goes here. As open as /tmp: some servers run as users of their own. */
 const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-tests-')))
@@ -36,7 +35,7 @@ chmodSync(files, 0o1777)
 
 const reports = []
 let failed = false
-if ((await Promise.all(Object.keys(suites).map(runSuite))).includes(false)) failed = true
+if ((await Promise.all(suites.map(runSuite))).includes(false)) failed = true
 if (process.env.GAPLESS_TEST_ALL === '1') printSlowest()
 failed = reportLeftovers() || failed
 rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
@@ -69,7 +68,7 @@ async function runSuite(name) {
   const options = [
     '--selectProjects',
     name,
-    suites[name] === 1 ? '--runInBand' : `--maxWorkers=${suites[name]}`,
+    '--runInBand',
     '--passWithNoTests',
     '--json',
     '--outputFile',
