@@ -59775,13 +59775,18 @@ function findNode(sentinel, binPath, code) {
     ].join('; ');
 }
 /**
- * Returns the shell lines that call `t` with every place of a Node, in order: what the user named and the Node of the
- * running PM2 daemon (`w` is set then), what setup brought, the PATH, the PATH of the user's login shell, the usual
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
+ * running PM2 daemon, what setup brought, the PATH (`w` is set for these), the PATH of the user's login shell, the usual
  * places, and of several versions the newest.
  */
 function tryEach(sentinel, binPath) {
-    const wanted = [...binPath.map((folder) => `${shellWord(folder)}/node`), '"$d"'];
-    const single = [`"$HOME"/${runtimeFolder}/node`, '"$(command -v node 2>/dev/null)"'];
+    // The first of the PATH is meant: an app of Next.js 14 may run on Node.js 18 beside a newer one.
+    const wanted = [
+        ...binPath.map((folder) => `${shellWord(folder)}/node`),
+        '"$d"',
+        `"$HOME"/${runtimeFolder}/node`,
+        '"$(command -v node 2>/dev/null)"',
+    ];
     const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`);
     const mark = `${sentinel}-path`;
     const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders];
@@ -59792,7 +59797,6 @@ function tryEach(sentinel, binPath) {
         'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         'case "$d" in */node*) ;; *) d="" ;; esac',
         `w=1; for n in ${wanted.join(' ')}; do t "$n"; done; w=""`,
-        `for n in ${single.join(' ')}; do t "$n"; done`,
         // Startup files may print anything, and may never end.
         `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
             `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
