@@ -1241,6 +1241,15 @@ function pids() {
 }
 /** In characters. Any user of the machine can write 2 MB there. */
 const LONGEST_COMMAND = 4096;
+/** Returns the program that a process runs, or null where nobody may tell or it has exited. */
+function executableOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`);
+    }
+    catch {
+        return null;
+    }
+}
 /** Returns the command line as one text, or the title that the process has set; '' where it has exited. */
 function commandOf(pid) {
     try {
@@ -2343,7 +2352,7 @@ function versionOfNode(node) {
  */
 async function removeOldRuntimes(used, home = (0,external_node_os_namespaceObject.homedir)(), youngMs = JUST_BROUGHT) {
     const removed = [];
-    const running = pids().flatMap((pid) => [exeOf(pid), commandOf(pid)]);
+    const running = pids().flatMap((pid) => [executableOf(pid) ?? '', commandOf(pid)]);
     for (const name of ['node', 'pm2']) {
         const folder = (0,external_node_path_namespaceObject.join)(home, RUNTIME, name);
         const newest = realPath((0,external_node_path_namespaceObject.join)(home, runtimeFolder, name));
@@ -2368,15 +2377,6 @@ async function removeOldRuntimes(used, home = (0,external_node_os_namespaceObjec
 }
 function isBelow(file, folder) {
     return folder !== null && file.startsWith(folder + external_node_path_namespaceObject.sep);
-}
-function exeOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`);
-    }
-    catch {
-        // Another user's, or gone.
-        return '';
-    }
 }
 function realPath(path) {
     try {
@@ -3227,6 +3227,41 @@ async function isLost(layout, { kind, release }) {
     return (await activatedAt(layout, release).catch(() => null)) === null;
 }
 
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Addresses of servers on this machine. */
+
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+function isEverywhere(host) {
+    return EVERYWHERE.has(host);
+}
+function formatAddress({ host, port, socket }) {
+    return socket ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+/** Returns an address that reaches a server which listens on all addresses, or the path of its socket. */
+function reachable({ host, socket }) {
+    if (socket)
+        return socket;
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+/** How long a server on this machine may take to accept a connection, in ms. */
+const ACCEPT = 2000;
+function acceptsConnections({ host, port }) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable({ host }), port, timeout: ACCEPT });
+        const end = (accepted) => {
+            socket.destroy();
+            resolve(accepted);
+        };
+        socket.once('connect', () => end(true));
+        socket.once('timeout', () => end(false));
+        socket.once('error', () => end(false));
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/activation.js
 /** What the steps of one activation share. */
 
@@ -3265,41 +3300,6 @@ async function hook(activation, name) {
     if (commands === null || facts.done.has(name))
         return;
     await step(activation, name, name, () => world.runHook(name, commands, facts.target));
-}
-
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
-;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Addresses of servers on this machine. */
-
-const EVERYWHERE = new Set(['0.0.0.0', '::']);
-function isEverywhere(host) {
-    return EVERYWHERE.has(host);
-}
-function formatAddress({ host, port, socket }) {
-    return socket ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-/** Returns an address that reaches a server which listens on all addresses, or the path of its socket. */
-function reachable({ host, socket }) {
-    if (socket)
-        return socket;
-    if (host === '0.0.0.0')
-        return '127.0.0.1';
-    return host === '::' ? '::1' : host;
-}
-/** How long a server on this machine may take to accept a connection, in ms. */
-const ACCEPT = 2000;
-function acceptsConnections({ host, port }) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable({ host }), port, timeout: ACCEPT });
-        const end = (accepted) => {
-            socket.destroy();
-            resolve(accepted);
-        };
-        socket.once('connect', () => end(true));
-        socket.once('timeout', () => end(false));
-        socket.once('error', () => end(false));
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/converge.js
@@ -3923,8 +3923,8 @@ async function serve(activation, wanted) {
     }
 }
 /**
- * The ids that PM2 is replacing by the target already, and the canary's. PM2's daemon carries through what an earlier process had asked
- * for. To wait for that would take a release that dies again and again longer than the old workers stay.
+ * The ids that PM2 is replacing by the target already, and the canary's. PM2's daemon carries through what an earlier
+ * process had asked for. To wait for that would take a release that dies again and again longer than the old workers stay.
  */
 async function underWay({ world, facts }, release) {
     if (!facts.resumed || release !== facts.target.release)
@@ -5205,6 +5205,7 @@ function objection(judgement, release, own, { before }) {
 
 
 
+
 /** Whether a canary comes next. Where it was asked for and cannot be, the journal says why. */
 async function wantsCanary({ world, job, facts }) {
     const { canaryMs, kind } = job.request;
@@ -5220,7 +5221,7 @@ function hindrance({ before, previous, target, foreign, processes }) {
         return 'no verified release serves that it could be compared with';
     if (foreign > 0 || processes.length === 0)
         return 'PM2 has no worker that Gapless started';
-    const addresses = [previous, target].map(({ runtime: { host, port, socket } }) => socket ?? `${host}:${port}`);
+    const addresses = [previous, target].map(({ runtime }) => formatAddress(runtime));
     return addresses[0] === addresses[1] ? null : 'the release listens on another address';
 }
 /**
@@ -6872,7 +6873,7 @@ async function assertClaims(claim, running) {
  */
 function nodeMove(daemon, binPath) {
     const node = broughtNode();
-    const exe = daemon === null ? null : move_exeOf(daemon);
+    const exe = daemon === null ? null : executableOf(daemon);
     if (node === null || exe === null || exe === node)
         return null;
     const named = binPath.map((folder) => (0,external_node_path_namespaceObject.join)(folder.replace(/^~(?=\/|$)/, (0,external_node_os_namespaceObject.homedir)()), 'node'));
@@ -6930,14 +6931,6 @@ async function startOthers(home, pm2) {
 }
 function waitingIn(home) {
     return (0,external_node_path_namespaceObject.join)(home, 'gapless-waiting.json');
-}
-function move_exeOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`);
-    }
-    catch {
-        return null;
-    }
 }
 function isNewer(one, other) {
     const [a, b] = [one, other].map((version) => version.split('.').map(Number));
@@ -10605,7 +10598,7 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
                     lock,
                     interrupted,
                     lived: lived(entries, live, processes, records),
-                    journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+                    journal: entries.slice(-JOURNAL_ENTRIES),
                 };
             },
             encryptionKey: async ({ create }) => {

@@ -59755,7 +59755,7 @@ function squeezed(code) {
 const LEAN = '--max-semi-space-size=2';
 /**
  * `t` runs the first Node that fits Next.js, or remembers what is wrong with it. One that only the agent runs on is the
- * choice where there is no better, unless the user named it or PM2's daemon runs on it.
+ * choice where there is no better, unless it is meant: named, the daemon's, setup's, or the first of the PATH.
  */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;

@@ -11,7 +11,7 @@ export interface Program {
 }
 
 export interface FoundNode extends Program {
-  /** The user named it in `bin-path`, or PM2's daemon runs on it: no other counts if the agent runs on it. */
+  /** Named in `bin-path`, the daemon's, setup's, or the first of the PATH: no other counts if the agent runs on it. */
   readonly isSet: boolean
 }
 

@@ -9,6 +9,7 @@ import { formatDuration } from '../../common/format.ts'
 import type { Canary } from '../../protocol/messages.ts'
 import { sum, type Tally, tallyOf, toShare } from '../../protocol/tally.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
+import { formatAddress } from '../system/sockets.ts'
 import { type Activation, tellWorkers } from './activation.ts'
 import type { Facts } from './facts.ts'
 import { stayHealthy } from './go-live.ts'
@@ -31,9 +32,7 @@ function hindrance({ before, previous, target, foreign, processes }: Facts): str
   if (previous === null || previous.release !== before.current || previous.release === target.release)
     return 'no verified release serves that it could be compared with'
   if (foreign > 0 || processes.length === 0) return 'PM2 has no worker that Gapless started'
-  const addresses = [previous, target].map(
-    ({ runtime: { host, port, socket } }) => socket ?? `${host}:${port}`,
-  )
+  const addresses = [previous, target].map(({ runtime }) => formatAddress(runtime))
   return addresses[0] === addresses[1] ? null : 'the release listens on another address'
 }
 

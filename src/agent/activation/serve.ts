@@ -62,8 +62,8 @@ export async function serve(activation: Activation, wanted: Wanted): Promise<rea
 }
 
 /**
- * The ids that PM2 is replacing by the target already, and the canary's. PM2's daemon carries through what an earlier process had asked
- * for. To wait for that would take a release that dies again and again longer than the old workers stay.
+ * The ids that PM2 is replacing by the target already, and the canary's. PM2's daemon carries through what an earlier
+ * process had asked for. To wait for that would take a release that dies again and again longer than the old workers stay.
  */
 async function underWay({ world, facts }: Activation, release: string): Promise<ReadonlySet<number>> {
   if (!facts.resumed || release !== facts.target.release) return new Set()

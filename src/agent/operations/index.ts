@@ -168,7 +168,7 @@ export function createOperations({
           lock,
           interrupted,
           lived: lived(entries, live, processes, records),
-          journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+          journal: entries.slice(-JOURNAL_ENTRIES),
         }
       },
       encryptionKey: async ({ create }) => {

@@ -2,7 +2,7 @@
  * PM2's daemon keeps the Node that it was started on, and starts every worker on it. Where `setup` has brought another
  * since, a deploy ends the daemon: its workers go on serving, and those of the next daemon take over.
  */
-import { existsSync, readlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { startTimeOf } from '../../common/process-identity.ts'
 import { layoutOf } from '../store/layout.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import { lockHolder } from '../system/lock.ts'
-import { signal } from '../system/processes.ts'
+import { executableOf, signal } from '../system/processes.ts'
 import { broughtNode, isBrought, type NodeVersion, versionOfNode } from '../system/runtime.ts'
 import { folderOf, isRunningUnder, isSameFolder } from './apps.ts'
 import type { Pm2, Pm2Process } from './client.ts'
@@ -30,7 +30,7 @@ export interface NodeMove extends NodeVersion {
  */
 export function nodeMove(daemon: number | null, binPath: readonly string[]): NodeMove | null {
   const node = broughtNode()
-  const exe = daemon === null ? null : exeOf(daemon)
+  const exe = daemon === null ? null : executableOf(daemon)
   if (node === null || exe === null || exe === node) return null
   const named = binPath.map((folder) => join(folder.replace(/^~(?=\/|$)/, homedir()), 'node'))
   if (named.some((file) => existsSync(file))) return null
@@ -86,14 +86,6 @@ export async function startOthers(home: string, pm2: Pick<Pm2, 'all' | 'revive'>
 
 function waitingIn(home: string): string {
   return join(home, 'gapless-waiting.json')
-}
-
-function exeOf(pid: number): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`)
-  } catch {
-    return null
-  }
 }
 
 function isNewer(one: string, other: string): boolean {

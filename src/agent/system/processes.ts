@@ -26,6 +26,15 @@ export function pids(): readonly number[] {
 /** In characters. Any user of the machine can write 2 MB there. */
 const LONGEST_COMMAND = 4096
 
+/** Returns the program that a process runs, or null where nobody may tell or it has exited. */
+export function executableOf(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`)
+  } catch {
+    return null
+  }
+}
+
 /** Returns the command line as one text, or the title that the process has set; '' where it has exited. */
 export function commandOf(pid: number): string {
   try {

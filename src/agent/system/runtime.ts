@@ -1,11 +1,11 @@
 /** What `setup` brought: Node and PM2 below the user's home, one folder for each version, and a link to the newest. */
 import { spawnSync } from 'node:child_process'
-import { readlinkSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, sep } from 'node:path'
 import { RUNTIME, runtimeFolder } from '../../protocol/server-programs.ts'
-import { commandOf, pids } from './processes.ts'
+import { commandOf, pids, executableOf } from './processes.ts'
 
 /** Something younger than this may be about to get its link, in ms. */
 const JUST_BROUGHT = 60_000
@@ -52,7 +52,7 @@ export async function removeOldRuntimes(
   youngMs = JUST_BROUGHT,
 ): Promise<readonly string[]> {
   const removed: string[] = []
-  const running = pids().flatMap((pid) => [exeOf(pid), commandOf(pid)])
+  const running = pids().flatMap((pid) => [executableOf(pid) ?? '', commandOf(pid)])
   for (const name of ['node', 'pm2']) {
     const folder = join(home, RUNTIME, name)
     const newest = realPath(join(home, runtimeFolder, name))
@@ -76,15 +76,6 @@ export async function removeOldRuntimes(
 
 function isBelow(file: string, folder: string | null): boolean {
   return folder !== null && file.startsWith(folder + sep)
-}
-
-function exeOf(pid: number): string {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`)
-  } catch {
-    // Another user's, or gone.
-    return ''
-  }
 }
 
 function realPath(path: string): string | null {
