@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { runEnds } from '../scripts/run-ends.mjs'
 
+const stillOpen = join(import.meta.dirname, '..', 'scripts', 'still-open.mjs')
 let folder: string
 const said: string[] = []
 beforeEach(() => {
@@ -17,8 +18,8 @@ afterEach(() => rmSync(folder, { recursive: true }))
 async function run(last: string, success = true): Promise<boolean> {
   const report = join(folder, 'report.json')
   const write = `fs.writeFileSync(${JSON.stringify(report)}, ${JSON.stringify(JSON.stringify({ success }))});`
-  const child = spawn(process.execPath, ['-e', write + last], { stdio: 'ignore' })
-  return runEnds(child, report, { grace: 500, say: (line) => void said.push(line) })
+  const child = spawn(process.execPath, ['--import', stillOpen, '-e', write + last], { stdio: 'ignore' })
+  return runEnds(child, report, { grace: 500, answer: 2000, say: (line) => void said.push(line) })
 }
 
 /** What the main thread does where Node.js locks up. */

@@ -83,7 +83,12 @@ async function runSuite(name) {
 function startJest(name, args) {
   const program = join(root, 'node_modules', 'jest', 'bin', 'jest.js')
   // Not in NODE_OPTIONS: the programs that tests start on older versions of Node.js would get them too.
-  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
+  const flags = [
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+    '--import',
+    new URL('still-open.mjs', import.meta.url).href,
+  ]
   // npm on Node.js 22 and later would keep its compiled code in the temporary folder.
   const env = { ...process.env, TMPDIR: files, NODE_DISABLE_COMPILE_CACHE: '1' }
   // Standard output is the report, which --outputFile writes as well.
