@@ -1,87 +1,127 @@
 /**
- * What the launcher's counters cost: the same small app behind the front door, with them and without, in turns.
+ * What the launcher's counters cost: the same workers behind the front door, with them and without, by turns.
  *
- *   npm run bench:counters -- [--workers 1,2,4] [--seconds 5] [--rounds 4]
+ *   npm run bench:counters -- [--workers 1,2,4] [--seconds 0.5] [--rounds 20]
  *
- * Prints a Markdown table. Each figure is the median of its rounds.
+ * Prints a Markdown table: medians of the rounds, and of each round's difference. An empty answer is the worst that can
+ * be: each visitor's request costs the same to count. The workers switch the counters themselves: two processes of one
+ * app differ by more than what is measured.
  */
 import cluster from 'node:cluster'
 import { once } from 'node:events'
-import http from 'node:http'
-import { setTimeout as delay } from 'node:timers/promises'
-import { tmpdir } from 'node:os'
 import { mkdtempSync, rmSync } from 'node:fs'
+import http from 'node:http'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { buildExample } from '../__tests__/support/builds.ts'
 import { createFrontDoor } from '../src/worker/front-door.ts'
 import { keepRecord } from '../src/worker/record.ts'
 import { countTraffic } from '../src/worker/traffic.ts'
+import { load } from './serve/load.ts'
 
 const PORT = 18_931
 const CONNECTIONS = 16
+/** Workers are asked for so long before it counts, in seconds. */
+const WARM_UP = 3
+const EMPTY = 'an empty answer'
+const cases = [
+  [EMPTY, '/'],
+  ['prerendered page', '/about'],
+  ['dynamic page', '/time'],
+] as const
+type Case = (typeof cases)[number]
+
+type Counters = 'on' | 'off'
 
 if (cluster.isPrimary) await bench()
-else await work(process.env['COUNTERS'] === 'on')
+else await work(process.env['APP'])
 
-async function work(counts: boolean): Promise<void> {
-  const app = http.createServer((_, response) => response.end('hello'))
+/** @param server of a standalone build; none: an app that answers nothing */
+async function work(server: string | undefined): Promise<void> {
+  const app = server === undefined ? http.createServer((_, response) => response.end()) : await next(server)
   const record = keepRecord(process.env['RECORDS']!, '20260101000000', false)
-  const counter = counts ? countTraffic((traffic) => record.update({ traffic })) : null
-  const door = createFrontDoor(app, counter === null ? {} : { onRequest: counter.count })
-  await door.open((server) => server.listen(PORT, '127.0.0.1'))
+  const counter = countTraffic((traffic) => record.update({ traffic }))
+  let counters: Counters = 'off'
+  process.on('message', (wanted: Counters) => {
+    counters = wanted
+    process.send!(counters)
+  })
+  const door = createFrontDoor(app, {
+    onRequest: (request, response) => (counters === 'on' ? counter.count(request, response) : undefined),
+  })
+  await door.open((listener) => listener.listen(PORT, '127.0.0.1'))
   process.send!('ready')
+}
+
+/** The http server of a standalone build, which runs in this process. */
+async function next(server: string): Promise<http.Server> {
+  const create = http.createServer
+  const made = new Promise<http.Server>((resolve) => {
+    http.createServer = ((...args: Parameters<typeof create>) => {
+      const app = create(...args)
+      app.once('listening', () => resolve(app))
+      return app
+    }) as typeof create
+  })
+  Object.assign(process.env, { PORT: '0', HOSTNAME: '127.0.0.1' })
+  createRequire(import.meta.url)(server)
+  return made
 }
 
 async function bench(): Promise<void> {
   const { values } = parseArgs({
     options: {
       workers: { type: 'string', default: '1,2,4' },
-      seconds: { type: 'string', default: '5' },
-      rounds: { type: 'string', default: '4' },
+      seconds: { type: 'string', default: '0.5' },
+      rounds: { type: 'string', default: '20' },
     },
   })
-  console.log('| workers | without counters | with counters | difference |\n| --: | --: | --: | --: |')
-  for (const workers of values.workers.split(',').map(Number)) {
-    const found: Record<'on' | 'off', number[]> = { on: [], off: [] }
-    for (let round = 0; round < Number(values.rounds); round += 1) {
-      for (const which of round % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const))
-        found[which].push(await measure(workers, which, Number(values.seconds)))
-    }
-    const [off, on] = [median(found.off), median(found.on)]
-    const difference = `${((100 * (on - off)) / off).toFixed(1)}%`
-    console.log(`| ${workers} | ${Math.round(off)}/s | ${Math.round(on)}/s | ${difference} |`)
+  const { first, second } = await buildExample()
+  second.remove()
+  console.log(
+    '| workers | answer | without counters | with counters | difference |\n| --: | --- | --: | --: | --: |',
+  )
+  try {
+    for (const workers of values.workers.split(',').map(Number))
+      for (const each of cases)
+        console.log(await row(workers, each, first.path, Number(values.rounds), Number(values.seconds)))
+  } finally {
+    first.remove()
   }
 }
 
-/** @returns answers per second */
-async function measure(workers: number, counters: 'on' | 'off', seconds: number): Promise<number> {
+async function row(
+  workers: number,
+  each: Case,
+  app: string,
+  rounds: number,
+  seconds: number,
+): Promise<string> {
+  const [title, path] = each
   const records = mkdtempSync(join(tmpdir(), 'gapless-bench-'))
-  const forked = Array.from({ length: workers }, () => cluster.fork({ COUNTERS: counters, RECORDS: records }))
-  await Promise.all(forked.map((worker) => once(worker, 'message')))
-  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS })
-  let [answers, over] = [0, false]
-  const visitor = async () => {
-    while (!over) {
-      const [response] = (await once(http.get({ host: '127.0.0.1', port: PORT, agent }), 'response')) as [
-        http.IncomingMessage,
-      ]
-      response.resume()
-      await once(response, 'end')
-      answers += 1
+  const server = title === EMPTY ? {} : { APP: join(app, '.next/standalone/server.js') }
+  const forked = Array.from({ length: workers }, () => cluster.fork({ RECORDS: records, ...server }))
+  const answers = () => Promise.all(forked.map((worker) => once(worker, 'message')))
+  const asked = { port: PORT, path, keepAlive: true }
+  const found: Record<Counters, number[]> = { on: [], off: [] }
+  await answers()
+  await load(asked, CONNECTIONS, WARM_UP)
+  for (let round = 0; round < rounds; round += 1) {
+    for (const counters of round % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
+      const switched = answers()
+      for (const worker of forked) worker.send(counters)
+      await switched
+      found[counters].push((await load(asked, CONNECTIONS, seconds)).rate)
     }
   }
-  const visitors = Array.from({ length: CONNECTIONS }, visitor)
-  await delay(500)
-  const before = answers
-  await delay(seconds * 1000)
-  const rate = (answers - before) / seconds
-  over = true
-  await Promise.all(visitors)
-  agent.destroy()
   for (const worker of forked) worker.kill('SIGKILL')
   await Promise.all(forked.map((worker) => once(worker, 'exit')))
   rmSync(records, { recursive: true, force: true })
-  return rate
+  const differences = found.on.map((on, round) => (100 * (on - found.off[round]!)) / found.off[round]!)
+  const rates = (['off', 'on'] as const).map((counters) => `${Math.round(median(found[counters]))}/s`)
+  return `| ${[workers, title, ...rates, `${median(differences).toFixed(1)}%`].join(' | ')} |`
 }
 
 function median(values: readonly number[]): number {

@@ -195,12 +195,13 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
             finish(response, visitor);
         if (visitor === undefined)
             return;
-        onRequest(request, response);
+        const onOver = onRequest(request, response);
         visitor.busy += 1;
         visitor.latest = response;
         response.on('close', () => {
             visitor.busy -= 1;
             visitor.lastActive = performance.now();
+            onOver?.();
         });
     };
     const upgrade = ({ socket }) => {
@@ -3857,11 +3858,11 @@ function countTraffic(publish) {
         count(request, response) {
             const { socket, url = '' } = request;
             if (request.headers['user-agent'] === HEALTH_CHECK_AGENT)
-                return;
+                return undefined;
             const begun = performance.now();
             inProgress += 1;
             changed();
-            response.once('close', () => {
+            return () => {
                 inProgress -= 1;
                 changed();
                 const isWhole = response.writableFinished;
@@ -3880,7 +3881,7 @@ function countTraffic(publish) {
                     answers[digit - 1] = (answers[digit - 1] ?? 0) + 1;
                 if (!isWhole || digit === 5)
                     failedAt(traffic_pathOf(url));
-            });
+            };
         },
         leave: () => void (leaving = true),
     };

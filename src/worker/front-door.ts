@@ -53,8 +53,8 @@ interface Visitor {
 interface FrontDoorOptions {
   /** Of every answer, whatever the app says about them. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Told of each request that comes through the door. */
-  readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void
+  /** Told of each request that comes through the door. What it returns is called once the answer is over. */
+  readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => (() => void) | undefined
 }
 
 export function createFrontDoor(
@@ -98,12 +98,13 @@ export function createFrontDoor(
     const visitor = visitors.get(request.socket)
     if (draining || !isPlain) finish(response, visitor)
     if (visitor === undefined) return
-    onRequest(request, response)
+    const onOver = onRequest(request, response)
     visitor.busy += 1
     visitor.latest = response
     response.on('close', () => {
       visitor.busy -= 1
       visitor.lastActive = performance.now()
+      onOver?.()
     })
   }
   const upgrade = ({ socket }: IncomingMessage) => {

@@ -7,8 +7,8 @@ import { sinceBoot } from '../common/since-boot.ts'
 import { answeredBy, bucketOf, failedBy, type Traffic } from '../protocol/traffic.ts'
 
 export interface TrafficCounter {
-  /** Counts a request of a visitor, once it has been answered. */
-  count(request: IncomingMessage, response: ServerResponse): void
+  /** Counts a request of a visitor. @returns what counts its answer, to be called once that is over */
+  count(request: IncomingMessage, response: ServerResponse): (() => void) | undefined
   /** From here on connections are closed because the worker leaves. */
   leave(): void
 }
@@ -72,11 +72,11 @@ export function countTraffic(publish: (traffic: Traffic) => void): TrafficCounte
   return {
     count(request, response) {
       const { socket, url = '' } = request
-      if (request.headers['user-agent'] === HEALTH_CHECK_AGENT) return
+      if (request.headers['user-agent'] === HEALTH_CHECK_AGENT) return undefined
       const begun = performance.now()
       inProgress += 1
       changed()
-      response.once('close', () => {
+      return () => {
         inProgress -= 1
         changed()
         const isWhole = response.writableFinished
@@ -90,7 +90,7 @@ export function countTraffic(publish: (traffic: Traffic) => void): TrafficCounte
         if (!isWhole) aborted += 1
         else answers[digit - 1] = (answers[digit - 1] ?? 0) + 1
         if (!isWhole || digit === 5) failedAt(pathOf(url))
-      })
+      }
     },
     leave: () => void (leaving = true),
   }
