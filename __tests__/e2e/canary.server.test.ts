@@ -17,7 +17,7 @@ const thorough = all ? describe : describe.skip
 const quick = {
   'install-command': 'none',
   'build-command': 'none',
-  observe: '500ms',
+  observe: '200ms',
   'drain-timeout': '2s',
   'health-check-path': '/api/health',
 }

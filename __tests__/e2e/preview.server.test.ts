@@ -24,7 +24,7 @@ const fronts: SocketFront[] = []
 const quick = {
   'install-command': 'none',
   'build-command': 'none',
-  observe: '500ms',
+  observe: '200ms',
   instances: '1',
   env: 'KEEP_ALIVE_TIMEOUT=1000',
 }

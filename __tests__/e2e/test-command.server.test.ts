@@ -74,7 +74,7 @@ const run = (
       'install-command': 'none',
       'build-command': 'none',
       instances: '1',
-      observe: '500ms',
+      observe: '200ms',
       ...inputs,
     },
     ...options,

@@ -16,7 +16,7 @@ const thorough = all ? test : test.skip
 const quick = {
   'install-command': 'none',
   'build-command': 'none',
-  observe: '500ms',
+  observe: '200ms',
   'drain-timeout': '2s',
   'health-check-path': '/api/health',
 }

@@ -16,7 +16,7 @@ const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const quick = {
   'install-command': 'none',
   'build-command': 'none',
-  observe: '500ms',
+  observe: '200ms',
   'health-check-timeout': '8s',
   'drain-timeout': '8s',
 }

@@ -13,7 +13,7 @@ const quick = {
   'build-command': 'none',
   'health-check-timeout': '8s',
   instances: '1',
-  observe: '500ms',
+  observe: '200ms',
   // Old workers wait for polite clients that much shorter, and the next run for them.
   env: 'KEEP_ALIVE_TIMEOUT=1000',
 }

@@ -133,7 +133,7 @@ export async function startServer({
       ...(network === undefined ? {} : { 'app-host': '0.0.0.0' }),
       'health-check-path': '/api/health',
       'health-check-timeout': '30s',
-      observe: '500ms',
+      observe: '200ms',
       'drain-timeout': '10s',
     },
     pm2,
