@@ -201,6 +201,9 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
         response.on('close', () => {
             visitor.busy -= 1;
             visitor.lastActive = performance.now();
+            // A visitor may stay for long, and its last answer would stay in memory.
+            if (visitor.latest === response)
+                visitor.latest = null;
             onOver?.();
         });
     };
@@ -660,10 +663,10 @@ function otherReleases({ directory }) {
         const name = staticName(url);
         if (own === null || name === undefined)
             return undefined;
-        const { builds, agreed } = others();
         const ours = listed.has(name);
-        if (ours && agreed.has(name))
+        if (ours && others.lately().agreed.has(name))
             return undefined;
+        const { builds, agreed } = others.now();
         const holders = builds.filter(({ staticFolder }) => isFile((0,external_node_path_namespaceObject.join)(staticFolder, name)));
         if (ours && holders.every((other) => sameFile(name, own, other))) {
             agreed.add(name);
@@ -686,7 +689,7 @@ function otherReleases({ directory }) {
             return false;
         const dataOf = dataBuild(url);
         if (dataOf !== undefined && dataOf !== own?.buildId) {
-            if (!others().builds.some(({ buildId }) => buildId === dataOf))
+            if (!others.now().builds.some(({ buildId }) => buildId === dataOf))
                 return false;
             askForPage(response);
             return true;
@@ -719,12 +722,15 @@ function otherReleases({ directory }) {
         },
     };
 }
-/** The builds of all other releases on the server, as they are at each call. */
+/** Far less than a release is on the server before a page of it can ask for anything, in ms. */
+const LATELY = 100;
+/** The builds of all other releases on the server. */
 function buildsBeside(directory) {
     const releases = (0,external_node_path_namespaceObject.join)(directory, '..');
     let others = { builds: [], agreed: new Set() };
-    let asOf = NaN;
-    return () => {
+    let [asOf, looked] = [NaN, -Infinity];
+    const now = () => {
+        looked = performance.now();
         // Complete releases are moved in, and moved out again: the folder's own time tells.
         const changed = (0,external_node_fs_namespaceObject.statSync)(releases, { throwIfNoEntry: false })?.mtimeMs ?? 0;
         if (changed === asOf)
@@ -736,6 +742,7 @@ function buildsBeside(directory) {
         others = { builds, agreed: new Set() };
         return others;
     };
+    return { now, lately: () => (performance.now() - looked < LATELY ? others : now()) };
 }
 /**
  * Makes an old page load the next one from the server, as Next.js does after every answer that is no success (14.2,

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { until } from '../support/until.ts'
 import { ask, type FakeRelease, makeRelease, startWorker, type Worker } from './fake-release.ts'
 
 const folder = temporaryFolders()
@@ -150,6 +151,8 @@ describe('a name that has another content in each release', () => {
       '.gapless/release.json': JSON.stringify({ staticPath: 'static' }),
       'static/chunks/own.js': 'now',
     })
+    const shortLived = async () => (await ask(port, url)).headers['cache-control'] === short['cache-control']
+    await until('the worker notices', shortLived, 2000)
     expect(await ask(port, url)).toMatchObject({ body: 'hello', headers: short })
   })
 })

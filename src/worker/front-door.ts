@@ -104,6 +104,8 @@ export function createFrontDoor(
     response.on('close', () => {
       visitor.busy -= 1
       visitor.lastActive = performance.now()
+      // A visitor may stay for long, and its last answer would stay in memory.
+      if (visitor.latest === response) visitor.latest = null
       onOver?.()
     })
   }

@@ -30,9 +30,9 @@ export function otherReleases({ directory }: Release): OtherReleases {
   const inPlaceOfApp = (url: string): NextBuild | undefined => {
     const name = staticName(url)
     if (own === null || name === undefined) return undefined
-    const { builds, agreed } = others()
     const ours = listed.has(name)
-    if (ours && agreed.has(name)) return undefined
+    if (ours && others.lately().agreed.has(name)) return undefined
+    const { builds, agreed } = others.now()
     const holders = builds.filter(({ staticFolder }) => isFile(join(staticFolder, name)))
     if (ours && holders.every((other) => sameFile(name, own, other))) {
       agreed.add(name)
@@ -54,7 +54,7 @@ export function otherReleases({ directory }: Release): OtherReleases {
     if (!url.includes(NEXT)) return false
     const dataOf = dataBuild(url)
     if (dataOf !== undefined && dataOf !== own?.buildId) {
-      if (!others().builds.some(({ buildId }) => buildId === dataOf)) return false
+      if (!others.now().builds.some(({ buildId }) => buildId === dataOf)) return false
       askForPage(response)
       return true
     }
@@ -91,12 +91,22 @@ interface Others {
   readonly agreed: Set<string>
 }
 
-/** The builds of all other releases on the server, as they are at each call. */
-function buildsBeside(directory: string): () => Others {
+interface BuildsBeside {
+  now(): Others
+  /** As they were within LATELY. */
+  lately(): Others
+}
+
+/** Far less than a release is on the server before a page of it can ask for anything, in ms. */
+const LATELY = 100
+
+/** The builds of all other releases on the server. */
+function buildsBeside(directory: string): BuildsBeside {
   const releases = join(directory, '..')
   let others: Others = { builds: [], agreed: new Set() }
-  let asOf = NaN
-  return () => {
+  let [asOf, looked] = [NaN, -Infinity]
+  const now = () => {
+    looked = performance.now()
     // Complete releases are moved in, and moved out again: the folder's own time tells.
     const changed = statSync(releases, { throwIfNoEntry: false })?.mtimeMs ?? 0
     if (changed === asOf) return others
@@ -107,6 +117,7 @@ function buildsBeside(directory: string): () => Others {
     others = { builds, agreed: new Set() }
     return others
   }
+  return { now, lately: () => (performance.now() - looked < LATELY ? others : now()) }
 }
 
 /**
