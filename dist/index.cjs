@@ -63935,7 +63935,7 @@ function manifestStream({ entries, folders }, base) {
     for (const _ of lines())
         if ((count += 1) > MANY)
             break;
-    return compress(stream_texts(lines()), { compression: 'brotli', level: count > MANY ? 5 : 10 });
+    return compress(stream_texts(lines()), { ...BROTLI, level: count > MANY ? 5 : 10 });
 }
 function* differences(entries, same) {
     if (same.has('')) {
@@ -63978,7 +63978,7 @@ function missingFiles({ files }, bitmap) {
     return files.filter((_, index) => missing.has(index));
 }
 /** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
-const PART_BYTES = 4 * 1024 * 1024;
+const BROTLI_PART = 4 * 1024 * 1024;
 const PART_FILES = 4000;
 /** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2;
@@ -63990,10 +63990,10 @@ const AHEAD = 4 * 1024 * 1024;
  */
 function* contentParts(files, zstd = false) {
     const packing = packingFor(totalSize(files), zstd);
-    const { compression } = packing;
+    const { compression, partBytes } = packing;
     const begun = [];
     try {
-        for (const part of cut(inSendingOrder(files))) {
+        for (const part of cut(inSendingOrder(files), partBytes)) {
             begun.push({ files: part, content: compress(contents(part), packing, AHEAD), compression });
             if (begun.length < AT_ONCE)
                 continue;
@@ -64008,11 +64008,11 @@ function* contentParts(files, zstd = false) {
             content.destroy();
     }
 }
-function* cut(files) {
+function* cut(files, partBytes) {
     let part = [];
     let bytes = 0;
     for (const file of files) {
-        if (part.length === PART_FILES || (part.length > 0 && bytes + file.size > PART_BYTES)) {
+        if (part.length === PART_FILES || (part.length > 0 && bytes + file.size > partBytes)) {
             yield part;
             [part, bytes] = [[], 0];
         }
@@ -64071,24 +64071,25 @@ function stream_open(source) {
 /** Lines above which a manifest is packed at quality 5: quality 10 would take 0.1 s for a whole build. */
 const MANY = 500;
 /**
- * How so many bytes are packed. On one core, brotli 10 packs 5 MB/s of a build, brotli 5 packs 60 and zstd 6 packs 105;
- * zstd 6 is 2.6% larger than brotli 5, and unpacks twice as fast.
+ * How so many bytes are packed. On one core, brotli 10 packs 5 MB/s of a build, brotli 5 packs 65 and zstd 3 packs 250. In
+ * parts and windows of 16 MB zstd 3 is as small as zstd 5 in 4 MB, which packs 150 MB/s.
  */
 function packingFor(bytes, zstd) {
     if (bytes <= 1_000_000)
-        return { compression: 'brotli', level: 10 };
+        return { ...BROTLI, level: 10 };
     const both = zstd && "createZstdCompress" in (external_node_zlib_default());
     return bytes > MOST_FOR_BROTLI && both
-        ? { compression: 'zstd', level: 5 }
-        : { compression: 'brotli', level: 5 };
+        ? { compression: 'zstd', level: 3, window: ZSTD_WINDOW, partBytes: 2 ** ZSTD_WINDOW }
+        : { ...BROTLI, level: 5 };
 }
 /** Above it the processor takes longer than most networks, in bytes. */
 const MOST_FOR_BROTLI = 64_000_000;
-/**
- * As a power of two, in bytes. With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes
- * 8 MB, of which glibc's malloc gives little back.
- */
-const WINDOW = 20;
+/** With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's malloc
+ * gives little back. */
+const BROTLI_WINDOW = 20;
+/** As much memory takes who unpacks it. */
+const ZSTD_WINDOW = 24;
+const BROTLI = { compression: 'brotli', window: BROTLI_WINDOW, partBytes: BROTLI_PART };
 /**
  * @param source may reuse a piece's buffer for the next piece
  * @param ahead what may be packed before anybody asks for it, in bytes
@@ -64100,10 +64101,10 @@ function compress(source, packing, ahead = CHUNK) {
     feed(packed, source).catch((error) => packed.destroy(error));
     return packed;
 }
-function compressor({ compression, level }, options) {
+function compressor({ compression, level, window }, options) {
     const params = compression === 'zstd'
-        ? { [external_node_zlib_.constants.ZSTD_c_compressionLevel]: level }
-        : { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: level, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: WINDOW };
+        ? { [external_node_zlib_.constants.ZSTD_c_compressionLevel]: level, [external_node_zlib_.constants.ZSTD_c_windowLog]: window }
+        : { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: level, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: window };
     return compression === 'zstd'
         ? external_node_zlib_default().createZstdCompress({ ...options, params })
         : external_node_zlib_default().createBrotliCompress({ ...options, params });
@@ -64700,11 +64701,11 @@ function plan_below(basePath, path) {
 const tunnel_kind = { open: 1, data: 2, end: 3, credit: 4, reset: 5 };
 const tunnel_HEADER = 5;
 /** What one side may send of a stream before the other side has passed it on, in bytes. */
-const tunnel_WINDOW = 256 * 1024;
+const WINDOW = 256 * 1024;
 /** The last piece of a window may go beyond it: Node reads at most so much of a socket at once, in bytes. */
 const LARGEST_PIECE = 64 * 1024;
 /** A window is given back in parts, in bytes. */
-const PART = tunnel_WINDOW / 4;
+const PART = WINDOW / 4;
 /** Streams at once: a connection beyond is reset. */
 const MOST_STREAMS = 1000;
 function createTunnel({ send, connect }) {
@@ -64722,7 +64723,7 @@ function createTunnel({ send, connect }) {
     /** @param socket one that allows half of it to be open */
     function attach(id, socket) {
         /** What the other side takes for now, in bytes. */
-        let credit = tunnel_WINDOW;
+        let credit = WINDOW;
         let sending = false;
         /** What this side has not passed on, and what of the rest it has not given back yet, in bytes. */
         let kept = 0;
@@ -64746,7 +64747,7 @@ function createTunnel({ send, connect }) {
             switch (what) {
                 case tunnel_kind.data:
                     kept += payload.length;
-                    if (kept > tunnel_WINDOW + LARGEST_PIECE)
+                    if (kept > WINDOW + LARGEST_PIECE)
                         throw malformed('a stream has sent more than its window');
                     socket.write(payload, () => give(payload.length));
                     return;

@@ -23,7 +23,7 @@ export function manifestStream({ entries, folders }: Manifest, base: string): As
   const lines = () => differences(entries, same)
   let count = 0
   for (const _ of lines()) if ((count += 1) > MANY) break
-  return compress(texts(lines()), { compression: 'brotli', level: count > MANY ? 5 : 10 })
+  return compress(texts(lines()), { ...BROTLI, level: count > MANY ? 5 : 10 })
 }
 
 function* differences(
@@ -82,7 +82,7 @@ export interface Part {
 }
 
 /** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
-const PART_BYTES = 4 * 1024 * 1024
+const BROTLI_PART = 4 * 1024 * 1024
 const PART_FILES = 4000
 /** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2
@@ -95,10 +95,10 @@ const AHEAD = 4 * 1024 * 1024
  */
 export function* contentParts(files: readonly TreeFile[], zstd = false): Generator<Part, void, undefined> {
   const packing = packingFor(totalSize(files), zstd)
-  const { compression } = packing
+  const { compression, partBytes } = packing
   const begun: Part[] = []
   try {
-    for (const part of cut(inSendingOrder(files))) {
+    for (const part of cut(inSendingOrder(files), partBytes)) {
       begun.push({ files: part, content: compress(contents(part), packing, AHEAD), compression })
       if (begun.length < AT_ONCE) continue
       yield begun[0]!
@@ -110,11 +110,11 @@ export function* contentParts(files: readonly TreeFile[], zstd = false): Generat
   }
 }
 
-function* cut(files: Iterable<TreeFile>): Generator<readonly TreeFile[], void, undefined> {
+function* cut(files: Iterable<TreeFile>, partBytes: number): Generator<readonly TreeFile[], void, undefined> {
   let part: TreeFile[] = []
   let bytes = 0
   for (const file of files) {
-    if (part.length === PART_FILES || (part.length > 0 && bytes + file.size > PART_BYTES)) {
+    if (part.length === PART_FILES || (part.length > 0 && bytes + file.size > partBytes)) {
       yield part
       ;[part, bytes] = [[], 0]
     }
@@ -174,28 +174,33 @@ const MANY = 500
 interface Packing {
   readonly compression: Compression
   readonly level: number
+  /** As a power of two, in bytes. */
+  readonly window: number
+  /** See BROTLI_PART. */
+  readonly partBytes: number
 }
 
 /**
- * How so many bytes are packed. On one core, brotli 10 packs 5 MB/s of a build, brotli 5 packs 60 and zstd 6 packs 105;
- * zstd 6 is 2.6% larger than brotli 5, and unpacks twice as fast.
+ * How so many bytes are packed. On one core, brotli 10 packs 5 MB/s of a build, brotli 5 packs 65 and zstd 3 packs 250. In
+ * parts and windows of 16 MB zstd 3 is as small as zstd 5 in 4 MB, which packs 150 MB/s.
  */
 function packingFor(bytes: number, zstd: boolean): Packing {
-  if (bytes <= 1_000_000) return { compression: 'brotli', level: 10 }
+  if (bytes <= 1_000_000) return { ...BROTLI, level: 10 }
   const both = zstd && 'createZstdCompress' in zlib
   return bytes > MOST_FOR_BROTLI && both
-    ? { compression: 'zstd', level: 5 }
-    : { compression: 'brotli', level: 5 }
+    ? { compression: 'zstd', level: 3, window: ZSTD_WINDOW, partBytes: 2 ** ZSTD_WINDOW }
+    : { ...BROTLI, level: 5 }
 }
 
 /** Above it the processor takes longer than most networks, in bytes. */
 const MOST_FOR_BROTLI = 64_000_000
 
-/**
- * As a power of two, in bytes. With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes
- * 8 MB, of which glibc's malloc gives little back.
- */
-const WINDOW = 20
+/** With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's malloc
+ * gives little back. */
+const BROTLI_WINDOW = 20
+/** As much memory takes who unpacks it. */
+const ZSTD_WINDOW = 24
+const BROTLI = { compression: 'brotli', window: BROTLI_WINDOW, partBytes: BROTLI_PART } as const
 
 /**
  * @param source may reuse a piece's buffer for the next piece
@@ -209,11 +214,11 @@ function compress(source: Iterable<Buffer>, packing: Packing, ahead = CHUNK): Re
   return packed
 }
 
-function compressor({ compression, level }: Packing, options: object): Transform {
+function compressor({ compression, level, window }: Packing, options: object): Transform {
   const params =
     compression === 'zstd'
-      ? { [constants.ZSTD_c_compressionLevel]: level }
-      : { [constants.BROTLI_PARAM_QUALITY]: level, [constants.BROTLI_PARAM_LGWIN]: WINDOW }
+      ? { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_windowLog]: window }
+      : { [constants.BROTLI_PARAM_QUALITY]: level, [constants.BROTLI_PARAM_LGWIN]: window }
   return compression === 'zstd'
     ? zlib.createZstdCompress({ ...options, params })
     : zlib.createBrotliCompress({ ...options, params })
