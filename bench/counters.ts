@@ -3,9 +3,9 @@
  *
  *   npm run bench:counters -- [--workers 1,2,4] [--seconds 0.5] [--rounds 20]
  *
- * Prints a Markdown table: medians of the rounds, and of each round's difference. An empty answer is the worst that can
- * be: each visitor's request costs the same to count. The workers switch the counters themselves: two processes of one
- * app differ by more than what is measured.
+ * Prints a Markdown table of the processor time that an answer takes, which is what bounds throughput and does not depend
+ * on what else runs. An empty answer is the worst that can be: each visitor's request costs the same to count. The workers
+ * switch the counters themselves: two processes of one app differ by more than what is measured.
  */
 import cluster from 'node:cluster'
 import { once } from 'node:events'
@@ -20,6 +20,7 @@ import { createFrontDoor } from '../src/worker/front-door.ts'
 import { keepRecord } from '../src/worker/record.ts'
 import { countTraffic } from '../src/worker/traffic.ts'
 import { load } from './serve/load.ts'
+import { processorTimeOf } from './serve/servers.ts'
 
 const PORT = 18_931
 const CONNECTIONS = 16
@@ -105,7 +106,11 @@ async function row(
   const forked = Array.from({ length: workers }, () => cluster.fork({ RECORDS: records, ...server }))
   const answers = () => Promise.all(forked.map((worker) => once(worker, 'message')))
   const asked = { port: PORT, path, keepAlive: true }
-  const found: Record<Counters, number[]> = { on: [], off: [] }
+  const spent: Record<Counters, { answers: number; time: number }> = {
+    on: { answers: 0, time: 0 },
+    off: { answers: 0, time: 0 },
+  }
+  const serving = { port: PORT, pids: forked.map(({ process: { pid } }) => pid!) }
   await answers()
   await load(asked, CONNECTIONS, WARM_UP)
   for (let round = 0; round < rounds; round += 1) {
@@ -113,19 +118,15 @@ async function row(
       const switched = answers()
       for (const worker of forked) worker.send(counters)
       await switched
-      found[counters].push((await load(asked, CONNECTIONS, seconds)).rate)
+      const before = processorTimeOf(serving)
+      spent[counters].answers += (await load(asked, CONNECTIONS, seconds)).answers
+      spent[counters].time += processorTimeOf(serving) - before
     }
   }
   for (const worker of forked) worker.kill('SIGKILL')
   await Promise.all(forked.map((worker) => once(worker, 'exit')))
   rmSync(records, { recursive: true, force: true })
-  const differences = found.on.map((on, round) => (100 * (on - found.off[round]!)) / found.off[round]!)
-  const rates = (['off', 'on'] as const).map((counters) => `${Math.round(median(found[counters]))}/s`)
-  return `| ${[workers, title, ...rates, `${median(differences).toFixed(1)}%`].join(' | ')} |`
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+  const [off, on] = (['off', 'on'] as const).map((counters) => spent[counters].time / spent[counters].answers)
+  const difference = `${((100 * (on! - off!)) / off!).toFixed(1)}%`
+  return `| ${[workers, title, `${off!.toFixed(1)} µs`, `${on!.toFixed(1)} µs`, difference].join(' | ')} |`
 }
