@@ -62088,7 +62088,7 @@ async function endOf({ activation }, host, pipeline) {
             const value = await throughLosses(host, work, pipeline.log.info).catch((error) => neverBegan(host, error));
             return {
                 value,
-                detail: value.failure?.message ?? `the server finished the activation: ${value.status}`,
+                detail: value.failure?.message ?? endInWords(value),
             };
         });
         const reason = reviveFailure(verdict);
@@ -62101,6 +62101,11 @@ async function endOf({ activation }, host, pipeline) {
             failure: named(host.name, Failure.from(error)),
         };
     }
+}
+function endInWords({ status, watch }) {
+    if (watch?.open !== true)
+        return `the server finished the activation: ${status}`;
+    return `on probation: the server goes on watching${watch.line === '' ? '' : ` (${watch.line})`}`;
 }
 function isUnknown({ verdict: { status, live } }) {
     return status === 'down' && live === null;

@@ -1,5 +1,17 @@
 /** setup where it is interrupted, where old programs stand, under other shells, and from one Node.js to the next. */
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
@@ -83,6 +95,57 @@ thorough('from Node.js 22 to 24', () => {
     expect({ code, log }).toMatchObject({ code: 0 })
     expect(log).toMatch(/removed \.gapless\/runtime\/node\/22\./)
     expect(brought(server)).toEqual([expect.stringMatching(/^24\./)])
+  }, 300_000)
+})
+
+/** What setup has brought, where a user has it who installed it by hand: `node` and `npm install --global pm2`. */
+function moveTo(prefix: string, { home }: BareUser): void {
+  const command = (name: string) => realpathSync(join(home, '.gapless/runtime/bin', name))
+  const packages = join(command('pm2'), '../../..')
+  mkdirSync(join(prefix, 'bin'), { recursive: true })
+  cpSync(command('node'), join(prefix, 'bin/node'))
+  cpSync(packages, join(prefix, 'lib/node_modules'), { recursive: true, verbatimSymlinks: true })
+  symlinkSync('../lib/node_modules/pm2/bin/pm2', join(prefix, 'bin/pm2'))
+  rmSync(join(home, '.gapless'), { recursive: true })
+}
+
+/** Version managers change the PATH of interactive shells alone. */
+const BASHRC = 'case $- in *i*) ;; *) return ;; esac\nPATH="$HOME/.nvm/versions/node/v24.0.0/bin:$PATH"\n'
+
+thorough.each([
+  ['nvm', ({ home }: BareUser) => join(home, '.nvm/versions/node/v24.0.0')],
+  ['the system', ({ system }: BareUser) => system],
+] as const)('with a Node.js and PM2 of %s that fit', (_, prefixOf) => {
+  let server: BareUser
+  let workspace: Workspace
+  beforeAll(async () => {
+    server = await startBareUser()
+    workspace = await buildOfExample('first')
+  }, 300_000)
+  afterAll(async () => {
+    await server.stop()
+    workspace.remove()
+  })
+
+  test('setup brings nothing, a deploy runs on them, and check passes', async () => {
+    const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
+    const run = (command: string) =>
+      runAction({ inputs: { ...server.inputs, ...prebuilt, command }, workspace: workspace.path })
+    const prefix = prefixOf(server)
+    expect(await run('setup')).toMatchObject({ code: 0 })
+    moveTo(prefix, server)
+    server.write('.bashrc', BASHRC)
+    const listing = () => execFileSync('find', [prefix, '-printf', '%p %m %s %T@\n'], { encoding: 'utf8' })
+    const before = listing()
+
+    const setup = await run('setup')
+    expect(setup).toMatchObject({ code: 0 })
+    expect(setup.log).not.toContain('brought')
+    expect(existsSync(join(server.home, '.gapless/runtime/node'))).toBe(false)
+    expect(await run('deploy')).toMatchObject({ code: 0, outputs: { status: 'live' } })
+    expect(readlinkSync(`/proc/${daemonOf(server)}/exe`)).toBe(join(prefix, 'bin/node'))
+    expect(await run('check')).toMatchObject({ code: 0, outputs: { status: 'live' } })
+    expect(listing()).toBe(before)
   }, 300_000)
 })
 

@@ -27,6 +27,14 @@ const thorough = all ? test : test.skip
 
   const run = (command: string, more: Readonly<Record<string, string>> = {}): Promise<RunResult> =>
     runAction({ inputs: { ...server.inputs, command, ...more }, workspace: workspace.path })
+  /** From a bare server to the first release, by command, in seconds. */
+  const took: string[] = []
+  const timed = async (command: string) => {
+    const begun = performance.now()
+    const result = await run(command)
+    took.push(`${command} ${((performance.now() - begun) / 1000).toFixed(1)} s`)
+    return result
+  }
   const listing = () => execFileSync('find', [home, '-printf', '%p %m %s %T@\n'], { encoding: 'utf8' })
 
   test('check fails with a row for each, and changes nothing', async () => {
@@ -44,7 +52,7 @@ const thorough = all ? test : test.skip
   thorough(
     'setup brings what is missing, and a second one changes nothing',
     async () => {
-      const first = await run('setup')
+      const first = await timed('setup')
       expect(first.log).toMatch(/brought Node 24\./)
       expect(first.log).toMatch(/brought PM2 7\./)
       expect(first.log).toMatch(/✔ Node\.js: 24\./)
@@ -64,7 +72,8 @@ const thorough = all ? test : test.skip
   thorough(
     'a deploy finds what setup brought, and check then says that it is live',
     async () => {
-      expect(await run('deploy')).toMatchObject({ code: 0, outputs: { status: 'live' } })
+      expect(await timed('deploy')).toMatchObject({ code: 0, outputs: { status: 'live' } })
+      process.stderr.write(`From a bare server to the first release: ${took.join(', ')}\n`)
       const { code, outputs } = await run('check')
       expect({ code, status: outputs['status'] }).toEqual({ code: 0, status: 'live' })
     },

@@ -98,7 +98,7 @@ thorough(
 )
 
 thorough(
-  'the server goes on watching when the runner dies, and the next run says so',
+  'the server goes on watching when the runner dies; post and the next run say so',
   async () => {
     const from = ill(workspace, 0.5, 14_000)
     try {
@@ -113,6 +113,9 @@ thorough(
         },
       )
       expect(run.code).not.toBe(0)
+      const post = await deploy(from, { watch: '60s' }, { step: 'post', state: run.state })
+      expect(post.outputs).toMatchObject({ status: 'live', 'live-release': server.current() })
+      expect(post.summary).toContain('on probation: the server goes on watching')
       await until('the server takes it back', () => server.current() === good, 90_000)
       await until(
         'the verdict is there',
@@ -221,6 +224,32 @@ thorough(
     const run = await watched
     expect([run.code, run.outputs['status']]).toEqual([0, 'live'])
     expect(run.summary).toContain('another activation began')
+  },
+  240_000,
+)
+
+thorough.each([
+  ['stays', 'well', 'live'],
+  ['is taken back', 'ill', 'restored'],
+])(
+  'a release %s that is %s, though the PM2 daemon dies while it is on probation',
+  async (_, health, status) => {
+    const from = health === 'ill' ? ill(workspace, 0.5, 12_000) : workspace.copyBuilt()
+    good = server.current()!
+    const broken = visitors.broken.length
+    try {
+      const watched = deploy(from, { watch: '25s' })
+      await until('it is on probation', () => journal().includes('"probation":{'), 60_000)
+      process.kill(Number(readFileSync(join(server.home, '.pm2/pm2.pid'), 'utf8')), 'SIGKILL')
+      const run = await watched
+      expect(run.outputs['status']).toBe(status)
+      const next = await deploy(workspace)
+      expect([next.code, next.outputs['status']]).toEqual([0, 'live'])
+      // Those inside the moment of its death.
+      expect(visitors.broken.length - broken).toBeLessThanOrEqual(10)
+    } finally {
+      from.remove()
+    }
   },
   240_000,
 )

@@ -16,6 +16,8 @@ const PROGRAMS = ['node', 'npm', 'pm2'].flatMap((name) =>
 
 export interface BareUser {
   readonly home: string
+  /** A folder beside the home: its `bin` is in everybody's PATH. */
+  readonly system: string
   readonly sshd: Sshd
   readonly port: number
   /** Of the action. */
@@ -31,6 +33,7 @@ export async function startBareUser({
   disk,
 }: { readonly shell?: string; readonly disk?: string } = {}): Promise<BareUser> {
   const home = join(mkdtempSync(join(tmpdir(), 'gapless-bare-')), 'a home')
+  const system = join(home, '../system')
   mkdirSync(home)
   const unmount = disk === undefined ? () => undefined : mountTmpfs(home, disk)
   writeFileSync(join(home, '.bashrc'), 'echo "Welcome!"\n')
@@ -38,13 +41,14 @@ export async function startBareUser({
   const own = () => execFileSync('chown', ['-R', `${UID}:${UID}`, home])
   own()
   const sshd = await startSshd({
-    env: { HOME: home, PATH: '/usr/bin:/bin' },
+    env: { HOME: home, PATH: `${system}/bin:/usr/bin:/bin` },
     accounts: [{ name: 'deploy', shell, home, uid: UID }],
     hidden: PROGRAMS.filter((file) => existsSync(file)),
   })
   const port = await freePort()
   return {
     home,
+    system,
     sshd,
     port,
     inputs: {

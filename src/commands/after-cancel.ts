@@ -90,7 +90,7 @@ async function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Prom
       )
       return {
         value,
-        detail: value.failure?.message ?? `the server finished the activation: ${value.status}`,
+        detail: value.failure?.message ?? endInWords(value),
       }
     })
     const reason = reviveFailure(verdict)
@@ -102,6 +102,11 @@ async function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Prom
       failure: named(host.name, Failure.from(error)),
     }
   }
+}
+
+function endInWords({ status, watch }: Verdict): string {
+  if (watch?.open !== true) return `the server finished the activation: ${status}`
+  return `on probation: the server goes on watching${watch.line === '' ? '' : ` (${watch.line})`}`
 }
 
 function isUnknown({ verdict: { status, live } }: Ended): boolean {
