@@ -3375,8 +3375,9 @@ function toServe(serving) {
             return activation_failure('worker-died', { release, status: dead.process.status });
         }
         const { refused } = asked;
-        if (refused.length > 0)
+        if (refused.length > 0 && !areStartedSince(workers, wanted, serving)) {
             return server_failure('pm2-failed: refused', { problem: refused.join('; ') });
+        }
         if (!asked.late)
             return [];
         const waiting = workers.find((worker) => !ready.includes(worker));
@@ -3416,6 +3417,14 @@ function missing({ listed }, asked, serving) {
         ...reloads,
         ...Array.from({ length: Math.max(0, duplicates) }, () => ({ do: 'duplicate', id, pid })),
     ];
+}
+/**
+ * PM2 refuses to replace a worker that has just exited ("process already started", 7.0.4): what it has started in its
+ * place by itself is the release already.
+ */
+function areStartedSince(workers, wanted, { initial }) {
+    const pids = new Set(initial.map(({ pid }) => pid));
+    return workers.length >= wanted && workers.every(({ process: { pid } }) => !pids.has(pid));
 }
 /** PM2 starts a worker again that exits before it is ready: then another process has its id. */
 function hasDied({ process: { id, pid, status } }, asked, serving) {

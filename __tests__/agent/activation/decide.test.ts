@@ -102,6 +102,18 @@ describe('to serve', () => {
     expect(short(toServe(first)(see([]), fresh))).toEqual(['start 0 0'])
   })
 
+  test('PM2 may refuse to replace a worker that it has started by itself since: that is the release', () => {
+    const refused = { refused: ['PM2 refused: process already started'] }
+    const [first, second] = [
+      [0, 20, 'launching', [target, 'booting']],
+      [1, 21, 'launching', [target, 'booting']],
+    ] as const
+    expect(toServe(serving)(see([first, second]), after(reloads, refused))).toEqual([])
+    const left = [1, 11, 'online', [previous, 'open']] as const
+    for (const seen of [see([first, left]), see([first])])
+      expect(toServe(serving)(seen, after(reloads, refused))).toMatchObject({ code: 'pm2-failed' })
+  })
+
   test('one after the other, where memory is short', () => {
     expect(short(toServe({ ...serving, count: 1 })(old, fresh))).toEqual(['reload 0 10'])
     const first = see([

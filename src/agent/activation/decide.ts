@@ -103,7 +103,9 @@ export function toServe(serving: Serving): Decide {
       return failure('worker-died', { release, status: dead.process.status })
     }
     const { refused } = asked
-    if (refused.length > 0) return serverFailure('pm2-failed: refused', { problem: refused.join('; ') })
+    if (refused.length > 0 && !areStartedSince(workers, wanted, serving)) {
+      return serverFailure('pm2-failed: refused', { problem: refused.join('; ') })
+    }
     if (!asked.late) return []
     const waiting = workers.find((worker) => !ready.includes(worker))
     const workersMissing = { missing: wanted - ready.length, wanted }
@@ -145,6 +147,15 @@ function missing({ listed }: Seen, asked: Asked, serving: Serving): readonly Act
     ...reloads,
     ...Array.from({ length: Math.max(0, duplicates) }, (): Act => ({ do: 'duplicate', id, pid })),
   ]
+}
+
+/**
+ * PM2 refuses to replace a worker that has just exited ("process already started", 7.0.4): what it has started in its
+ * place by itself is the release already.
+ */
+function areStartedSince(workers: readonly Worker[], wanted: number, { initial }: Serving): boolean {
+  const pids = new Set(initial.map(({ pid }) => pid))
+  return workers.length >= wanted && workers.every(({ process: { pid } }) => !pids.has(pid))
 }
 
 /** PM2 starts a worker again that exits before it is ready: then another process has its id. */
