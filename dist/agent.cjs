@@ -5734,12 +5734,15 @@ async function pointBack({ world }, { release }) {
         await world.journal.note('rollback', launcher);
     return problem;
 }
-/** A daemon that dies in the middle takes all workers with it; under the next one it is begun once more. */
+/**
+ * A daemon that dies in the middle takes all workers with it, one that stands still for a while answers nothing, and
+ * one that starts a worker itself at that moment refuses to: then it is begun once more.
+ */
 async function restoreUnderAnyDaemon(activation, previous) {
     const { world } = activation;
     const daemon = await world.daemon();
     await restoreWorkers(activation, previous).catch(async (error) => {
-        if ((await world.daemon()) === daemon)
+        if (world.toFailure(error).code !== 'pm2-failed' && (await world.daemon()) === daemon)
             throw error;
         return restoreWorkers(activation, previous);
     });

@@ -310,6 +310,15 @@ describe('a daemon that dies', () => {
   })
 })
 
+test('a PM2 that answers nothing for a while keeps nobody from coming back', async () => {
+  const server = await newSite((index) => ({ ...good, hangsAfter: index === 0 ? 100 : null }))
+  const process = begin(server)
+  await server.clock.runUntil(() => entries(server).includes('rollback begin'), LONG)
+  server.pm2.silentUntil = server.clock.now + 38_000
+  await server.clock.runUntil(() => process.end() !== null, LONG)
+  expect(process.end()).toMatchObject({ status: 'restored', live: previous })
+})
+
 test('a full disk uses the reserve up, and changes nothing about how it ends', async () => {
   const server = await newSite(() => ({ ...good, diesAtBoot: true }))
   const process = begin(server)

@@ -58,12 +58,15 @@ async function pointBack({ world }: Activation, { release }: Goal): Promise<unkn
   return problem
 }
 
-/** A daemon that dies in the middle takes all workers with it; under the next one it is begun once more. */
+/**
+ * A daemon that dies in the middle takes all workers with it, one that stands still for a while answers nothing, and
+ * one that starts a worker itself at that moment refuses to: then it is begun once more.
+ */
 async function restoreUnderAnyDaemon(activation: Activation, previous: Goal): Promise<void> {
   const { world } = activation
   const daemon = await world.daemon()
   await restoreWorkers(activation, previous).catch(async (error: unknown) => {
-    if ((await world.daemon()) === daemon) throw error
+    if (world.toFailure(error).code !== 'pm2-failed' && (await world.daemon()) === daemon) throw error
     return restoreWorkers(activation, previous)
   })
 }
