@@ -1100,6 +1100,7 @@ function activationFiles({ activations }, activation) {
         hookOwner: file('hook-owner'),
         // The name that version 0.1 gave it: an activation may be resumed by a newer agent.
         reserve: file('ballast'),
+        end: file('end'),
     };
 }
 /** Null where there is none, or one that a crash cut off. */
@@ -5865,10 +5866,8 @@ async function runActivation(world, job) {
                 throw state.cause;
             state = await next(run, state).catch((error) => afterFailure(run, state, error));
         }
-        const { verdict, known } = state;
         // Before the lock is given back: nobody may come between and find this one without an end.
-        if (!known)
-            await world.journal.verdict(verdict);
+        const { verdict, known } = state.known ? state : await settle(run, state);
         // Only now: should this process die before its verdict, another one may have to put that back.
         if (!known && lastThatTouched(await world.entries()) === job.request.activation)
             await world.forgetReplaced().catch(() => undefined);
@@ -5879,6 +5878,16 @@ async function runActivation(world, job) {
     finally {
         await world.unlock();
     }
+}
+/** Another process of this activation may have come to a verdict meanwhile: a watch ends without the lock. */
+function settle({ world, job }, state) {
+    return world.alone(async () => {
+        const now = stateOf(await world.entries(), job.request.activation, false);
+        if (now.at === 'settled')
+            return now;
+        await world.journal.verdict(state.verdict);
+        return state;
+    });
 }
 async function next(run, state) {
     const { world, job, activation } = run;
@@ -6497,6 +6506,13 @@ async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
 
 
 
+
+/** Longer than a verdict takes to be written, in ms. */
+const turn_END = 10_000;
+async function takeEnd(directory, owner, activation) {
+    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
+    return takeLock(directory, owner, turn_END, { activation });
+}
 function turnOn(layout, { pm2Home, request }, journal) {
     const { activation, run, lockTimeoutMs } = request;
     const files = activationFiles(layout, activation);
@@ -6526,6 +6542,10 @@ function turnOn(layout, { pm2Home, request }, journal) {
             });
             // Their memory and their cores are needed.
             await endOrphanedCandidates(layout);
+        },
+        async alone(act) {
+            const lock = await takeEnd(files.end, owner, activation).catch(console.error);
+            return act().finally(() => lock?.release().catch(console.error));
         },
         async unlock() {
             // No trouble here may turn a verdict into another: a lock whose process has ended is void by itself.

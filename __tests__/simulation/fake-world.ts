@@ -270,6 +270,13 @@ export function fakeWorld(
       call('unlock', () => {
         if (server.lock?.owner === process) server.lock = null
       }),
+    alone: async (act) => {
+      await call('alone', async () => {
+        while (server.ending.get(activation)?.alive === true) await clock.sleep(200)
+        if (process.alive) server.ending.set(activation, process)
+      })
+      return act().finally(() => server.ending.delete(activation))
+    },
     isElsewhere: () =>
       call(
         'isElsewhere',

@@ -389,6 +389,19 @@ describe('a release on probation', () => {
     expect([server.current, [...server.open()]]).toEqual([other, [other]])
   })
 
+  test('has one end where two processes of its activation see another activation begin', async () => {
+    const server = await newSite()
+    const slow = { latency: () => 40 }
+    const processes = [begin(server, { watchMs: 60_000 }, slow)]
+    await server.clock.runUntil(() => count(server, 'watch begin') === 1, LONG)
+    processes.push(begin(server, { watchMs: 60_000 }, slow))
+    await server.clock.runUntil(() => count(server, 'watch begin') === 2, LONG)
+    await run(server, { release: other, activation: id(2) })
+    await server.clock.runUntil(() => processes.every(({ end }) => end() !== null), LONG)
+    expect(server.journal.filter(({ verdict }) => verdict?.live === target)).toHaveLength(1)
+    expect(processes[1]!.end()).toEqual(processes[0]!.end())
+  })
+
   test('stays on probation when the activation is resumed', async () => {
     const server = await newSite((index) => (index === 0 ? { ...good, diesAfter: 10_000 } : good))
     await dieAfter(server, 'watch begin', { watchMs: 30_000 })

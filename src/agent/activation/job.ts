@@ -31,6 +31,8 @@ interface ActivationFiles {
   readonly hookOwner: string
   /** A folder: see reserve.ts. */
   readonly reserve: string
+  /** A folder: the lock among its own processes. */
+  readonly end: string
 }
 
 export function activationFiles({ activations }: Layout, activation: string): ActivationFiles {
@@ -44,6 +46,7 @@ export function activationFiles({ activations }: Layout, activation: string): Ac
     hookOwner: file('hook-owner'),
     // The name that version 0.1 gave it: an activation may be resumed by a newer agent.
     reserve: file('ballast'),
+    end: file('end'),
   }
 }
 

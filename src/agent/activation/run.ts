@@ -27,6 +27,8 @@ import { prepareAndSwap } from './swap.ts'
 import { watch } from './watch.ts'
 import type { World } from './world.ts'
 
+type Settled = Extract<State, { at: 'settled' }>
+
 interface Run {
   readonly world: World
   readonly job: Job
@@ -45,9 +47,8 @@ export async function runActivation(world: World, job: Job): Promise<Verdict> {
       if (state.at === 'unsettled') throw state.cause
       state = await next(run, state).catch((error: unknown) => afterFailure(run, state, error))
     }
-    const { verdict, known } = state
     // Before the lock is given back: nobody may come between and find this one without an end.
-    if (!known) await world.journal.verdict(verdict)
+    const { verdict, known } = state.known ? state : await settle(run, state)
     // Only now: should this process die before its verdict, another one may have to put that back.
     if (!known && lastThatTouched(await world.entries()) === job.request.activation)
       await world.forgetReplaced().catch(() => undefined)
@@ -56,6 +57,16 @@ export async function runActivation(world: World, job: Job): Promise<Verdict> {
   } finally {
     await world.unlock()
   }
+}
+
+/** Another process of this activation may have come to a verdict meanwhile: a watch ends without the lock. */
+function settle({ world, job }: Run, state: Settled): Promise<Settled> {
+  return world.alone(async () => {
+    const now = stateOf(await world.entries(), job.request.activation, false)
+    if (now.at === 'settled') return now
+    await world.journal.verdict(state.verdict)
+    return state
+  })
 }
 
 async function next(run: Run, state: State): Promise<State> {

@@ -52,6 +52,8 @@ export interface Turn {
   lock(): Promise<void>
   /** Keeps other apps from opening the same port meanwhile. @throws Failure `locked`, `withdrawn` */
   lockPort(port: number, timeoutMs: number): Promise<void>
+  /** Does something that only one of this activation's processes may do at a time. A full disk does not keep it away. */
+  alone<T>(act: () => Promise<T>): Promise<T>
   /** Gives back what was locked, and drops what was prepared. Never throws. */
   unlock(): Promise<void>
   /** Brings an activation to its verdict that was interrupted. Never throws. */

@@ -1,4 +1,5 @@
 /** Whose turn it is: the app's lock, the port's, and what activations that died left running. */
+import { mkdir } from 'node:fs/promises'
 import { dropPreparedLinks } from '../../store/releases.ts'
 import type { Layout } from '../../store/layout.ts'
 import { takeReserve, withReserve } from '../../system/reserve.ts'
@@ -10,6 +11,14 @@ import { activationFiles, type Job } from '../job.ts'
 import type { Journal } from '../journal.ts'
 import { takePort } from '../port-lock.ts'
 import type { Turn } from '../world.ts'
+
+/** Longer than a verdict takes to be written, in ms. */
+const END = 10_000
+
+async function takeEnd(directory: string, owner: string, activation: string): Promise<Lock> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  return takeLock(directory, owner, END, { activation })
+}
 
 export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journal): Omit<Turn, 'finish'> {
   const { activation, run, lockTimeoutMs } = request
@@ -40,6 +49,10 @@ export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journ
       })
       // Their memory and their cores are needed.
       await endOrphanedCandidates(layout)
+    },
+    async alone(act) {
+      const lock = await takeEnd(files.end, owner, activation).catch(console.error)
+      return act().finally(() => lock?.release().catch(console.error))
     },
     async unlock() {
       // No trouble here may turn a verdict into another: a lock whose process has ended is void by itself.
