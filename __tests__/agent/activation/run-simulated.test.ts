@@ -391,7 +391,7 @@ describe('a release on probation', () => {
 
   test('has one end where two processes of its activation see another activation begin', async () => {
     const server = await newSite()
-    const slow = { latency: () => 40 }
+    const slow = { latency: () => 500 }
     const processes = [begin(server, { watchMs: 60_000 }, slow)]
     await server.clock.runUntil(() => count(server, 'watch begin') === 1, LONG)
     processes.push(begin(server, { watchMs: 60_000 }, slow))
