@@ -320,6 +320,18 @@ describe('to scale down', () => {
     expect(decide(seen, { ...told, now: 4999 })).toEqual([])
   })
 
+  test('an orphan of the release itself is waited for, and asked, until it says how long it stays', () => {
+    const seen = see([serving], [[30, [target, 'open']]])
+    const orphan = (leavesAt: number | null): Seen => ({
+      ...seen,
+      unlisted: seen.unlisted.map((one) => ({ ...one, leavesAt, orphaned: { since: 0, beside: [] } })),
+    })
+    const told = after([{ do: 'sigint', id: -1, pid: 30 }])
+    expect(decide(orphan(null), told)).toEqual([])
+    expect(short(decide(orphan(null), { ...told, now: 5000 }))).toEqual(['kill-if-hung -1 30'])
+    expect(decide(orphan(60_000), { ...told, now: 5000 })).toBe('done')
+  })
+
   test('is done once no other release takes traffic and nobody unlisted boots', () => {
     const told = after([30, 31].map((pid): Act => ({ do: 'sigint', id: -1, pid })))
     expect(decide(see([serving], [[30, [previous, 'open']]]), told)).toEqual([])

@@ -282,16 +282,21 @@ export function toScaleDown(release: string, instances: number, leaving: Leaving
     const forgotten = unlisted
       .filter(({ phase, pid }) => phase !== 'draining' && !asked.acts.some(({ act }) => act.pid === pid))
       .map(({ pid }): Act => ({ do: 'sigint', id: -1, pid }))
-    // Those of the release itself may stay on purpose, and be slow.
+    const isInTheWay = (record: WorkerRecord) => takesTraffic(record, release) || isDeaf(record)
     const hung = unlisted
-      .filter((record) => takesTraffic(record, release))
+      .filter(isInTheWay)
       .flatMap((record) => endIfHung({ id: -1, pid: record.pid, record }, asked, leaving))
     const acts = [...removed, ...ended, ...forgotten, ...hung]
     if (acts.length > 0) return acts
-    const isOnly = !recordsIn(seen).some((record) => takesTraffic(record, release))
+    const isOnly = !recordsIn(seen).some(isInTheWay)
     const isAlone = isOnly && !unlisted.some(isBehindDoor) && !surplus.some(isStarting)
     return asked.late || isAlone ? 'done' : []
   }
+}
+
+/** An orphan, whatever its release: one that lives says at once how long it stays. PM2 sees to the others' end. */
+function isDeaf({ orphaned, phase, leavesAt }: WorkerRecord): boolean {
+  return orphaned !== null && phase === 'open' && leavesAt === null
 }
 
 function takesTraffic(record: WorkerRecord, except: string): boolean {
