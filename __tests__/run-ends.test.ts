@@ -34,10 +34,15 @@ test('a run that ends passes by its exit code', async () => {
 test('a run whose Node.js locks up at its end counts by its report', async () => {
   expect(await run(locked)).toBe(true)
   expect(await run(locked, false)).toBe(false)
-  expect(said).toEqual(Array(2).fill(expect.stringContaining('locked up at its end')))
+  expect(said.filter((line) => line.includes('locked up at its end'))).toHaveLength(2)
+})
+
+test('so does one whose Node.js has let go of its signals already', async () => {
+  expect(await run(`process.removeAllListeners('SIGUSR2'); setInterval(() => 0, 1000)`)).toBe(true)
+  expect(said.at(-1)).toContain('locked up at its end')
 })
 
 test('a run that something left open keeps alive fails', async () => {
   expect(await run('setInterval(() => 0, 1000)')).toBe(false)
-  expect(said).toEqual([expect.stringContaining('left something open')])
+  expect(said.at(-1)).toContain('left something open')
 })

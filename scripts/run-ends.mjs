@@ -6,14 +6,16 @@ const GRACE = 30_000
 /** How long a process whose event loop still turns may take to say what it waits for, in ms. */
 const ANSWER = 15_000
 const POLL = 500
+/** The signal that still-open.mjs answers. */
+const ASK = 'SIGUSR2'
 
 /**
  * Waits until a run of Jest has ended. One that does not end after its report is killed, and why it did not is said:
  *
  * - A test that left something open keeps the event loop turning: `still-open.mjs`, which the run has loaded, answers the
  *   signal and names it. That fails the run.
- * - Node.js can lock up at its own end, when no JavaScript runs any more: a thread that compiles waits for the main thread
- *   and the main thread for it (nodejs/node#54918, seen with 20.20). The report is whole by then, and counts.
+ * - Node.js can lock up at its own end, when no JavaScript runs any more (nodejs/node#54918; seen with 20.20 and 22.23).
+ *   Then nobody answers: the signal is without effect, or ends the process. The report is whole by then, and counts.
  *
  * @param {import('node:child_process').ChildProcess} child
  * @param {string} report the file that Jest writes at the end
@@ -21,23 +23,24 @@ const POLL = 500
  * @returns {Promise<boolean>} whether the run passed
  */
 export async function runEnds(child, report, { grace = GRACE, answer = ANSWER, say = console.error } = {}) {
-  let status
-  const end = new Promise((resolve) => child.once('close', (code) => resolve((status = code ?? 1))))
+  let ended
+  const end = new Promise((resolve) =>
+    child.once('close', (code, signal) => resolve((ended = { code, signal }))),
+  )
   const pause = (ms) => Promise.race([end, new Promise((resolve) => setTimeout(resolve, ms).unref())])
-  while (status === undefined && !existsSync(report)) await pause(POLL)
+  while (ended === undefined && !existsSync(report)) await pause(POLL)
   await pause(grace)
-  if (status !== undefined) return status === 0
+  if (ended !== undefined) return ended.code === 0
   const threads = threadsOf(child.pid)
-  child.kill('SIGUSR2')
+  child.kill(ASK)
   await pause(answer)
-  if (status === 0) return true
-  if (status !== undefined) {
-    say('Jest has written its report and does not end: a test left something open. It is killed.')
+  if (ended?.code === 0) return true
+  say(`Jest has written its report and does not end. Its threads: ${threads}`)
+  if (ended !== undefined && ended.signal !== ASK) {
+    say('A test left something open.')
     return false
   }
-  say(
-    `Node.js locked up at its end, after Jest's report (nodejs/node#54918). It is killed. Its threads: ${threads}`,
-  )
+  say('Node.js locked up at its end (nodejs/node#54918).')
   child.kill('SIGKILL')
   await end
   return JSON.parse(readFileSync(report, 'utf8')).success === true
