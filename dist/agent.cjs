@@ -6511,6 +6511,8 @@ async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
 
 
 
+
+
 /** Longer than a verdict takes to be written, in ms. */
 const turn_END = 10_000;
 async function takeEnd(directory, owner, activation) {
@@ -6522,6 +6524,8 @@ function turnOn(layout, { pm2Home, request }, journal) {
     const files = activationFiles(layout, activation);
     const owner = run.runUrl || activation;
     const isWithdrawn = () => exists(files.withdrawn);
+    /** What has touched anything live must come to an end, whatever became of its run. */
+    const giveUp = async () => (await isWithdrawn()) && !hasTouched(await readJournal(layout.journal), activation);
     const note = (text) => void journal.note('lock', `waiting for ${text}`);
     const noteHolder = (holder) => note(`the lock, held by ${holder}`);
     const locks = [];
@@ -6530,19 +6534,19 @@ function turnOn(layout, { pm2Home, request }, journal) {
         takeReserve: () => takeReserve(files.reserve),
         isElsewhere: async () => (await lockedFor(layout.lock)) === activation,
         async lock() {
-            const waiting = { activation, onWait: noteHolder, giveUp: isWithdrawn };
+            const waiting = { activation, onWait: noteHolder, giveUp };
             locks.push(await takeLock(layout.lock, owner, lockTimeoutMs, waiting));
         },
         async lockPort(port, timeoutMs) {
             const onWait = (holder) => note(`port ${port}, which is being opened by ${holder}`);
-            const waiting = { activation, onWait, giveUp: isWithdrawn };
+            const waiting = { activation, onWait, giveUp };
             const take = () => takePort(pm2Home, port, owner, timeoutMs, waiting);
             locks.push(await withReserve(files.reserve, take));
         },
         async endLeftovers(mayGiveUp) {
             await untilHooksEnded(layout, {
                 onWait: (of) => note(`a hook of activation ${of}, whose process died`),
-                giveUp: async () => mayGiveUp && (await isWithdrawn()),
+                giveUp: async () => mayGiveUp && (await giveUp()),
             });
             // Their memory and their cores are needed.
             await endOrphanedCandidates(layout);

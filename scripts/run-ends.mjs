@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** How long Jest may take to end after its report, in ms. */
-const GRACE = 30_000
+const GRACE = 10_000
 /** How long a process whose event loop still turns may take to say what it waits for, in ms. */
-const ANSWER = 15_000
+const ANSWER = 10_000
 const POLL = 500
 /** The signal that still-open.mjs answers. */
 const ASK = 'SIGUSR2'

@@ -106,6 +106,7 @@ function moveTo(prefix: string, { home }: BareUser): void {
   cpSync(command('node'), join(prefix, 'bin/node'))
   cpSync(packages, join(prefix, 'lib/node_modules'), { recursive: true, verbatimSymlinks: true })
   symlinkSync('../lib/node_modules/pm2/bin/pm2', join(prefix, 'bin/pm2'))
+  execFileSync('chmod', ['-R', 'a+rX', prefix])
   rmSync(join(home, '.gapless'), { recursive: true })
 }
 
@@ -142,7 +143,8 @@ thorough.each([
     expect(setup).toMatchObject({ code: 0 })
     expect(setup.log).not.toContain('brought')
     expect(existsSync(join(server.home, '.gapless/runtime/node'))).toBe(false)
-    expect(await run('deploy')).toMatchObject({ code: 0, outputs: { status: 'live' } })
+    const deploy = await run('deploy')
+    expect(deploy).toMatchObject({ code: 0, outputs: { status: 'live' } })
     expect(readlinkSync(`/proc/${daemonOf(server)}/exe`)).toBe(join(prefix, 'bin/node'))
     expect(await run('check')).toMatchObject({ code: 0, outputs: { status: 'live' } })
     expect(listing()).toBe(before)

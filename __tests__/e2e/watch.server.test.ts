@@ -243,10 +243,12 @@ thorough.each([
       process.kill(Number(readFileSync(join(server.home, '.pm2/pm2.pid'), 'utf8')), 'SIGKILL')
       const run = await watched
       expect(run.outputs['status']).toBe(status)
-      const next = await deploy(workspace)
-      expect([next.code, next.outputs['status']]).toEqual([0, 'live'])
+      expect(server.current()).toBe(status === 'restored' ? good : run.outputs['release'])
       // Those inside the moment of its death.
-      expect(visitors.broken.length - broken).toBeLessThanOrEqual(10)
+      const lost = visitors.broken.length
+      expect(lost - broken).toBeLessThanOrEqual(10)
+      const next = await deploy(workspace)
+      expect([next.code, next.outputs['status'], visitors.broken.length]).toEqual([0, 'live', lost])
     } finally {
       from.remove()
     }

@@ -8,8 +8,9 @@ import { type Lock, lockedFor, takeLock } from '../../system/lock.ts'
 import { endOrphanedCandidates } from '../candidates.ts'
 import { untilHooksEnded } from '../hooks.ts'
 import { activationFiles, type Job } from '../job.ts'
-import type { Journal } from '../journal.ts'
+import { type Journal, readJournal } from '../journal.ts'
 import { takePort } from '../port-lock.ts'
+import { hasTouched } from '../state.ts'
 import type { Turn } from '../world.ts'
 
 /** Longer than a verdict takes to be written, in ms. */
@@ -25,6 +26,9 @@ export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journ
   const files = activationFiles(layout, activation)
   const owner = run.runUrl || activation
   const isWithdrawn = () => exists(files.withdrawn)
+  /** What has touched anything live must come to an end, whatever became of its run. */
+  const giveUp = async () =>
+    (await isWithdrawn()) && !hasTouched(await readJournal(layout.journal), activation)
   const note = (text: string) => void journal.note('lock', `waiting for ${text}`)
   const noteHolder = (holder: string) => note(`the lock, held by ${holder}`)
   const locks: Lock[] = []
@@ -33,19 +37,19 @@ export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journ
     takeReserve: () => takeReserve(files.reserve),
     isElsewhere: async () => (await lockedFor(layout.lock)) === activation,
     async lock() {
-      const waiting = { activation, onWait: noteHolder, giveUp: isWithdrawn }
+      const waiting = { activation, onWait: noteHolder, giveUp }
       locks.push(await takeLock(layout.lock, owner, lockTimeoutMs, waiting))
     },
     async lockPort(port, timeoutMs) {
       const onWait = (holder: string) => note(`port ${port}, which is being opened by ${holder}`)
-      const waiting = { activation, onWait, giveUp: isWithdrawn }
+      const waiting = { activation, onWait, giveUp }
       const take = () => takePort(pm2Home, port, owner, timeoutMs, waiting)
       locks.push(await withReserve(files.reserve, take))
     },
     async endLeftovers(mayGiveUp) {
       await untilHooksEnded(layout, {
         onWait: (of) => note(`a hook of activation ${of}, whose process died`),
-        giveUp: async () => mayGiveUp && (await isWithdrawn()),
+        giveUp: async () => mayGiveUp && (await giveUp()),
       })
       // Their memory and their cores are needed.
       await endOrphanedCandidates(layout)
