@@ -28,6 +28,8 @@ const locked = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)'
 test('a run that ends passes by its exit code', async () => {
   expect(await run('')).toBe(true)
   expect(await run('process.exit(1)')).toBe(false)
+  // As Jest does.
+  expect(await run(`process.on('exit', () => { process.exitCode = 1 })`)).toBe(false)
   expect(said).toEqual([])
 })
 

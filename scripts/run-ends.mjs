@@ -14,8 +14,9 @@ const ASK = 'SIGUSR2'
  *
  * - A test that left something open keeps the event loop turning: `still-open.mjs`, which the run has loaded, answers the
  *   signal and names it. That fails the run.
- * - Node.js can lock up at its own end, when no JavaScript runs any more (nodejs/node#54918; seen with 20.20 and 22.23).
- *   Then nobody answers: the signal is without effect, or ends the process. The report is whole by then, and counts.
+ * - Node.js can lock up at its own end, when no JavaScript runs any more: by what still-open.mjs avoids, or as in
+ *   nodejs/node#54918. Then nobody answers: the signal is without effect, or ends the process. The report is whole by
+ *   then, and counts.
  *
  * @param {import('node:child_process').ChildProcess} child
  * @param {string} report the file that Jest writes at the end
@@ -40,7 +41,7 @@ export async function runEnds(child, report, { grace = GRACE, answer = ANSWER, s
     say('A test left something open.')
     return false
   }
-  say('Node.js locked up at its end (nodejs/node#54918).')
+  say('Node.js locked up at its end.')
   child.kill('SIGKILL')
   await end
   return JSON.parse(readFileSync(report, 'utf8')).success === true
