@@ -13,7 +13,7 @@ import http from 'node:http'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { buildExample } from '../__tests__/support/builds.ts'
+import { builtExample } from './built-example.ts'
 import { runAction } from '../__tests__/support/runner.ts'
 import { freePort } from '../__tests__/support/port.ts'
 import { startServer } from '../__tests__/support/server.ts'
@@ -42,7 +42,7 @@ if (values.help)
 else await bench()
 
 async function bench(): Promise<void> {
-  const workspace = values.app ?? (await builtExample())
+  const workspace = values.app ?? (await builtExample()).path
   console.log('| workers | `share-cache: true` | `share-cache: false` | ratio |')
   console.log('| ---: | ---: | ---: | ---: |')
   try {
@@ -51,12 +51,6 @@ async function bench(): Promise<void> {
   } finally {
     if (values.app === undefined) rmSync(workspace, { recursive: true, force: true })
   }
-}
-
-async function builtExample(): Promise<string> {
-  const { first, second } = await buildExample()
-  second.remove()
-  return first.path
 }
 
 /** What a look-up takes within a server that answers visitors, with and without, in turn. */

@@ -15,10 +15,10 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildExample } from '../__tests__/support/builds.ts'
 import { createFrontDoor } from '../src/worker/front-door.ts'
 import { keepRecord } from '../src/worker/record.ts'
 import { countTraffic } from '../src/worker/traffic.ts'
+import { builtExample } from './built-example.ts'
 import { load } from './serve/load.ts'
 import { processorTimeOf } from './serve/servers.ts'
 
@@ -79,17 +79,16 @@ async function bench(): Promise<void> {
       rounds: { type: 'string', default: '20' },
     },
   })
-  const { first, second } = await buildExample()
-  second.remove()
+  const app = await builtExample()
   console.log(
     '| workers | answer | without counters | with counters | difference |\n| --: | --- | --: | --: | --: |',
   )
   try {
     for (const workers of values.workers.split(',').map(Number))
       for (const each of cases)
-        console.log(await row(workers, each, first.path, Number(values.rounds), Number(values.seconds)))
+        console.log(await row(workers, each, app.path, Number(values.rounds), Number(values.seconds)))
   } finally {
-    first.remove()
+    app.remove()
   }
 }
 

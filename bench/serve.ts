@@ -10,7 +10,7 @@
 import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildExample } from '../__tests__/support/builds.ts'
+import { builtExample } from './built-example.ts'
 import { load, type Load } from './serve/load.ts'
 import { memoryOf, processorTimeOf, type Serving, startServers, type Way, ways } from './serve/servers.ts'
 
@@ -51,7 +51,7 @@ type Samples = Readonly<Record<Way, Sample[]>>
 await bench()
 
 async function bench(): Promise<void> {
-  const workspace = values.app ?? (await builtExample())
+  const workspace = values.app ?? (await builtExample()).path
   console.log(
     '| workers | request | connection | `node server.js` | PM2 | Gapless | of PM2 | processor, PM2 | Gapless | p99, PM2 | Gapless |\n' +
       '| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
@@ -64,12 +64,6 @@ async function bench(): Promise<void> {
   } finally {
     if (values.app === undefined) rmSync(workspace, { recursive: true, force: true })
   }
-}
-
-async function builtExample(): Promise<string> {
-  const { first, second } = await buildExample()
-  second.remove()
-  return first.path
 }
 
 /** @returns what it says about memory */

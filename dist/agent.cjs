@@ -2471,6 +2471,11 @@ async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveU
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
     }
 }
+/** Creates the lock's folder where it is missing, and takes the lock. @throws as takeLock does */
+async function lockFolder(directory, owner, timeoutMs, waiting) {
+    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
+    return takeLock(directory, owner, timeoutMs, waiting);
+}
 /** The run was cancelled before it had started anything that cannot be undone. */
 function withdrawn() {
     return server_failure('withdrawn');
@@ -3420,8 +3425,8 @@ function missing({ listed }, asked, serving) {
     ];
 }
 /**
- * PM2 refuses to replace a worker that has just exited ("process already started", 7.0.4): what it has started in its
- * place by itself is the release already.
+ * PM2 7.0.4 refuses to replace a worker that has just exited ("process already started"). The worker that PM2 starts in
+ * its place runs the release already.
  */
 function areStartedSince(workers, wanted, { initial }) {
     const pids = new Set(initial.map(({ pid }) => pid));
@@ -3515,7 +3520,7 @@ const toStopCrashLoop = ({ listed }, { late }) => {
 /**
  * Removes the workers beyond `instances`, the youngest first, and tells those to leave that PM2 does not list. Those
  * that it replaces hear it once more. Others it has forgotten: it starts a process twice that is restarted before it
- * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic. Where PM2
+ * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic, and no orphan is deaf. Where PM2
  * lists no worker that serves, its daemon has just died, and those that it does not list are all that does.
  */
 function toScaleDown(release, instances, leaving) {
@@ -3547,7 +3552,7 @@ function toScaleDown(release, instances, leaving) {
         return asked.late || isAlone ? 'done' : [];
     };
 }
-/** An orphan, whatever its release: one that lives says at once how long it stays. PM2 sees to the others' end. */
+/** An orphan that has not said how long it stays: a healthy one says so at once. PM2 ends workers that are no orphans. */
 function isDeaf({ orphaned, phase, leavesAt }) {
     return orphaned !== null && phase === 'open' && leavesAt === null;
 }
@@ -5359,7 +5364,6 @@ function sleep(ms) {
 
 
 
-
 /** Longer than another agent holds the lock, in ms. */
 const LOCK_TIMEOUT = 90_000;
 /** A daemon without a socket after this time will not get one, in ms. */
@@ -5381,8 +5385,7 @@ async function startingAlone(home, act) {
 async function lockOf(home) {
     const directory = (0,external_node_path_namespaceObject.join)(home, 'gapless-lock');
     try {
-        await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
-        return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT);
+        return await lockFolder(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT);
     }
     catch (error) {
         if (Failure.from(error).code === 'locked') {
@@ -5740,8 +5743,8 @@ async function pointBack({ world }, { release }) {
     return problem;
 }
 /**
- * A daemon that dies in the middle takes all workers with it, one that stands still for a while answers nothing, and
- * one that starts a worker itself at that moment refuses to: then it is begun once more.
+ * Restores the workers, and tries once more where PM2 was the problem: its daemon died, did not answer for a while, or
+ * refused because it was starting a worker itself.
  */
 async function restoreUnderAnyDaemon(activation, previous) {
     const { world } = activation;
@@ -5883,7 +5886,7 @@ async function runActivation(world, job) {
         await world.unlock();
     }
 }
-/** Another process of this activation may have come to a verdict meanwhile: a watch ends without the lock. */
+/** A watch ends without the app's lock: another process of this activation may have written a verdict already. */
 function settle({ world, job }, state) {
     return world.alone(async () => {
         const now = stateOf(await world.entries(), job.request.activation, false);
@@ -6489,12 +6492,10 @@ async function endGroup(leader) {
 
 
 
-
 /** @throws Failure `locked`, or `withdrawn` if it gave up */
 async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
     const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
-    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
-    return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
+    return lockFolder(directory, owner, timeoutMs, waiting).catch((error) => {
         const { code, evidence } = Failure.from(error);
         throw code === 'locked' ? server_failure('locked: port', { port }, { evidence, cause: error }) : error;
     });
@@ -6512,19 +6513,14 @@ async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
 
 
 
-
-/** Longer than a verdict takes to be written, in ms. */
-const turn_END = 10_000;
-async function takeEnd(directory, owner, activation) {
-    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
-    return takeLock(directory, owner, turn_END, { activation });
-}
+/** Longer than writing a verdict takes, in ms. */
+const VERDICT_LIMIT = 10_000;
 function turnOn(layout, { pm2Home, request }, journal) {
     const { activation, run, lockTimeoutMs } = request;
     const files = activationFiles(layout, activation);
     const owner = run.runUrl || activation;
     const isWithdrawn = () => exists(files.withdrawn);
-    /** What has touched anything live must come to an end, whatever became of its run. */
+    /** An activation that has changed anything live must reach a verdict, even after its run was cancelled. */
     const giveUp = async () => (await isWithdrawn()) && !hasTouched(await readJournal(layout.journal), activation);
     const note = (text) => void journal.note('lock', `waiting for ${text}`);
     const noteHolder = (holder) => note(`the lock, held by ${holder}`);
@@ -6552,7 +6548,7 @@ function turnOn(layout, { pm2Home, request }, journal) {
             await endOrphanedCandidates(layout);
         },
         async alone(act) {
-            const lock = await takeEnd(files.end, owner, activation).catch(console.error);
+            const lock = await lockFolder(files.end, owner, VERDICT_LIMIT, { activation }).catch(console.error);
             return act().finally(() => lock?.release().catch(console.error));
         },
         async unlock() {

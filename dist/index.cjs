@@ -63982,8 +63982,6 @@ function missingFiles({ files }, bitmap) {
     const missing = Bitmap.parse(bitmap);
     return files.filter((_, index) => missing.has(index));
 }
-/** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
-const BROTLI_PART = 4 * 1024 * 1024;
 const PART_FILES = 4000;
 /** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2;
@@ -64083,18 +64081,17 @@ function packingFor(bytes, zstd) {
     if (bytes <= 1_000_000)
         return { ...BROTLI, level: 10 };
     const both = zstd && "createZstdCompress" in (external_node_zlib_default());
-    return bytes > MOST_FOR_BROTLI && both
-        ? { compression: 'zstd', level: 3, window: ZSTD_WINDOW, partBytes: 2 ** ZSTD_WINDOW }
-        : { ...BROTLI, level: 5 };
+    return bytes > MOST_FOR_BROTLI && both ? { ...ZSTD, level: 3 } : { ...BROTLI, level: 5 };
 }
 /** Above it the processor takes longer than most networks, in bytes. */
 const MOST_FOR_BROTLI = 64_000_000;
-/** With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's malloc
- * gives little back. */
-const BROTLI_WINDOW = 20;
-/** As much memory takes who unpacks it. */
-const ZSTD_WINDOW = 24;
-const BROTLI = { compression: 'brotli', window: BROTLI_WINDOW, partBytes: BROTLI_PART };
+/**
+ * With a window of 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's
+ * malloc gives little back. A part is four windows, so that cutting such a build costs 0.1%.
+ */
+const BROTLI = { compression: 'brotli', window: 20, partBytes: 4 * 1024 * 1024 };
+/** Unpacking takes as much memory as a window. */
+const ZSTD = { compression: 'zstd', window: 24, partBytes: 16 * 1024 * 1024 };
 /**
  * @param source may reuse a piece's buffer for the next piece
  * @param ahead what may be packed before anybody asks for it, in bytes

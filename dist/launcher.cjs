@@ -201,7 +201,7 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
         response.on('close', () => {
             visitor.busy -= 1;
             visitor.lastActive = performance.now();
-            // A visitor may stay for long, and its last answer would stay in memory.
+            // An idle connection would keep its last answer in memory.
             if (visitor.latest === response)
                 visitor.latest = null;
             onOver?.();
@@ -722,7 +722,7 @@ function otherReleases({ directory }) {
         },
     };
 }
-/** Far less than a release is on the server before a page of it can ask for anything, in ms. */
+/** A release is on the server for far longer before a browser can request a file of it, in ms. */
 const LATELY = 100;
 /** The builds of all other releases on the server. */
 function buildsBeside(directory) {

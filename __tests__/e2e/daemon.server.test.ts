@@ -1,11 +1,12 @@
 /** Promise 7: the site outlives PM2's daemon, and the next run takes over from the workers that did. */
-import { copyFileSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { copyFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { readWorkers } from '../../src/agent/pm2/workers.ts'
 import { layoutOf } from '../../src/agent/store/layout.ts'
 import { startTimeOf } from '../../src/common/process-identity.ts'
 import { buildOfExample } from '../support/builds.ts'
+import { daemonPid } from '../support/daemon-pid.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -42,10 +43,9 @@ const run = (from: Workspace, inputs: Record<string, string> = {}): Promise<RunR
   runAction({ workspace: from.path, inputs: { ...server.inputs, ...prebuilt, ...inputs } })
 const load = () => startLoad(server.url, { keepAlive: 4, fresh: 2, post: 2, stream: 1 })
 const records = () => readWorkers(layoutOf(server.app).workers)
-const daemonFile = () => join(server.home, '.pm2/pm2.pid')
 
 async function killDaemon(): Promise<void> {
-  const daemon = Number(readFileSync(daemonFile(), 'utf8'))
+  const daemon = daemonPid(server)
   process.kill(daemon, 'SIGKILL')
   await until('the daemon is gone', () => startTimeOf(daemon) === null)
 }
@@ -155,7 +155,7 @@ thorough(
     expect((await visitors.stop()).failures).toEqual([])
     expect(refused.outputs['status']).toBe('kept')
     expect(refused.summary).toContain('pm2-stranded')
-    expect(refused.summary).toContain(`kill -9 ${readFileSync(daemonFile(), 'utf8')}`)
+    expect(refused.summary).toContain(`kill -9 ${daemonPid(server)}`)
 
     expect(await die()).toBeLessThanOrEqual(MOMENT)
     const later = load()

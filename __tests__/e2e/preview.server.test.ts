@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { processIds } from '../../scripts/processes.mjs'
 import { buildOfExample } from '../support/builds.ts'
+import { daemonPid } from '../support/daemon-pid.ts'
 import { startFakeGithub } from '../support/fake-github.ts'
 import { type LoadReport, startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -247,7 +248,7 @@ thorough('a preview', () => {
 
   test('serves on when PM2’s daemon dies, and hands over to the next', async () => {
     const run = await underLoad(['two'], async () => {
-      process.kill(Number(readFileSync(join(server.home, '.pm2', 'pm2.pid'), 'utf8')), 'SIGKILL')
+      process.kill(daemonPid(server), 'SIGKILL')
       return preview('two', first)
     })
     expectRun(run, 'live')

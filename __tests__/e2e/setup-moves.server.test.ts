@@ -6,7 +6,6 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   rmSync,
@@ -15,7 +14,8 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
-import { type BareUser, startBareUser } from '../support/bare-user.ts'
+import { type BareUser, listingOf, startBareUser } from '../support/bare-user.ts'
+import { daemonPid } from '../support/daemon-pid.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -27,7 +27,15 @@ const thorough = process.env['GAPLESS_TEST_ALL'] === '1' && mayUnshare ? describ
 
 /** The Node.js that a process runs on, as its version. */
 const nodeOf = (pid: number) => /node\/([^/]+)\//.exec(readlinkSync(`/proc/${pid}/exe`))?.[1] ?? ''
-const daemonOf = ({ home }: BareUser) => Number(readFileSync(join(home, '.pm2/pm2.pid'), 'utf8'))
+const runPrebuilt = (
+  { inputs }: BareUser,
+  { path }: Workspace,
+  command: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<RunResult> => {
+  const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
+  return runAction({ inputs: { ...inputs, ...prebuilt, command, ...more }, workspace: path })
+}
 const makeFolder = temporaryFolders()
 const brought = ({ home }: BareUser) => readdirSync(join(home, '.gapless/runtime/node'))
 
@@ -43,16 +51,7 @@ thorough('from Node.js 22 to 24', () => {
     for (const workspace of workspaces) workspace.remove()
   })
   const run = (command: string, more: Readonly<Record<string, string>> = {}, version = 0) =>
-    runAction({
-      inputs: {
-        ...server.inputs,
-        'install-command': 'none',
-        'build-command': 'none',
-        command,
-        ...more,
-      },
-      workspace: workspaces[version]!.path,
-    })
+    runPrebuilt(server, workspaces[version]!, command, more)
   const pids = async () => {
     const folder = join(server.home, 'apps/web/.gapless/workers')
     return readdirSync(folder).flatMap((name) => Number(/^(\d+)\.json$/.exec(name)?.[1]) || [])
@@ -62,7 +61,7 @@ thorough('from Node.js 22 to 24', () => {
     expect((await run('setup', { 'node-version': '22' })).code).toBe(0)
     const { code, log } = await run('deploy')
     expect({ code, log }).toMatchObject({ code: 0 })
-    expect(nodeOf(daemonOf(server))).toMatch(/^22\./)
+    expect(nodeOf(daemonPid(server))).toMatch(/^22\./)
   }, 300_000)
 
   test('setup brings 24 beside it, the next deploy moves over under load, and no request fails', async () => {
@@ -74,13 +73,13 @@ thorough('from Node.js 22 to 24', () => {
     const setup = await run('setup', { 'node-version': '24' })
     expect(setup).toMatchObject({ code: 0 })
     expect(setup.log).toMatch(/the next deploy moves PM2 without a gap/)
-    expect(nodeOf(daemonOf(server))).toMatch(/^22\./)
+    expect(nodeOf(daemonPid(server))).toMatch(/^22\./)
     const deploy = await run('deploy', {}, 1)
     const { failures, requests } = await load.stop()
     process.stderr.write(`Node.js 22 to 24: ${requests} requests, ${failures.length} failed\n`)
     expect({ code: deploy.code, status: deploy.outputs['status'] }).toEqual({ code: 0, status: 'live' })
     expect(deploy.log).toMatch(/PM2 moved from Node 22\.\S+ to 24\./)
-    expect(nodeOf(daemonOf(server))).toMatch(/^24\./)
+    expect(nodeOf(daemonPid(server))).toMatch(/^24\./)
     await until('the old workers have left', async () => (await pids()).length === 2, 60_000)
     for (const pid of await pids()) expect(nodeOf(pid)).toMatch(/^24\./)
     expect(failures).toEqual([])
@@ -98,7 +97,7 @@ thorough('from Node.js 22 to 24', () => {
   }, 300_000)
 })
 
-/** What setup has brought, where a user has it who installed it by hand: `node` and `npm install --global pm2`. */
+/** Moves what setup brought to where `node` and `npm install --global pm2` would be. */
 function moveTo(prefix: string, { home }: BareUser): void {
   const command = (name: string) => realpathSync(join(home, '.gapless/runtime/bin', name))
   const packages = join(command('pm2'), '../../..')
@@ -129,15 +128,12 @@ thorough.each([
   })
 
   test('setup brings nothing, a deploy runs on them, and check passes', async () => {
-    const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
-    const run = (command: string) =>
-      runAction({ inputs: { ...server.inputs, ...prebuilt, command }, workspace: workspace.path })
+    const run = (command: string) => runPrebuilt(server, workspace, command)
     const prefix = prefixOf(server)
     expect(await run('setup')).toMatchObject({ code: 0 })
     moveTo(prefix, server)
     server.write('.bashrc', BASHRC)
-    const listing = () => execFileSync('find', [prefix, '-printf', '%p %m %s %T@\n'], { encoding: 'utf8' })
-    const before = listing()
+    const before = listingOf(prefix)
 
     const setup = await run('setup')
     expect(setup).toMatchObject({ code: 0 })
@@ -145,9 +141,9 @@ thorough.each([
     expect(existsSync(join(server.home, '.gapless/runtime/node'))).toBe(false)
     const deploy = await run('deploy')
     expect(deploy).toMatchObject({ code: 0, outputs: { status: 'live' } })
-    expect(readlinkSync(`/proc/${daemonOf(server)}/exe`)).toBe(join(prefix, 'bin/node'))
+    expect(readlinkSync(`/proc/${daemonPid(server)}/exe`)).toBe(join(prefix, 'bin/node'))
     expect(await run('check')).toMatchObject({ code: 0, outputs: { status: 'live' } })
-    expect(listing()).toBe(before)
+    expect(listingOf(prefix)).toBe(before)
   }, 300_000)
 })
 

@@ -1,9 +1,8 @@
 /** From a server with sshd and the usual Unix tools to the first deploy, as a user without root. Needs root here. */
-import { execFileSync } from 'node:child_process'
 import { readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { type BareUser, startBareUser } from '../support/bare-user.ts'
+import { type BareUser, listingOf, startBareUser } from '../support/bare-user.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { mayUnshare } from '../support/sshd.ts'
 import { checkOut, type Workspace } from '../support/workspace.ts'
@@ -35,10 +34,9 @@ const thorough = all ? test : test.skip
     took.push(`${command} ${((performance.now() - begun) / 1000).toFixed(1)} s`)
     return result
   }
-  const listing = () => execFileSync('find', [home, '-printf', '%p %m %s %T@\n'], { encoding: 'utf8' })
 
   test('check fails with a row for each, and changes nothing', async () => {
-    const before = listing()
+    const before = listingOf(home)
     const { code, summary, log, outputs } = await run('check')
     expect({ code, status: outputs['status'] }).toEqual({ code: 1, status: 'kept' })
     expect(log).toMatch(/✖ Node\.js: not found/)
@@ -46,7 +44,7 @@ const thorough = all ? test : test.skip
     expect(log).toMatch(/✔ Home: /)
     expect(summary).toMatch(/\| ✖ \| Node\.js \| not found \| Run `command: setup`\. \|/)
     expect(summary).toContain('check-failed')
-    expect(listing()).toBe(before)
+    expect(listingOf(home)).toBe(before)
   }, 60_000)
 
   thorough(
@@ -59,12 +57,12 @@ const thorough = all ? test : test.skip
       expect(first.log).toMatch(/✔ PM2: 7\./)
       expect(first.code).toBe(0)
       expect(readlinkSync(join(home, '.gapless/runtime/bin/node'))).toMatch(/^\.\.\/node\/24\./)
-      const before = listing()
+      const before = listingOf(home)
       const second = await run('setup')
       expect(second.code).toBe(0)
       expect(second.log).not.toContain('brought')
       // Setup tries the crontab and the user unit again, below its own folder alone.
-      expect(withoutTimes(listing())).toBe(withoutTimes(before))
+      expect(withoutTimes(listingOf(home))).toBe(withoutTimes(before))
     },
     120_000,
   )

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
+import { daemonPid } from '../support/daemon-pid.ts'
 import { ill, visit, type Visitors } from '../support/ill-release.ts'
 import { runAction, type RunOptions, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -240,7 +241,7 @@ thorough.each([
     try {
       const watched = deploy(from, { watch: '25s' })
       await until('it is on probation', () => journal().includes('"probation":{'), 60_000)
-      process.kill(Number(readFileSync(join(server.home, '.pm2/pm2.pid'), 'utf8')), 'SIGKILL')
+      process.kill(daemonPid(server), 'SIGKILL')
       const run = await watched
       expect(run.outputs['status']).toBe(status)
       expect(server.current()).toBe(status === 'restored' ? good : run.outputs['release'])

@@ -106,7 +106,6 @@ thorough('a run that is cancelled', () => {
 })
 
 thorough('a PM2 daemon that lives and does not answer', () => {
-  const daemon = () => Number(readFileSync(join(site.server.home, '.pm2/pm2.pid'), 'utf8'))
   const stop = 'kill -STOP "$(cat "$HOME/.pm2/pm2.pid")"'
   test.each([
     ['before the swap', { 'pre-activate': stop }, 'kept'],
@@ -119,7 +118,7 @@ thorough('a PM2 daemon that lives and does not answer', () => {
         expect({ code: run.code, status: run.outputs['status'] }).toEqual({ code: 1, status })
         expect(run.summary).toContain('did not answer')
       } finally {
-        process.kill(daemon(), 'SIGCONT')
+        process.kill(site.daemon(), 'SIGCONT')
       }
     },
     300_000,

@@ -11,6 +11,7 @@ import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/store/
 import { checkIntegrity } from '../../src/agent/store/integrity.ts'
 import type { ActivationStep } from '../../src/protocol/messages.ts'
 import { buildOfExample } from '../support/builds.ts'
+import { daemonPid } from '../support/daemon-pid.ts'
 import { type Load, startLoad } from '../support/load.ts'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -109,7 +110,7 @@ export async function startSite({ workers = 2, ...options }: SiteOptions = {}): 
         .map(({ pid }) => pid)
         .find((pid) => existsSync(`/proc/${pid}`))
     },
-    daemon: () => Number(readFileSync(join(server.home, '.pm2', 'pm2.pid'), 'utf8')),
+    daemon: () => daemonPid(server),
     load: () => startLoad(server.url, { keepAlive: 4, fresh: 2, post: 2, stream: 1 }),
     async stop() {
       await proxy.stop()

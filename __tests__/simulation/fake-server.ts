@@ -45,7 +45,7 @@ export class FakeServer {
   current: string | null = null
   notice: (Notice & { readonly target: string; readonly owner: FakeProcess }) | null = null
   lock: { readonly owner: FakeProcess; readonly activation: string } | null = null
-  /** The process of each activation that comes to its verdict. */
+  /** The process of each activation that is writing its verdict. */
   readonly ending = new Map<string, FakeProcess>()
   replaced: Replaced | null = null
   pm2: FakePm2

@@ -85,13 +85,13 @@ function afterwards(server: FakeServer, plan: Plan, goal: string): readonly stri
 
   if (server.lock?.owner.alive === true) say('the lock is not free')
   const listed = new Set(server.pm2.list().map(({ pid }) => pid))
-  // One that hangs after it has said how long it stays cannot leave then.
+  // A worker cannot leave that hangs after it said how long it stays.
   const foreign = server.workers.filter(
     ({ alive, pid, phase, hung, record }) =>
       alive && phase === 'open' && !listed.has(pid) && !(hung && record?.leavesAt != null),
   )
   const forgets = plan.pm2.some(({ what }) => what === 'forgets')
-  // Whoever serves then had better go on.
+  // After `down`, orphans may go on serving: the next deploy replaces them.
   const isDown = server.journal.findLast(({ verdict }) => verdict !== null)?.verdict?.status === 'down'
   // A daemon that died just before the verdict has left orphans, from which the next run takes over.
   const areOrphans = (listed.size === 0 || isDown) && foreign.every(({ record }) => record?.orphaned != null)

@@ -74,3 +74,8 @@ export async function startBareUser({
     },
   }
 }
+
+/** Each file below a folder with its mode, size and time. */
+export function listingOf(folder: string): string {
+  return execFileSync('find', [folder, '-printf', '%p %m %s %T@\n'], { encoding: 'utf8' })
+}

@@ -81,8 +81,6 @@ export interface Part {
   readonly compression: Compression
 }
 
-/** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
-const BROTLI_PART = 4 * 1024 * 1024
 const PART_FILES = 4000
 /** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2
@@ -176,7 +174,7 @@ interface Packing {
   readonly level: number
   /** As a power of two, in bytes. */
   readonly window: number
-  /** See BROTLI_PART. */
+  /** Of the files in a part, unless a single one is larger. */
   readonly partBytes: number
 }
 
@@ -187,20 +185,19 @@ interface Packing {
 function packingFor(bytes: number, zstd: boolean): Packing {
   if (bytes <= 1_000_000) return { ...BROTLI, level: 10 }
   const both = zstd && 'createZstdCompress' in zlib
-  return bytes > MOST_FOR_BROTLI && both
-    ? { compression: 'zstd', level: 3, window: ZSTD_WINDOW, partBytes: 2 ** ZSTD_WINDOW }
-    : { ...BROTLI, level: 5 }
+  return bytes > MOST_FOR_BROTLI && both ? { ...ZSTD, level: 3 } : { ...BROTLI, level: 5 }
 }
 
 /** Above it the processor takes longer than most networks, in bytes. */
 const MOST_FOR_BROTLI = 64_000_000
 
-/** With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's malloc
- * gives little back. */
-const BROTLI_WINDOW = 20
-/** As much memory takes who unpacks it. */
-const ZSTD_WINDOW = 24
-const BROTLI = { compression: 'brotli', window: BROTLI_WINDOW, partBytes: BROTLI_PART } as const
+/**
+ * With a window of 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's
+ * malloc gives little back. A part is four windows, so that cutting such a build costs 0.1%.
+ */
+const BROTLI = { compression: 'brotli', window: 20, partBytes: 4 * 1024 * 1024 } as const
+/** Unpacking takes as much memory as a window. */
+const ZSTD = { compression: 'zstd', window: 24, partBytes: 16 * 1024 * 1024 } as const
 
 /**
  * @param source may reuse a piece's buffer for the next piece

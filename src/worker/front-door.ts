@@ -53,7 +53,7 @@ interface Visitor {
 interface FrontDoorOptions {
   /** Of every answer, whatever the app says about them. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Told of each request that comes through the door. What it returns is called once the answer is over. */
+  /** Told of each request that comes through the door. The front door calls what it returns when the answer closes. */
   readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => (() => void) | undefined
 }
 
@@ -104,7 +104,7 @@ export function createFrontDoor(
     response.on('close', () => {
       visitor.busy -= 1
       visitor.lastActive = performance.now()
-      // A visitor may stay for long, and its last answer would stay in memory.
+      // An idle connection would keep its last answer in memory.
       if (visitor.latest === response) visitor.latest = null
       onOver?.()
     })

@@ -97,7 +97,7 @@ interface BuildsBeside {
   lately(): Others
 }
 
-/** Far less than a release is on the server before a page of it can ask for anything, in ms. */
+/** A release is on the server for far longer before a browser can request a file of it, in ms. */
 const LATELY = 100
 
 /** The builds of all other releases on the server. */

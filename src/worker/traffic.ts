@@ -7,7 +7,7 @@ import { sinceBoot } from '../common/since-boot.ts'
 import { answeredBy, bucketOf, failedBy, type Traffic } from '../protocol/traffic.ts'
 
 export interface TrafficCounter {
-  /** Counts a request of a visitor. @returns what counts its answer, to be called once that is over */
+  /** Counts a request of a visitor. @returns a function that counts the answer, to call when the answer closes */
   count(request: IncomingMessage, response: ServerResponse): (() => void) | undefined
   /** From here on connections are closed because the worker leaves. */
   leave(): void

@@ -102,7 +102,7 @@ describe('to serve', () => {
     expect(short(toServe(first)(see([]), fresh))).toEqual(['start 0 0'])
   })
 
-  test('PM2 may refuse to replace a worker that it has started by itself since: that is the release', () => {
+  test('goes on where PM2 refuses to replace a worker that PM2 has restarted itself', () => {
     const refused = { refused: ['PM2 refused: process already started'] }
     const [first, second] = [
       [0, 20, 'launching', [target, 'booting']],
@@ -320,7 +320,7 @@ describe('to scale down', () => {
     expect(decide(seen, { ...told, now: 4999 })).toEqual([])
   })
 
-  test('an orphan of the release itself is waited for, and asked, until it says how long it stays', () => {
+  test('waits for an orphan of the release itself, and checks whether it hangs, until it says how long it stays', () => {
     const seen = see([serving], [[30, [target, 'open']]])
     const orphan = (leavesAt: number | null): Seen => ({
       ...seen,

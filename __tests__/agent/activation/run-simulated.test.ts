@@ -310,7 +310,7 @@ describe('a daemon that dies', () => {
   })
 })
 
-test('a PM2 that answers nothing for a while keeps nobody from coming back', async () => {
+test('restores the previous release when PM2 does not answer for a while', async () => {
   const server = await newSite((index) => ({ ...good, hangsAfter: index === 0 ? 100 : null }))
   const process = begin(server)
   await server.clock.runUntil(() => entries(server).includes('rollback begin'), LONG)
@@ -389,7 +389,7 @@ describe('a release on probation', () => {
     expect([server.current, [...server.open()]]).toEqual([other, [other]])
   })
 
-  test('has one end where two processes of its activation see another activation begin', async () => {
+  test('has one verdict when two processes of its activation see another activation begin', async () => {
     const server = await newSite()
     const slow = { latency: () => 500 }
     const processes = [begin(server, { watchMs: 60_000 }, slow)]

@@ -150,8 +150,8 @@ function missing({ listed }: Seen, asked: Asked, serving: Serving): readonly Act
 }
 
 /**
- * PM2 refuses to replace a worker that has just exited ("process already started", 7.0.4): what it has started in its
- * place by itself is the release already.
+ * PM2 7.0.4 refuses to replace a worker that has just exited ("process already started"). The worker that PM2 starts in
+ * its place runs the release already.
  */
 function areStartedSince(workers: readonly Worker[], wanted: number, { initial }: Serving): boolean {
   const pids = new Set(initial.map(({ pid }) => pid))
@@ -263,7 +263,7 @@ export const toStopCrashLoop: Decide = ({ listed }, { late }) => {
 /**
  * Removes the workers beyond `instances`, the youngest first, and tells those to leave that PM2 does not list. Those
  * that it replaces hear it once more. Others it has forgotten: it starts a process twice that is restarted before it
- * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic. Where PM2
+ * was ready (7.0.4), and keeps one of the two, which may still boot. Done when no other release takes traffic, and no orphan is deaf. Where PM2
  * lists no worker that serves, its daemon has just died, and those that it does not list are all that does.
  */
 export function toScaleDown(release: string, instances: number, leaving: Leaving): Decide {
@@ -294,7 +294,7 @@ export function toScaleDown(release: string, instances: number, leaving: Leaving
   }
 }
 
-/** An orphan, whatever its release: one that lives says at once how long it stays. PM2 sees to the others' end. */
+/** An orphan that has not said how long it stays: a healthy one says so at once. PM2 ends workers that are no orphans. */
 function isDeaf({ orphaned, phase, leavesAt }: WorkerRecord): boolean {
   return orphaned !== null && phase === 'open' && leavesAt === null
 }

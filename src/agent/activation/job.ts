@@ -31,7 +31,7 @@ interface ActivationFiles {
   readonly hookOwner: string
   /** A folder: see reserve.ts. */
   readonly reserve: string
-  /** A folder: the lock among its own processes. */
+  /** A folder: the lock that the activation's own processes take to write its verdict. */
   readonly end: string
 }
 

@@ -3,11 +3,10 @@
  * lock of an app keeps no other app out in between. It lies in PM2's home, since the daemon there would hand one socket to
  * both; beyond it the kernel gives a port to one process alone.
  */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { failure } from '../../common/errors/server.ts'
 import { Failure } from '../../common/failure.ts'
-import { type Lock, takeLock, type Waiting } from '../system/lock.ts'
+import { type Lock, lockFolder, type Waiting } from '../system/lock.ts'
 
 /** @throws Failure `locked`, or `withdrawn` if it gave up */
 export async function takePort(
@@ -18,8 +17,7 @@ export async function takePort(
   waiting: Waiting = {},
 ): Promise<Lock> {
   const directory = join(pm2Home, 'gapless', `port-${port}`)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  return takeLock(directory, owner, timeoutMs, waiting).catch((error: unknown) => {
+  return lockFolder(directory, owner, timeoutMs, waiting).catch((error: unknown) => {
     const { code, evidence } = Failure.from(error)
     throw code === 'locked' ? failure('locked: port', { port }, { evidence, cause: error }) : error
   })

@@ -59,8 +59,8 @@ async function pointBack({ world }: Activation, { release }: Goal): Promise<unkn
 }
 
 /**
- * A daemon that dies in the middle takes all workers with it, one that stands still for a while answers nothing, and
- * one that starts a worker itself at that moment refuses to: then it is begun once more.
+ * Restores the workers, and tries once more where PM2 was the problem: its daemon died, did not answer for a while, or
+ * refused because it was starting a worker itself.
  */
 async function restoreUnderAnyDaemon(activation: Activation, previous: Goal): Promise<void> {
   const { world } = activation

@@ -59,7 +59,7 @@ export async function runActivation(world: World, job: Job): Promise<Verdict> {
   }
 }
 
-/** Another process of this activation may have come to a verdict meanwhile: a watch ends without the lock. */
+/** A watch ends without the app's lock: another process of this activation may have written a verdict already. */
 function settle({ world, job }: Run, state: Settled): Promise<Settled> {
   return world.alone(async () => {
     const now = stateOf(await world.entries(), job.request.activation, false)

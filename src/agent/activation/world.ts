@@ -52,7 +52,7 @@ export interface Turn {
   lock(): Promise<void>
   /** Keeps other apps from opening the same port meanwhile. @throws Failure `locked`, `withdrawn` */
   lockPort(port: number, timeoutMs: number): Promise<void>
-  /** Does something that only one of this activation's processes may do at a time. A full disk does not keep it away. */
+  /** Keeps the activation's other processes from acting at the same time. Acts even where the lock cannot be taken. */
   alone<T>(act: () => Promise<T>): Promise<T>
   /** Gives back what was locked, and drops what was prepared. Never throws. */
   unlock(): Promise<void>

@@ -2,14 +2,13 @@
  * Starts PM2's daemon once at a time. Two PM2 clients that look at the same moment start one daemon each, and
  * the second never answers its client (5.4 to 7).
  */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { failure } from '../../common/errors/server.ts'
 import { Failure } from '../../common/failure.ts'
 import { ageOf, startTimeOf } from '../../common/process-identity.ts'
 import { writeFileAtomic } from '../system/files.ts'
-import { type Lock, takeLock } from '../system/lock.ts'
+import { type Lock, lockFolder } from '../system/lock.ts'
 import { daemonPid, isDaemonFor, namedIn } from './daemon.ts'
 import { pids, signal, withDescendants } from '../system/processes.ts'
 
@@ -35,8 +34,7 @@ export async function startingAlone<T>(home: string, act: () => Promise<T>): Pro
 async function lockOf(home: string): Promise<Lock | null> {
   const directory = join(home, 'gapless-lock')
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT)
+    return await lockFolder(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT)
   } catch (error) {
     if (Failure.from(error).code === 'locked') {
       throw failure('pm2-failed: starting', { home })

@@ -6,7 +6,7 @@
  * over, a process creates the next number, which only one process can do; no process removes or replaces a lock
  * that is held.
  */
-import { link, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { failure } from '../../common/errors/server.ts'
@@ -69,6 +69,17 @@ export async function takeLock(
     }
     await delay(POLL)
   }
+}
+
+/** Creates the lock's folder where it is missing, and takes the lock. @throws as takeLock does */
+export async function lockFolder(
+  directory: string,
+  owner: string,
+  timeoutMs: number,
+  waiting?: Waiting,
+): Promise<Lock> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  return takeLock(directory, owner, timeoutMs, waiting)
 }
 
 /** The run was cancelled before it had started anything that cannot be undone. */

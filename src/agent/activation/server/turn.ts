@@ -1,10 +1,9 @@
 /** Whose turn it is: the app's lock, the port's, and what activations that died left running. */
-import { mkdir } from 'node:fs/promises'
 import { dropPreparedLinks } from '../../store/releases.ts'
 import type { Layout } from '../../store/layout.ts'
 import { takeReserve, withReserve } from '../../system/reserve.ts'
 import { exists } from '../../system/files.ts'
-import { type Lock, lockedFor, takeLock } from '../../system/lock.ts'
+import { type Lock, lockedFor, lockFolder, takeLock } from '../../system/lock.ts'
 import { endOrphanedCandidates } from '../candidates.ts'
 import { untilHooksEnded } from '../hooks.ts'
 import { activationFiles, type Job } from '../job.ts'
@@ -13,20 +12,15 @@ import { takePort } from '../port-lock.ts'
 import { hasTouched } from '../state.ts'
 import type { Turn } from '../world.ts'
 
-/** Longer than a verdict takes to be written, in ms. */
-const END = 10_000
-
-async function takeEnd(directory: string, owner: string, activation: string): Promise<Lock> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  return takeLock(directory, owner, END, { activation })
-}
+/** Longer than writing a verdict takes, in ms. */
+const VERDICT_LIMIT = 10_000
 
 export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journal): Omit<Turn, 'finish'> {
   const { activation, run, lockTimeoutMs } = request
   const files = activationFiles(layout, activation)
   const owner = run.runUrl || activation
   const isWithdrawn = () => exists(files.withdrawn)
-  /** What has touched anything live must come to an end, whatever became of its run. */
+  /** An activation that has changed anything live must reach a verdict, even after its run was cancelled. */
   const giveUp = async () =>
     (await isWithdrawn()) && !hasTouched(await readJournal(layout.journal), activation)
   const note = (text: string) => void journal.note('lock', `waiting for ${text}`)
@@ -55,7 +49,7 @@ export function turnOn(layout: Layout, { pm2Home, request }: Job, journal: Journ
       await endOrphanedCandidates(layout)
     },
     async alone(act) {
-      const lock = await takeEnd(files.end, owner, activation).catch(console.error)
+      const lock = await lockFolder(files.end, owner, VERDICT_LIMIT, { activation }).catch(console.error)
       return act().finally(() => lock?.release().catch(console.error))
     },
     async unlock() {
