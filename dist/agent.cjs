@@ -3658,11 +3658,20 @@ function isBehindDoor({ phase, doorPort }) {
 }
 
 ;// CONCATENATED MODULE: ./build/common/listening-sockets.js
-/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+/** Which TCP sockets this machine has, and who holds them. Linux only, as the servers are. */
 
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A';
 function listeningSockets() {
+    return tcpSockets().filter(({ listens }) => listens);
+}
+/** Those that a process has accepted from the sockets that it listens on, and not closed. */
+function acceptedBy(pid) {
+    const sockets = heldBy(pid, tcpSockets());
+    const ports = new Set(sockets.filter(({ listens }) => listens).map(({ port }) => port));
+    return sockets.filter(({ listens, port }) => !listens && ports.has(port));
+}
+function tcpSockets() {
     const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
         try {
             return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
@@ -3674,7 +3683,9 @@ function listeningSockets() {
     return lines.flatMap((line) => {
         const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
         const [host = '', port = ''] = local.split(':');
-        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+        if (port === '')
+            return [];
+        return [{ host: toText(host), port: Number.parseInt(port, 16), inode, listens: state === LISTEN }];
     });
 }
 /** @param pid of a process of this user's: nobody else's sockets can be seen */
@@ -3717,8 +3728,17 @@ function toText(hex) {
     const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
     if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
         return tail;
-    // A URL has the short form of an address of 128 bits.
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+    return kernelAddress(groups.join(':'));
+}
+/** @param address of IPv4 or IPv6, in any spelling @returns the one that `listeningSockets` has */
+function kernelAddress(address) {
+    if (!address.includes(':'))
+        return address;
+    const [, mapped] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address) ?? [];
+    if (mapped !== undefined)
+        return mapped;
+    // A URL has the short form. It takes no zone, and the kernel tells none.
+    return new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
@@ -6885,13 +6905,69 @@ async function assertClaims(claim, running) {
         await check();
 }
 
+;// CONCATENATED MODULE: ./build/agent/pm2/end-daemon.js
+/** Ends PM2's daemon, whose workers go on serving, in a moment in which it has no visitor in hand. */
+
+
+
+
+
+
+/** How long a killed process may take to exit, in ms. */
+const end_daemon_END = 5000;
+/** How long such a moment is waited for, in ms. */
+const end_daemon_PATIENCE = 3000;
+const end_daemon_LOOK = 5;
+async function endDaemon(pid) {
+    const startTime = process_identity_startTimeOf(pid);
+    const lives = () => process_identity_startTimeOf(pid) === startTime;
+    const release = continueAtDeath(pid);
+    try {
+        const begun = performance.now();
+        while (performance.now() - begun < end_daemon_PATIENCE && lives() && !(await isStoppedIdle(pid))) {
+            signal(pid, 'SIGCONT');
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(end_daemon_LOOK);
+        }
+        // On SIGTERM it would stop its workers.
+        if (lives())
+            signal(pid, 'SIGKILL');
+        for (let waited = 0; waited < end_daemon_END && lives(); waited += end_daemon_LOOK)
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(end_daemon_LOOK);
+    }
+    finally {
+        release();
+    }
+}
+/** The daemon closes a connection when a worker says that it has it. */
+async function isStoppedIdle(pid) {
+    signal(pid, 'SIGSTOP');
+    for (let waited = 0; waited < 50 && !isStopped(pid); waited += 1)
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(1);
+    return isStopped(pid) && acceptedBy(pid).length === 0;
+}
+function isStopped(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).startsWith('T');
+    }
+    catch {
+        return false;
+    }
+}
+/** A stopped daemon would let every visitor wait: should this process be killed, another lets the daemon go on. */
+function continueAtDeath(pid) {
+    const script = `read -r _; kill -CONT ${pid}`;
+    const keeper = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+    keeper.on('error', () => undefined);
+    keeper.stdin.on('error', () => undefined);
+    keeper.unref();
+    return () => keeper.kill('SIGKILL');
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/move.js
 /**
  * PM2's daemon keeps the Node that it was started on, and starts every worker on it. Where `setup` has brought another
  * since, a deploy ends the daemon: its workers go on serving, and those of the next daemon take over.
  */
-
-
 
 
 
@@ -6938,21 +7014,13 @@ async function whyNotMove(all, own) {
     }
     return null;
 }
-/** How long a killed process may take to exit, in ms. */
-const move_END = 5000;
-const move_LOOK = 5;
 /**
- * Ends the daemon, and leaves word of the other apps that it ran.
+ * Leaves word of the apps that the daemon runs, before it is ended.
  * @param others processes of apps that no activation starts again
  */
-async function endDaemon(home, daemon, others) {
+async function rememberOthers(home, others) {
     // It holds the environment of the processes.
     await writeFileAtomic(waitingIn(home), JSON.stringify(others), 0o600);
-    const startTime = process_identity_startTimeOf(daemon);
-    // On SIGTERM it would stop its workers.
-    signal(daemon, 'SIGKILL');
-    for (let waited = 0; waited < move_END && process_identity_startTimeOf(daemon) === startTime; waited += move_LOOK)
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(move_LOOK);
 }
 /** Starts the other apps that an ended daemon ran and that PM2 does not list yet, whoever ended it. */
 async function startOthers(home, pm2) {
@@ -6987,6 +7055,7 @@ function instancesOf({ instances }, daemon, at = kernel) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/server/workers.js
 /** PM2, the app's workers, and what they claim on the server. */
+
 
 
 
@@ -7043,7 +7112,9 @@ function workersOn(layout, job, room) {
             const all = await connected().pm2.all();
             if ((await whyNotMove(all, layout.base)) !== null)
                 return null;
-            await room(() => endDaemon(pm2Home, daemon, all.filter(({ name }) => name !== appName)));
+            const others = all.filter(({ name }) => name !== appName);
+            await room(() => rememberOthers(pm2Home, others));
+            await endDaemon(daemon);
             await connect();
             await startOthers(pm2Home, connected().pm2);
             return `PM2 moved from Node ${move.from} to ${move.version}, and the workers kept serving meanwhile`;

@@ -174,10 +174,14 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
             // An error after this point is PM2's to report.
             door.on('error', (error) => console.error('gapless: the public port failed:', error));
             doors.push(door);
+            resolve({
+                // In a cluster worker the address is the daemon's.
+                port: door.address()?.port ?? 0,
+                socket: door._handle,
+                close: () => void door.close(),
+            });
             if (draining)
                 door.close();
-            // In a cluster worker the address is the daemon's.
-            resolve(door.address()?.port ?? 0);
         });
         listen(door);
     });
@@ -229,7 +233,6 @@ function createFrontDoor(app, { headers = {}, onRequest = () => undefined } = {}
             internal._handle = socket;
             internal._listen2(null, -1, -1, BACKLOG);
         }),
-        socket: () => doors.at(-1)?._handle ?? null,
         drain: (timeoutMs) => new Promise((resolve) => {
             const begun = performance.now();
             const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs);
@@ -799,11 +802,20 @@ function isFile(file) {
 const external_node_cluster_namespaceObject = require("node:cluster");
 var external_node_cluster_default = /*#__PURE__*/__nccwpck_require__.n(external_node_cluster_namespaceObject);
 ;// CONCATENATED MODULE: ./build/common/listening-sockets.js
-/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+/** Which TCP sockets this machine has, and who holds them. Linux only, as the servers are. */
 
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A';
 function listeningSockets() {
+    return tcpSockets().filter(({ listens }) => listens);
+}
+/** Those that a process has accepted from the sockets that it listens on, and not closed. */
+function acceptedBy(pid) {
+    const sockets = heldBy(pid, tcpSockets());
+    const ports = new Set(sockets.filter(({ listens }) => listens).map(({ port }) => port));
+    return sockets.filter(({ listens, port }) => !listens && ports.has(port));
+}
+function tcpSockets() {
     const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
         try {
             return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
@@ -815,7 +827,9 @@ function listeningSockets() {
     return lines.flatMap((line) => {
         const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
         const [host = '', port = ''] = local.split(':');
-        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+        if (port === '')
+            return [];
+        return [{ host: toText(host), port: Number.parseInt(port, 16), inode, listens: state === LISTEN }];
     });
 }
 /** @param pid of a process of this user's: nobody else's sockets can be seen */
@@ -858,8 +872,17 @@ function toText(hex) {
     const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
     if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
         return tail;
-    // A URL has the short form of an address of 128 bits.
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+    return kernelAddress(groups.join(':'));
+}
+/** @param address of IPv4 or IPv6, in any spelling @returns the one that `listeningSockets` has */
+function kernelAddress(address) {
+    if (!address.includes(':'))
+        return address;
+    const [, mapped] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address) ?? [];
+    if (mapped !== undefined)
+        return mapped;
+    // A URL has the short form. It takes no zone, and the kernel tells none.
+    return new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1);
 }
 
 ;// CONCATENATED MODULE: ./build/worker/pass-socket.js
@@ -876,17 +899,18 @@ const node = process;
 /** How long whoever gives may take, in ms. */
 const PATIENCE = 1000;
 /**
- * Gives the socket to every process that connects to this path, whose folder must be this user's alone.
- * @param mayGive asked each time
+ * Gives a socket to every process that connects to this path, whose folder must be this user's alone.
+ * @param choose asked each time; null: none
  */
-function giveSocket(file, socket, mayGive) {
+function giveSocket(file, choose) {
     const path = shortened(file);
     (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
     // Nothing may be read from it: the descriptor is used once more below.
     const server = external_node_net_default().createServer({ pauseOnConnect: true }, (connection) => {
         connection.on('error', () => undefined);
         try {
-            if (mayGive())
+            const socket = choose();
+            if (socket !== null)
                 send(connection, socket);
         }
         finally {
@@ -949,6 +973,29 @@ function takeSocket(file) {
 /** The kernel's number of a socket of this process. */
 function inodeOf({ fd }) {
     return inodeAt(`/proc/self/fd/${fd}`) ?? '';
+}
+
+;// CONCATENATED MODULE: ./build/worker/share.js
+/** The listening socket of the app's public address. Its workers pass it to each other, so that it outlives each of them. */
+
+
+/** Gives it to every other worker that asks, until this one drains. */
+function openShare(records, isDraining) {
+    const share = { socket: null };
+    giveSocket(fileOf(records, process.pid), () => (isDraining() ? null : share.socket));
+    return share;
+}
+/** @returns the socket of the first that gives it, also of this worker itself; null where none does */
+async function takeFrom(workers, records) {
+    for (const { pid } of workers) {
+        const socket = await takeSocket(fileOf(records, pid));
+        if (socket !== null)
+            return socket;
+    }
+    return null;
+}
+function fileOf(records, pid) {
+    return (0,external_node_path_namespaceObject.join)(records, `${pid}.share`);
 }
 
 ;// CONCATENATED MODULE: ./build/common/errors/internal.js
@@ -1921,9 +1968,10 @@ function read(file) {
 
 ;// CONCATENATED MODULE: ./build/worker/orphan.js
 /**
- * A worker outlives PM2's daemon, which bound the public port: it listens there itself, until workers of another daemon
+ * A worker outlives PM2's daemon, which accepted the visitors for it: it does so itself, until workers of another daemon
  * have taken over. All orphans listen through one socket: those of several would reset what waits when they close.
  */
+
 
 
 
@@ -1954,10 +2002,6 @@ function outliveDaemon(options) {
             process.exit(1);
         });
     });
-}
-/** Where orphans get the socket from each other. */
-function shareOf(records, pid) {
-    return (0,external_node_path_namespaceObject.join)(records, `${pid}.share`);
 }
 /** Where the workers of a new daemon get it from an orphan. */
 function giftOf(records, pid) {
@@ -1998,39 +2042,33 @@ async function listenAgain(options, daemonLives) {
         await (0,promises_namespaceObject.setTimeout)(waited < 200 ? 2 : waited < LAST_BREATH ? 20 : 250);
     }
 }
-/** The first orphan binds the port, and the others get its socket. @returns whether this one listens now */
-async function listen({ door, address, records, isDraining }) {
-    // In a cluster worker `exclusive` is a socket of its own.
-    const bound = await door
-        .open((server) => server.listen({ ...address, exclusive: true }))
-        .then(() => true, () => false);
-    let taken = false;
-    if (!bound) {
-        taken = await takeFrom(siblings(records).filter(({ orphaned }) => orphaned !== null), door, records);
-    }
-    const socket = bound || taken ? door.socket() : null;
-    if (socket === null)
+/** @returns whether this one listens now */
+async function listen(options) {
+    const { share, records, isDraining } = options;
+    const entrance = await enter(options);
+    if (entrance === null)
         return false;
+    share.socket = entrance.socket;
     let gave = -Infinity;
-    giveSocket(shareOf(records, process.pid), socket, () => !isDraining());
-    giveSocket(giftOf(records, process.pid), socket, () => {
+    giveSocket(giftOf(records, process.pid), () => {
         if (isDraining() || performance.now() - gave < NEXT_GIFT)
-            return false;
+            return null;
         gave = performance.now();
-        return true;
+        return entrance.socket;
     });
     return true;
 }
-/** Listens through the socket of the first that gives it. @returns whether one did */
-async function takeFrom(others, door, records) {
-    for (const { pid } of others) {
-        const socket = await takeSocket(shareOf(records, pid));
-        if (socket === null)
-            continue;
-        await door.openOn(socket);
-        return true;
-    }
-    return false;
+/** A worker that has no share of the daemon's socket binds the port anew, or gets what another has bound. */
+async function enter({ door, address, share, records }) {
+    if (share.socket !== null)
+        return door.openOn(share.socket);
+    // In a cluster worker `exclusive` is a socket of its own.
+    const bound = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null);
+    if (bound !== null)
+        return bound;
+    const orphans = siblings(records).filter(({ orphaned }) => orphaned !== null);
+    const taken = await takeFrom(orphans, records);
+    return taken === null ? null : door.openOn(taken);
 }
 /** Between two looks at the others, in ms. */
 const LOOK = 250;
@@ -2413,10 +2451,13 @@ function bestEffort(act) {
     }
 }
 
+;// CONCATENATED MODULE: external "node:dns/promises"
+const external_node_dns_promises_namespaceObject = require("node:dns/promises");
 ;// CONCATENATED MODULE: ./build/worker/public-port.js
 /**
- * The way to the app's public port. PM2's daemon binds it for all workers, and cannot while orphans listen there: then a
- * worker passes their socket on to the daemon, so that no connection is refused and none that waits is reset.
+ * The way to the app's public port. PM2's daemon accepts for all workers. A worker binds the port and gives the daemon
+ * the socket, of which every worker keeps a share: what waits in it outlives the daemon. While orphans listen, one of them
+ * gives theirs. Where workers of an older launcher run, the daemon has bound the port itself, and nobody has a share.
  */
 
 
@@ -2424,56 +2465,94 @@ function bestEffort(act) {
 
 
 
-/** How long a worker tries to get the port from orphans, in ms. */
+
+
+/** How long a worker tries to get the port from others of its app, in ms. */
 const public_port_PATIENCE = 10_000;
 const PAUSE = 50;
-/** How long orphans may take to listen themselves, in ms. */
+/** How long they may take to listen, in ms. */
 const FIRST = 1000;
+/** How long the daemon may take to receive a socket, in ms. */
+const GIFT = 1000;
 /** @returns the port. Rejects when it is taken (`EADDRINUSE`) or not allowed (`EACCES`). */
-async function openPublicPort(door, address, records) {
+async function openPublicPort(door, { host: name, port }, records, share) {
+    const { address: host } = await (0,external_node_dns_promises_namespaceObject.lookup)(name);
+    const address = { host, port };
+    const viaDaemon = async () => (await door.open((server) => server.listen({ ...address }))).port;
+    if ((external_node_cluster_default()).worker === undefined)
+        return viaDaemon();
     const begun = performance.now();
     const waited = () => performance.now() - begun;
     for (;;) {
+        const bound = socketInDaemon(address) === null ? await bindForDaemon(door, address, records, share) : null;
+        if (bound !== null)
+            return bound;
         try {
-            return await door.open((server) => server.listen({ ...address }));
+            return await viaDaemon();
         }
         catch (error) {
             const isTaken = error.code === 'EADDRINUSE';
-            if (!isTaken || (external_node_cluster_default()).worker === undefined || waited() > public_port_PATIENCE)
+            if (!isTaken || waited() > public_port_PATIENCE)
                 throw error;
-            const fd = descriptorInDaemon(address);
-            const port = fd === null ? null : await door.open((server) => server.listen({ fd })).catch(() => null);
-            if (port !== null)
-                return port;
-            const orphans = siblings(records).filter(({ orphaned, doorPort }) => orphaned !== null && doorPort === address.port);
-            const listening = orphans
-                .map(({ pid }) => pid)
-                .filter((pid) => heldBy(pid, socketsAt(address)).length > 0);
+            const opened = await openOnSocketInDaemon(door, address);
+            if (opened !== null) {
+                await takeShare(address, records, share);
+                return opened;
+            }
+            const holders = siblings(records).filter(({ pid }) => heldBy(pid, socketsAt(address)).length > 0);
             // Workers that have just become orphans may not listen yet.
-            const isElsewhere = listening.length === 0 && waited() > FIRST;
-            if (fd === null && (orphans.length === 0 || isElsewhere))
+            if (holders.length === 0 && waited() > FIRST)
                 throw error;
-            if (fd === null)
-                await passOn(listening.map((pid) => giftOf(records, pid)));
+            share.socket ??= await passOn(holders.map(({ pid }) => giftOf(records, pid)));
             await (0,promises_namespaceObject.setTimeout)(PAUSE);
         }
     }
+}
+/** @returns the port; null where the address is taken, or the daemon cannot listen there */
+async function bindForDaemon(door, address, records, share) {
+    // In a cluster worker `exclusive` is a socket of its own.
+    const own = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null);
+    if (own === null)
+        return null;
+    share.socket = own.socket;
+    await giveToDaemon(own.socket);
+    const opened = await openOnSocketInDaemon(door, address);
+    // To keep it without accepting from it takes a second descriptor.
+    share.socket = opened === null ? null : await takeFrom([process], records);
+    own.close();
+    return opened;
+}
+/** A socket that the daemon did not bind itself is reached by its descriptor alone. @returns the port */
+async function openOnSocketInDaemon(door, address) {
+    const fd = socketInDaemon(address)?.fd;
+    if (fd === undefined)
+        return null;
+    return door
+        .open((server) => server.listen({ fd }))
+        .then(() => address.port, () => null);
+}
+async function takeShare(address, records, share) {
+    const inode = socketInDaemon(address)?.inode;
+    const isOfDaemon = (socket) => socket === null || inodeOf(socket) === inode;
+    if (share.socket === null || !isOfDaemon(share.socket)) {
+        share.socket?.close();
+        share.socket = await takeFrom(siblings(records), records);
+    }
+    if (isOfDaemon(share.socket))
+        return;
+    share.socket?.close();
+    share.socket = null;
 }
 /** Passes the socket of the first who gives it to the daemon. */
 async function passOn(gifts) {
     for (const gift of gifts) {
         const socket = await takeSocket(gift);
-        if (socket !== null)
-            return giveToDaemon(socket);
+        if (socket === null)
+            continue;
+        await giveToDaemon(socket);
+        return socket;
     }
-}
-/** Where the daemon has a listening socket that it did not bind itself: it is reached by its descriptor alone. */
-function descriptorInDaemon(address) {
-    const [held] = heldBy(process.ppid, socketsAt(address));
-    return held === undefined ? null : descriptorOf(process.ppid, held.inode);
-}
-function socketsAt({ host, port }) {
-    return listeningSockets().filter((socket) => socket.port === port && socket.host === host);
+    return null;
 }
 /** PM2 keeps what a worker sends it, and does nothing with it (5.4 to 7): the descriptor stays open there. */
 async function giveToDaemon(socket) {
@@ -2481,9 +2560,17 @@ async function giveToDaemon(socket) {
     const handle = socket;
     process.send?.({ gapless: 'the public port' }, handle);
     const begun = performance.now();
-    while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < 1000)
+    while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < GIFT)
         await (0,promises_namespaceObject.setTimeout)(5);
-    socket.close();
+}
+function socketInDaemon(address) {
+    const [held] = heldBy(process.ppid, socketsAt(address));
+    const fd = held === undefined ? null : descriptorOf(process.ppid, held.inode);
+    return held === undefined || fd === null ? null : { fd, inode: held.inode };
+}
+function socketsAt({ host, port }) {
+    const address = kernelAddress(host);
+    return listeningSockets().filter((socket) => socket.port === port && socket.host === address);
 }
 
 ;// CONCATENATED MODULE: ./build/worker/public-socket.js
@@ -2500,15 +2587,11 @@ async function giveToDaemon(socket) {
 /** The user and the group of the folder, so that a proxy in that group can connect. */
 const MODE = 0o660;
 /** @throws where something other than a socket has the path, or the folder is not writable */
-async function openPublicSocket(door, path, records, isDraining) {
+async function openPublicSocket(door, path, records, share) {
     const open = siblings(records).filter(({ phase }) => phase === 'open');
-    const isThere = isSocket(path);
-    const taken = isThere && (await takeFrom(open, door, records));
-    if (!taken)
-        await bind(door, path);
-    const socket = door.socket();
-    if (socket !== null)
-        giveSocket(shareOf(records, process.pid), socket, () => !isDraining());
+    const taken = isSocket(path) ? await takeFrom(open, records) : null;
+    const { socket } = taken === null ? await bind(door, path) : await door.openOn(taken);
+    share.socket = socket;
 }
 /** Replaces a socket that nobody listens on any more in one step. */
 async function bind(door, path) {
@@ -2516,9 +2599,10 @@ async function bind(door, path) {
     // would be the next worker's.
     const own = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(path), `.${(0,external_node_path_namespaceObject.basename)(path)}.${process.pid}`);
     // In a cluster worker `exclusive` is a socket of its own.
-    await door.open((server) => server.listen({ path: shortened(own), exclusive: true }));
+    const entrance = await door.open((server) => server.listen({ path: shortened(own), exclusive: true }));
     (0,external_node_fs_namespaceObject.chmodSync)(own, MODE);
     (0,external_node_fs_namespaceObject.renameSync)(own, path);
+    return entrance;
 }
 /** @throws where something else is there */
 function isSocket(path) {
@@ -3965,6 +4049,7 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -3997,6 +4082,7 @@ async function launch(launcherFile, candidate) {
     const signals = holdSignals();
     const counter = countTraffic((traffic) => record.update({ traffic }));
     let door;
+    let share;
     let leaving = false;
     let draining = false;
     const leave = async (signal) => {
@@ -4008,6 +4094,8 @@ async function launch(launcherFile, candidate) {
         draining = true;
         counter.leave();
         record.update({ phase: 'draining' });
+        // A socket from which nobody accepts would let visitors wait.
+        share?.socket?.close();
         // Nobody but the agent and a test ever came through a candidate's door.
         const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
         const deadline = performance.now() + drainTimeout;
@@ -4051,24 +4139,27 @@ async function launch(launcherFile, candidate) {
     if (leaving)
         return;
     door = frontDoor;
-    const doorPort = candidate
-        ? await door.open((front) => front.listen(0, '127.0.0.1'))
-        : await openPublic(door, address, records, () => draining);
-    if (!candidate) {
+    let doorPort;
+    if (candidate) {
+        doorPort = (await door.open((front) => front.listen(0, '127.0.0.1'))).port;
+    }
+    else {
         const { appDirectory } = release;
         const isDraining = () => draining;
+        share = openShare(records, isDraining);
+        doorPort = await openPublic(door, address, records, share);
         const drain = () => void leave('SIGINT');
-        outliveDaemon({ door, address, appDirectory, records, record, isDraining, leave: drain });
+        outliveDaemon({ door, address, appDirectory, records, record, share, isDraining, leave: drain });
     }
     record.update({ phase: 'open', doorPort });
     process.send?.('ready');
 }
-async function openPublic(door, address, records, isDraining) {
+async function openPublic(door, address, records, share) {
     const { host, port, socket } = address;
     try {
         if (!socket)
-            return await openPublicPort(door, address, records);
-        await openPublicSocket(door, socket, records, isDraining);
+            return await openPublicPort(door, address, records, share);
+        await openPublicSocket(door, socket, records, share);
         return port;
     }
     catch (error) {

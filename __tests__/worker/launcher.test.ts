@@ -489,7 +489,8 @@ process.on('SIGINT', () => { throw new Error('a broken handler') })
 
   test('takes its record with it', async () => {
     const { release, worker } = await serving({ runtime: { drainTimeoutMs: 100 } })
-    expect(readdirSync(join(release.app, '.gapless/workers'))).toEqual([`${worker.child.pid}.json`])
+    const { pid } = worker.child
+    expect(readdirSync(join(release.app, '.gapless/workers')).sort()).toEqual([`${pid}.json`, `${pid}.share`])
     worker.child.kill('SIGTERM')
     await worker.exit
     expect(readdirSync(join(release.app, '.gapless/workers'))).toEqual([])

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { endDaemon } from '../../src/agent/pm2/end-daemon.ts'
 import { startTimeOf } from '../../src/common/process-identity.ts'
 import { readWorkers } from '../../src/agent/pm2/workers.ts'
 import type { WorkerRecord } from '../../src/worker/worker-record.ts'
@@ -105,6 +106,7 @@ describe.each(kinds)('on Node %s, %s, %i workers', (node, name, workers) => {
     await more(death, 500)
     const lost = await death.stop()
     expect(lost.length).toBeLessThanOrEqual(10)
+    expect(lost.filter((failure) => failure.includes('ECONNREFUSED'))).toEqual([])
     const orphans = await records()
     expect(pidsOf(orphans)).toEqual(before)
     for (const { phase, orphaned, pid } of orphans) {
@@ -138,12 +140,26 @@ describe.each(kinds)('on Node %s, %s, %i workers', (node, name, workers) => {
     await more(again, 100)
     await pm2.killDaemon()
     await more(again, 300)
-    expect((await again.stop()).length).toBeLessThanOrEqual(10)
+    const lostAgain = await again.stop()
+    expect(lostAgain.length).toBeLessThanOrEqual(10)
+    expect(lostAgain.filter((failure) => failure.includes('ECONNREFUSED'))).toEqual([])
     expect(await records()).toHaveLength(workers)
     process.stdout.write(
       `Node ${node}, ${name}, ${workers} workers: ${lost.length} failed\n${lost.join('\n')}\n`,
     )
   }, 180_000)
+
+  test('a daemon that is ended on purpose costs nothing, nor does a worker that comes later', async () => {
+    await serving(node, name, workers)
+    await pm2.run('reload', 'app')
+    await until('the old workers have left', async () => (await records()).length === workers, 60_000)
+    const visits = visit()
+    await more(visits, 200)
+    await endDaemon(pm2.daemon())
+    await more(visits, 300)
+    expect(await visits.stop()).toEqual([])
+    expect((await records()).every(({ orphaned }) => orphaned !== null)).toBe(true)
+  }, 90_000)
 
   test('an orphan that is told to leave answers who is inside, and the others go on', async () => {
     await serving(node, name, workers)

@@ -24,9 +24,8 @@ function doorOf(name: string): FrontDoor {
 
 async function giver(file: string, mayGive = () => true): Promise<{ port: number; socket: ListeningSocket }> {
   const door = doorOf('giver')
-  const port = await door.open((server) => server.listen(0, '127.0.0.1'))
-  const socket = door.socket()!
-  giveSocket(file, socket, mayGive)
+  const { port, socket } = await door.open((server) => server.listen(0, '127.0.0.1'))
+  giveSocket(file, () => (mayGive() ? socket : null))
   while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 5))
   return { port, socket }
 }
@@ -38,7 +37,7 @@ test('whoever takes a socket takes connections after the giver has closed its do
   expect(inodeOf(taken!)).toBe(inodeOf(socket))
   expect(descriptorOf(process.pid, inodeOf(socket))).not.toBeNull()
   const taker = doorOf('taker')
-  expect(await taker.openOn(taken!)).toBe(port)
+  expect((await taker.openOn(taken!)).port).toBe(port)
   await doors.shift()!.drain(0)
   expect((await ask(port, '/')).body).toBe('taker')
 })
@@ -72,10 +71,10 @@ test('the file may have a longer name than the kernel takes for a socket, and be
   mkdirSync(deep, { recursive: true })
   writeFileSync(join(deep, 'socket'), 'left behind')
   const door = doorOf('giver')
-  await door.open((server) => server.listen(0, '127.0.0.1'))
-  giveSocket(join(deep, 'socket'), door.socket()!, () => true)
+  const { socket } = await door.open((server) => server.listen(0, '127.0.0.1'))
+  giveSocket(join(deep, 'socket'), () => socket)
   let taken = null
   while (taken === null) taken = await takeSocket(join(deep, 'socket'))
-  expect(inodeOf(taken)).toBe(inodeOf(door.socket()!))
+  expect(inodeOf(taken)).toBe(inodeOf(socket))
   taken.close()
 })

@@ -29,7 +29,7 @@ beforeEach(async () => {
   })
   counter = countTraffic((traffic) => void seen.push(traffic))
   const door = createFrontDoor(app, { onRequest: counter.count })
-  port = await door.open((server) => (entrance = server).listen(0, '127.0.0.1'))
+  port = (await door.open((server) => (entrance = server).listen(0, '127.0.0.1'))).port
 })
 afterEach(() => {
   entrance.close()

@@ -1,4 +1,4 @@
-/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+/** Which TCP sockets this machine has, and who holds them. Linux only, as the servers are. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface Address {
@@ -13,10 +13,25 @@ export interface Listening extends Address {
   readonly inode: string
 }
 
+interface TcpSocket extends Listening {
+  readonly listens: boolean
+}
+
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A'
 
 export function listeningSockets(): readonly Listening[] {
+  return tcpSockets().filter(({ listens }) => listens)
+}
+
+/** Those that a process has accepted from the sockets that it listens on, and not closed. */
+export function acceptedBy(pid: number): readonly Listening[] {
+  const sockets = heldBy(pid, tcpSockets())
+  const ports = new Set(sockets.filter(({ listens }) => listens).map(({ port }) => port))
+  return sockets.filter(({ listens, port }) => !listens && ports.has(port))
+}
+
+function tcpSockets(): readonly TcpSocket[] {
   const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
     try {
       return readFileSync(file, 'utf8').split('\n').slice(1)
@@ -27,12 +42,13 @@ export function listeningSockets(): readonly Listening[] {
   return lines.flatMap((line) => {
     const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/)
     const [host = '', port = ''] = local.split(':')
-    return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : []
+    if (port === '') return []
+    return [{ host: toText(host), port: Number.parseInt(port, 16), inode, listens: state === LISTEN }]
   })
 }
 
 /** @param pid of a process of this user's: nobody else's sockets can be seen */
-export function heldBy(pid: number, sockets: readonly Listening[]): readonly Listening[] {
+export function heldBy<Socket extends Listening>(pid: number, sockets: readonly Socket[]): readonly Socket[] {
   const inodes = new Set(socketsOf(pid).map(({ inode }) => inode))
   return sockets.filter(({ inode }) => inodes.has(inode))
 }
@@ -71,6 +87,14 @@ function toText(hex: string): string {
   if (bytes.length === 4) return tail
   const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? []
   if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff') return tail
-  // A URL has the short form of an address of 128 bits.
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
+  return kernelAddress(groups.join(':'))
+}
+
+/** @param address of IPv4 or IPv6, in any spelling @returns the one that `listeningSockets` has */
+export function kernelAddress(address: string): string {
+  if (!address.includes(':')) return address
+  const [, mapped] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address) ?? []
+  if (mapped !== undefined) return mapped
+  // A URL has the short form. It takes no zone, and the kernel tells none.
+  return new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1)
 }

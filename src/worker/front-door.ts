@@ -7,16 +7,22 @@ import net from 'node:net'
 import type { Socket } from 'node:net'
 import type { ListeningSocket } from './pass-socket.ts'
 
+/** One server of the front door. */
+export interface Entrance {
+  readonly port: number
+  /** Where PM2's daemon listens for this process, it has none of its own, and this is of no use. */
+  readonly socket: ListeningSocket
+  close(): void
+}
+
 export interface FrontDoor {
   /**
-   * Takes connections from one more server, which `listen` makes listen.
-   * @returns its port. Rejects when that is taken (`EADDRINUSE`) or not allowed (`EACCES`).
+   * Takes connections from one more server, which `listen` makes listen. Rejects when the address is taken
+   * (`EADDRINUSE`) or not allowed (`EACCES`).
    */
-  open(listen: (server: net.Server) => void): Promise<number>
+  open(listen: (server: net.Server) => void): Promise<Entrance>
   /** Takes connections from a socket that listens already. */
-  openOn(socket: ListeningSocket): Promise<number>
-  /** What the server that was opened last listens on. */
-  socket(): ListeningSocket | null
+  openOn(socket: ListeningSocket): Promise<Entrance>
   /**
    * Takes no new connection, lets the ones inside finish, and resolves when the last has gone, or been closed
    * at the deadline.
@@ -70,7 +76,7 @@ export function createFrontDoor(
     socket.on('close', () => visitors.delete(socket))
     app.emit('connection', socket)
   }
-  const open = (listen: (server: net.Server) => void): Promise<number> =>
+  const open = (listen: (server: net.Server) => void): Promise<Entrance> =>
     new Promise((resolve, reject) => {
       // The same options as Node's http.Server gives its own sockets.
       const door = net.createServer({ allowHalfOpen: true, noDelay: true }, welcome)
@@ -80,9 +86,13 @@ export function createFrontDoor(
         // An error after this point is PM2's to report.
         door.on('error', (error) => console.error('gapless: the public port failed:', error))
         doors.push(door)
+        resolve({
+          // In a cluster worker the address is the daemon's.
+          port: (door.address() as net.AddressInfo | null)?.port ?? 0,
+          socket: (door as unknown as Internal)._handle!,
+          close: () => void door.close(),
+        })
         if (draining) door.close()
-        // In a cluster worker the address is the daemon's.
-        resolve((door.address() as net.AddressInfo | null)?.port ?? 0)
       })
       listen(door)
     })
@@ -130,7 +140,6 @@ export function createFrontDoor(
         internal._handle = socket
         internal._listen2(null, -1, -1, BACKLOG)
       }),
-    socket: () => (doors.at(-1) as unknown as Internal | undefined)?._handle ?? null,
 
     drain: (timeoutMs) =>
       new Promise((resolve) => {

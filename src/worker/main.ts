@@ -27,6 +27,7 @@ import { openPublicSocket } from './public-socket.ts'
 import { keepRecord, type Recorder } from './record.ts'
 import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
+import { openShare, type Share } from './share.ts'
 import { shareCache } from './shared-cache/index.ts'
 import { moveTakenPorts } from './taken-ports.ts'
 import { countTraffic } from './traffic.ts'
@@ -66,6 +67,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   const signals = holdSignals()
   const counter = countTraffic((traffic) => record.update({ traffic }))
   let door: FrontDoor | undefined
+  let share: Share | undefined
   let leaving = false
   let draining = false
 
@@ -76,6 +78,8 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     draining = true
     counter.leave()
     record.update({ phase: 'draining' })
+    // A socket from which nobody accepts would let visitors wait.
+    share?.socket?.close()
     // Nobody but the agent and a test ever came through a candidate's door.
     const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs
     const deadline = performance.now() + drainTimeout
@@ -118,29 +122,26 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   if (leaving) return
 
   door = frontDoor
-  const doorPort = candidate
-    ? await door.open((front) => front.listen(0, '127.0.0.1'))
-    : await openPublic(door, address, records, () => draining)
-  if (!candidate) {
+  let doorPort: number
+  if (candidate) {
+    doorPort = (await door.open((front) => front.listen(0, '127.0.0.1'))).port
+  } else {
     const { appDirectory } = release
     const isDraining = () => draining
+    share = openShare(records, isDraining)
+    doorPort = await openPublic(door, address, records, share)
     const drain = () => void leave('SIGINT')
-    outliveDaemon({ door, address, appDirectory, records, record, isDraining, leave: drain })
+    outliveDaemon({ door, address, appDirectory, records, record, share, isDraining, leave: drain })
   }
   record.update({ phase: 'open', doorPort })
   process.send?.('ready')
 }
 
-async function openPublic(
-  door: FrontDoor,
-  address: Address,
-  records: string,
-  isDraining: () => boolean,
-): Promise<number> {
+async function openPublic(door: FrontDoor, address: Address, records: string, share: Share): Promise<number> {
   const { host, port, socket } = address
   try {
-    if (!socket) return await openPublicPort(door, address, records)
-    await openPublicSocket(door, socket, records, isDraining)
+    if (!socket) return await openPublicPort(door, address, records, share)
+    await openPublicSocket(door, socket, records, share)
     return port
   } catch (error) {
     console.error(`gapless: cannot listen on ${socket ?? `${host}:${port}`}: ${(error as Error).message}`)

@@ -1,5 +1,5 @@
 /**
- * A worker outlives PM2's daemon, which bound the public port: it listens there itself, until workers of another daemon
+ * A worker outlives PM2's daemon, which accepted the visitors for it: it does so itself, until workers of another daemon
  * have taken over. All orphans listen through one socket: those of several would reset what waits when they close.
  */
 import cluster from 'node:cluster'
@@ -9,11 +9,11 @@ import type { Address } from '../common/listening-sockets.ts'
 import { startTimeOf } from '../common/process-identity.ts'
 import { sinceBoot } from '../common/since-boot.ts'
 import { readActivation } from './activation-file.ts'
-import type { FrontDoor } from './front-door.ts'
-import { giveSocket, takeSocket } from './pass-socket.ts'
+import type { Entrance, FrontDoor } from './front-door.ts'
+import { giveSocket } from './pass-socket.ts'
 import type { Recorder } from './record.ts'
+import { type Share, takeFrom } from './share.ts'
 import { siblings } from './siblings.ts'
-import type { WorkerRecord } from './worker-record.ts'
 
 export interface OrphanOptions {
   readonly door: FrontDoor
@@ -22,6 +22,7 @@ export interface OrphanOptions {
   readonly appDirectory: string
   readonly records: string
   readonly record: Recorder
+  readonly share: Share
   /** Whether it has closed its door. */
   readonly isDraining: () => boolean
   /** Drains, and ends the process. */
@@ -47,11 +48,6 @@ export function outliveDaemon(options: OrphanOptions): void {
       process.exit(1)
     })
   })
-}
-
-/** Where orphans get the socket from each other. */
-export function shareOf(records: string, pid: number): string {
-  return join(records, `${pid}.share`)
 }
 
 /** Where the workers of a new daemon get it from an orphan. */
@@ -94,48 +90,30 @@ async function listenAgain(options: OrphanOptions, daemonLives: () => boolean): 
   }
 }
 
-/** The first orphan binds the port, and the others get its socket. @returns whether this one listens now */
-async function listen({ door, address, records, isDraining }: OrphanOptions): Promise<boolean> {
-  // In a cluster worker `exclusive` is a socket of its own.
-  const bound = await door
-    .open((server) => server.listen({ ...address, exclusive: true }))
-    .then(
-      () => true,
-      () => false,
-    )
-  let taken = false
-  if (!bound) {
-    taken = await takeFrom(
-      siblings(records).filter(({ orphaned }) => orphaned !== null),
-      door,
-      records,
-    )
-  }
-  const socket = bound || taken ? door.socket() : null
-  if (socket === null) return false
+/** @returns whether this one listens now */
+async function listen(options: OrphanOptions): Promise<boolean> {
+  const { share, records, isDraining } = options
+  const entrance = await enter(options)
+  if (entrance === null) return false
+  share.socket = entrance.socket
   let gave = -Infinity
-  giveSocket(shareOf(records, process.pid), socket, () => !isDraining())
-  giveSocket(giftOf(records, process.pid), socket, () => {
-    if (isDraining() || performance.now() - gave < NEXT_GIFT) return false
+  giveSocket(giftOf(records, process.pid), () => {
+    if (isDraining() || performance.now() - gave < NEXT_GIFT) return null
     gave = performance.now()
-    return true
+    return entrance.socket
   })
   return true
 }
 
-/** Listens through the socket of the first that gives it. @returns whether one did */
-export async function takeFrom(
-  others: readonly Pick<WorkerRecord, 'pid'>[],
-  door: FrontDoor,
-  records: string,
-): Promise<boolean> {
-  for (const { pid } of others) {
-    const socket = await takeSocket(shareOf(records, pid))
-    if (socket === null) continue
-    await door.openOn(socket)
-    return true
-  }
-  return false
+/** A worker that has no share of the daemon's socket binds the port anew, or gets what another has bound. */
+async function enter({ door, address, share, records }: OrphanOptions): Promise<Entrance | null> {
+  if (share.socket !== null) return door.openOn(share.socket)
+  // In a cluster worker `exclusive` is a socket of its own.
+  const bound = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null)
+  if (bound !== null) return bound
+  const orphans = siblings(records).filter(({ orphaned }) => orphaned !== null)
+  const taken = await takeFrom(orphans, records)
+  return taken === null ? null : door.openOn(taken)
 }
 
 /** Between two looks at the others, in ms. */

@@ -47,17 +47,18 @@ const node = process as unknown as Bindings
 const PATIENCE = 1000
 
 /**
- * Gives the socket to every process that connects to this path, whose folder must be this user's alone.
- * @param mayGive asked each time
+ * Gives a socket to every process that connects to this path, whose folder must be this user's alone.
+ * @param choose asked each time; null: none
  */
-export function giveSocket(file: string, socket: ListeningSocket, mayGive: () => boolean): void {
+export function giveSocket(file: string, choose: () => ListeningSocket | null): void {
   const path = shortened(file)
   rmSync(path, { force: true })
   // Nothing may be read from it: the descriptor is used once more below.
   const server = net.createServer({ pauseOnConnect: true }, (connection) => {
     connection.on('error', () => undefined)
     try {
-      if (mayGive()) send(connection, socket)
+      const socket = choose()
+      if (socket !== null) send(connection, socket)
     } finally {
       connection.destroySoon()
     }

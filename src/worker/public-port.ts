@@ -1,71 +1,120 @@
 /**
- * The way to the app's public port. PM2's daemon binds it for all workers, and cannot while orphans listen there: then a
- * worker passes their socket on to the daemon, so that no connection is refused and none that waits is reset.
+ * The way to the app's public port. PM2's daemon accepts for all workers. A worker binds the port and gives the daemon
+ * the socket, of which every worker keeps a share: what waits in it outlives the daemon. While orphans listen, one of them
+ * gives theirs. Where workers of an older launcher run, the daemon has bound the port itself, and nobody has a share.
  */
 import cluster from 'node:cluster'
+import { lookup } from 'node:dns/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Address,
   descriptorOf,
   heldBy,
+  kernelAddress,
   type Listening,
   listeningSockets,
 } from '../common/listening-sockets.ts'
 import type { FrontDoor } from './front-door.ts'
 import { giftOf } from './orphan.ts'
 import { inodeOf, type ListeningSocket, takeSocket } from './pass-socket.ts'
+import { type Share, takeFrom } from './share.ts'
 import { siblings } from './siblings.ts'
 
-/** How long a worker tries to get the port from orphans, in ms. */
+/** How long a worker tries to get the port from others of its app, in ms. */
 const PATIENCE = 10_000
 const PAUSE = 50
-/** How long orphans may take to listen themselves, in ms. */
+/** How long they may take to listen, in ms. */
 const FIRST = 1000
+/** How long the daemon may take to receive a socket, in ms. */
+const GIFT = 1000
 
 /** @returns the port. Rejects when it is taken (`EADDRINUSE`) or not allowed (`EACCES`). */
-export async function openPublicPort(door: FrontDoor, address: Address, records: string): Promise<number> {
+export async function openPublicPort(
+  door: FrontDoor,
+  { host: name, port }: Address,
+  records: string,
+  share: Share,
+): Promise<number> {
+  const { address: host } = await lookup(name)
+  const address = { host, port }
+  const viaDaemon = async () => (await door.open((server) => server.listen({ ...address }))).port
+  if (cluster.worker === undefined) return viaDaemon()
   const begun = performance.now()
   const waited = () => performance.now() - begun
   for (;;) {
+    const bound = socketInDaemon(address) === null ? await bindForDaemon(door, address, records, share) : null
+    if (bound !== null) return bound
     try {
-      return await door.open((server) => server.listen({ ...address }))
+      return await viaDaemon()
     } catch (error) {
       const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
-      if (!isTaken || cluster.worker === undefined || waited() > PATIENCE) throw error
-      const fd = descriptorInDaemon(address)
-      const port = fd === null ? null : await door.open((server) => server.listen({ fd })).catch(() => null)
-      if (port !== null) return port
-      const orphans = siblings(records).filter(
-        ({ orphaned, doorPort }) => orphaned !== null && doorPort === address.port,
-      )
-      const listening = orphans
-        .map(({ pid }) => pid)
-        .filter((pid) => heldBy(pid, socketsAt(address)).length > 0)
+      if (!isTaken || waited() > PATIENCE) throw error
+      const opened = await openOnSocketInDaemon(door, address)
+      if (opened !== null) {
+        await takeShare(address, records, share)
+        return opened
+      }
+      const holders = siblings(records).filter(({ pid }) => heldBy(pid, socketsAt(address)).length > 0)
       // Workers that have just become orphans may not listen yet.
-      const isElsewhere = listening.length === 0 && waited() > FIRST
-      if (fd === null && (orphans.length === 0 || isElsewhere)) throw error
-      if (fd === null) await passOn(listening.map((pid) => giftOf(records, pid)))
+      if (holders.length === 0 && waited() > FIRST) throw error
+      share.socket ??= await passOn(holders.map(({ pid }) => giftOf(records, pid)))
       await delay(PAUSE)
     }
   }
 }
 
+/** @returns the port; null where the address is taken, or the daemon cannot listen there */
+async function bindForDaemon(
+  door: FrontDoor,
+  address: Address,
+  records: string,
+  share: Share,
+): Promise<number | null> {
+  // In a cluster worker `exclusive` is a socket of its own.
+  const own = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null)
+  if (own === null) return null
+  share.socket = own.socket
+  await giveToDaemon(own.socket)
+  const opened = await openOnSocketInDaemon(door, address)
+  // To keep it without accepting from it takes a second descriptor.
+  share.socket = opened === null ? null : await takeFrom([process], records)
+  own.close()
+  return opened
+}
+
+/** A socket that the daemon did not bind itself is reached by its descriptor alone. @returns the port */
+async function openOnSocketInDaemon(door: FrontDoor, address: Address): Promise<number | null> {
+  const fd = socketInDaemon(address)?.fd
+  if (fd === undefined) return null
+  return door
+    .open((server) => server.listen({ fd }))
+    .then(
+      () => address.port,
+      () => null,
+    )
+}
+
+async function takeShare(address: Address, records: string, share: Share): Promise<void> {
+  const inode = socketInDaemon(address)?.inode
+  const isOfDaemon = (socket: ListeningSocket | null) => socket === null || inodeOf(socket) === inode
+  if (share.socket === null || !isOfDaemon(share.socket)) {
+    share.socket?.close()
+    share.socket = await takeFrom(siblings(records), records)
+  }
+  if (isOfDaemon(share.socket)) return
+  share.socket?.close()
+  share.socket = null
+}
+
 /** Passes the socket of the first who gives it to the daemon. */
-async function passOn(gifts: readonly string[]): Promise<void> {
+async function passOn(gifts: readonly string[]): Promise<ListeningSocket | null> {
   for (const gift of gifts) {
     const socket = await takeSocket(gift)
-    if (socket !== null) return giveToDaemon(socket)
+    if (socket === null) continue
+    await giveToDaemon(socket)
+    return socket
   }
-}
-
-/** Where the daemon has a listening socket that it did not bind itself: it is reached by its descriptor alone. */
-function descriptorInDaemon(address: Address): number | null {
-  const [held] = heldBy(process.ppid, socketsAt(address))
-  return held === undefined ? null : descriptorOf(process.ppid, held.inode)
-}
-
-function socketsAt({ host, port }: Address): readonly Listening[] {
-  return listeningSockets().filter((socket) => socket.port === port && socket.host === host)
+  return null
 }
 
 /** PM2 keeps what a worker sends it, and does nothing with it (5.4 to 7): the descriptor stays open there. */
@@ -74,6 +123,16 @@ async function giveToDaemon(socket: ListeningSocket): Promise<void> {
   const handle = socket as unknown as Parameters<NonNullable<typeof process.send>>[1]
   process.send?.({ gapless: 'the public port' }, handle)
   const begun = performance.now()
-  while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < 1000) await delay(5)
-  socket.close()
+  while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < GIFT) await delay(5)
+}
+
+function socketInDaemon(address: Address): { readonly fd: number; readonly inode: string } | null {
+  const [held] = heldBy(process.ppid, socketsAt(address))
+  const fd = held === undefined ? null : descriptorOf(process.ppid, held.inode)
+  return held === undefined || fd === null ? null : { fd, inode: held.inode }
+}
+
+function socketsAt({ host, port }: Address): readonly Listening[] {
+  const address = kernelAddress(host)
+  return listeningSockets().filter((socket) => socket.port === port && socket.host === address)
 }

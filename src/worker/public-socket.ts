@@ -5,9 +5,9 @@
  */
 import { chmodSync, lstatSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { FrontDoor } from './front-door.ts'
-import { shareOf, takeFrom } from './orphan.ts'
-import { giveSocket, shortened } from './pass-socket.ts'
+import type { Entrance, FrontDoor } from './front-door.ts'
+import { shortened } from './pass-socket.ts'
+import { type Share, takeFrom } from './share.ts'
 import { siblings } from './siblings.ts'
 
 /** The user and the group of the folder, so that a proxy in that group can connect. */
@@ -18,25 +18,24 @@ export async function openPublicSocket(
   door: FrontDoor,
   path: string,
   records: string,
-  isDraining: () => boolean,
+  share: Share,
 ): Promise<void> {
   const open = siblings(records).filter(({ phase }) => phase === 'open')
-  const isThere = isSocket(path)
-  const taken = isThere && (await takeFrom(open, door, records))
-  if (!taken) await bind(door, path)
-  const socket = door.socket()
-  if (socket !== null) giveSocket(shareOf(records, process.pid), socket, () => !isDraining())
+  const taken = isSocket(path) ? await takeFrom(open, records) : null
+  const { socket } = taken === null ? await bind(door, path) : await door.openOn(taken)
+  share.socket = socket
 }
 
 /** Replaces a socket that nobody listens on any more in one step. */
-async function bind(door: FrontDoor, path: string): Promise<void> {
+async function bind(door: FrontDoor, path: string): Promise<Entrance> {
   // Under another name at first: closing a socket removes the file that it was bound to (libuv, Node 18 to 24), which
   // would be the next worker's.
   const own = join(dirname(path), `.${basename(path)}.${process.pid}`)
   // In a cluster worker `exclusive` is a socket of its own.
-  await door.open((server) => server.listen({ path: shortened(own), exclusive: true }))
+  const entrance = await door.open((server) => server.listen({ path: shortened(own), exclusive: true }))
   chmodSync(own, MODE)
   renameSync(own, path)
+  return entrance
 }
 
 /** @throws where something else is there */

@@ -6,12 +6,10 @@ import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { startTimeOf } from '../../common/process-identity.ts'
 import { layoutOf } from '../store/layout.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import { lockHolder } from '../system/lock.ts'
-import { executableOf, signal } from '../system/processes.ts'
+import { executableOf } from '../system/processes.ts'
 import { broughtNode, isBrought, type NodeVersion, versionOfNode } from '../system/runtime.ts'
 import { folderOf, isRunningUnder, isSameFolder } from './apps.ts'
 import type { Pm2, Pm2Process } from './client.ts'
@@ -55,21 +53,13 @@ export async function whyNotMove(all: readonly Pm2Process[], own: string): Promi
   return null
 }
 
-/** How long a killed process may take to exit, in ms. */
-const END = 5000
-const LOOK = 5
-
 /**
- * Ends the daemon, and leaves word of the other apps that it ran.
+ * Leaves word of the apps that the daemon runs, before it is ended.
  * @param others processes of apps that no activation starts again
  */
-export async function endDaemon(home: string, daemon: number, others: readonly Pm2Process[]): Promise<void> {
+export async function rememberOthers(home: string, others: readonly Pm2Process[]): Promise<void> {
   // It holds the environment of the processes.
   await writeFileAtomic(waitingIn(home), JSON.stringify(others), 0o600)
-  const startTime = startTimeOf(daemon)
-  // On SIGTERM it would stop its workers.
-  signal(daemon, 'SIGKILL')
-  for (let waited = 0; waited < END && startTimeOf(daemon) === startTime; waited += LOOK) await delay(LOOK)
 }
 
 /** Starts the other apps that an ended daemon ran and that PM2 does not list yet, whoever ended it. */

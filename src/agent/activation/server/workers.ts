@@ -5,7 +5,8 @@ import { askHealth } from '../../../common/health.ts'
 import { assertClaims } from '../../pm2/claims.ts'
 import { connectPm2, type Pm2 } from '../../pm2/client.ts'
 import { daemonPid } from '../../pm2/daemon.ts'
-import { endDaemon, nodeMove, startOthers, whyNotMove } from '../../pm2/move.ts'
+import { endDaemon } from '../../pm2/end-daemon.ts'
+import { nodeMove, rememberOthers, startOthers, whyNotMove } from '../../pm2/move.ts'
 import { assertNoOtherDoor } from '../../pm2/port.ts'
 import { readWorkers } from '../../pm2/workers.ts'
 import type { Layout } from '../../store/layout.ts'
@@ -68,13 +69,9 @@ export function workersOn(layout: Layout, job: Job, room: Room): Workers & { clo
       if (daemon === null || move === null || realpathSync(process.execPath) !== move.node) return null
       const all = await connected().pm2.all()
       if ((await whyNotMove(all, layout.base)) !== null) return null
-      await room(() =>
-        endDaemon(
-          pm2Home,
-          daemon,
-          all.filter(({ name }) => name !== appName),
-        ),
-      )
+      const others = all.filter(({ name }) => name !== appName)
+      await room(() => rememberOthers(pm2Home, others))
+      await endDaemon(daemon)
       await connect()
       await startOthers(pm2Home, connected().pm2)
       return `PM2 moved from Node ${move.from} to ${move.version}, and the workers kept serving meanwhile`

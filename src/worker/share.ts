@@ -1,0 +1,32 @@
+/** The listening socket of the app's public address. Its workers pass it to each other, so that it outlives each of them. */
+import { join } from 'node:path'
+import { giveSocket, type ListeningSocket, takeSocket } from './pass-socket.ts'
+import type { WorkerRecord } from './worker-record.ts'
+
+export interface Share {
+  /** Null as long as this worker does not have it. */
+  socket: ListeningSocket | null
+}
+
+/** Gives it to every other worker that asks, until this one drains. */
+export function openShare(records: string, isDraining: () => boolean): Share {
+  const share: Share = { socket: null }
+  giveSocket(fileOf(records, process.pid), () => (isDraining() ? null : share.socket))
+  return share
+}
+
+/** @returns the socket of the first that gives it, also of this worker itself; null where none does */
+export async function takeFrom(
+  workers: readonly Pick<WorkerRecord, 'pid'>[],
+  records: string,
+): Promise<ListeningSocket | null> {
+  for (const { pid } of workers) {
+    const socket = await takeSocket(fileOf(records, pid))
+    if (socket !== null) return socket
+  }
+  return null
+}
+
+function fileOf(records: string, pid: number): string {
+  return join(records, `${pid}.share`)
+}
