@@ -144,7 +144,7 @@ describe.each(kinds)('on Node %s, %s, %i workers', (node, name, workers) => {
     expect(lostAgain.length).toBeLessThanOrEqual(10)
     expect(lostAgain.filter((failure) => failure.includes('ECONNREFUSED'))).toEqual([])
     expect(await records()).toHaveLength(workers)
-    process.stdout.write(
+    process.stderr.write(
       `Node ${node}, ${name}, ${workers} workers: ${lost.length} failed\n${lost.join('\n')}\n`,
     )
   }, 180_000)
@@ -216,7 +216,7 @@ describe.each(kinds)('on Node %s, %s, %i workers', (node, name, workers) => {
       )
       const took = Math.round(performance.now() - before)
       const lost = await visits.stop()
-      process.stdout.write(
+      process.stderr.write(
         `Node ${node}, ${name}, ${workers} workers: ${what} took ${took} ms: ` +
           `${lost.length} failed, ${visits.answered()} answered\n`,
       )
