@@ -11,7 +11,12 @@ export interface Share {
 /** Gives it to every other worker that asks, until this one drains. */
 export function openShare(records: string, isDraining: () => boolean): Share {
   const share: Share = { socket: null }
-  giveSocket(fileOf(records, process.pid), () => (isDraining() ? null : share.socket))
+  try {
+    giveSocket(fileOf(records, process.pid), () => (isDraining() ? null : share.socket))
+  } catch (error) {
+    // Where there is no room for the record either, the worker must serve.
+    console.error('gapless: cannot share the public port:', (error as Error).message)
+  }
   return share
 }
 
