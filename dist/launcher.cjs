@@ -982,7 +982,13 @@ function inodeOf({ fd }) {
 /** Gives it to every other worker that asks, until this one drains. */
 function openShare(records, isDraining) {
     const share = { socket: null };
-    giveSocket(fileOf(records, process.pid), () => (isDraining() ? null : share.socket));
+    try {
+        giveSocket(fileOf(records, process.pid), () => (isDraining() ? null : share.socket));
+    }
+    catch (error) {
+        // Where there is no room for the record either, the worker must serve.
+        console.error('gapless: cannot share the public port:', error.message);
+    }
     return share;
 }
 /** @returns the socket of the first that gives it, also of this worker itself; null where none does */
