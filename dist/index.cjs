@@ -68907,7 +68907,9 @@ async function startAtBoot(host, seen) {
         const doubt = `, but ${bootLacks} is not there: correct that as root`;
         return { value: null, detail: `PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}` };
     }
-    const node = usableNode(seen)?.path ?? '';
+    const found = usableNode(seen)?.path ?? '';
+    // The folder of a version goes once nothing runs from it.
+    const node = found.includes(`/${RUNTIME}/`) ? `${seen.home}/${RUNTIME}/bin/node` : found;
     const pm2 = usablePm2(seen)?.path ?? '';
     // In a unit and in a crontab these have a meaning of their own.
     if (/[%"'\\\n$]/.test(`${node}${pm2}${seen.home}`)) {
@@ -68970,8 +68972,10 @@ function bootScript({ unit, cron }) {
         `head -c ${Buffer.byteLength(unit)} "$t" >"$t.unit"; tail -c ${Buffer.byteLength(cron)} "$t" >"$t.line"`,
         's() { systemctl --user "$@" >/dev/null 2>&1 </dev/null; }',
         'unit() { s show-environment && { [ -e "/var/lib/systemd/linger/$u" ] || loginctl enable-linger "$u" >/dev/null 2>&1 </dev/null; } || return 1',
-        'if [ -e "$w" ] && [ "$(cat "$f" 2>/dev/null)" = "$(cat "$t.unit")" ]; then b=unit; return; fi',
-        `mkdir -p "$d" && cat "$t.unit" >"$d/.${UNIT}.new" && mv -f "$d/.${UNIT}.new" "$f" && s daemon-reload && s enable ${UNIT} && b=unit; }`,
+        'if ! [ -e "$w" ] || [ "$(cat "$f" 2>/dev/null)" != "$(cat "$t.unit")" ]; then',
+        `mkdir -p "$d" && cat "$t.unit" >"$d/.${UNIT}.new" && mv -f "$d/.${UNIT}.new" "$f" && s daemon-reload && s enable ${UNIT} || return; fi`,
+        // A daemon that runs already is not systemd's, and apps that PM2 knows may have been stopped on purpose.
+        `b=unit; [ -e "$HOME/.pm2/rpc.sock" ] || [ -e "$HOME/.pm2/dump.pm2" ] || s start --no-block ${UNIT}; true; }`,
         // A list that cannot be read is not an empty one: what the user has in it must stay.
         'list() { LC_ALL=C crontab -l >"$t.old" 2>"$t.said" || grep -qi -e "no crontab" -e "no such file" "$t.said"; }',
         `others() { grep -v "${MARK}$" "$t.old"; true; }`,

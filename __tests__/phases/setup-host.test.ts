@@ -280,11 +280,12 @@ describe('where systemd starts PM2 at boot', () => {
     })
     const user = execFileSync('id', ['-un'], { encoding: 'utf8' }).trim()
     // The probe asks first.
-    expect(calls().slice(-4)).toEqual([
+    expect(calls().slice(-5)).toEqual([
       'systemctl --user show-environment',
       `loginctl enable-linger ${user}`,
       'systemctl --user daemon-reload',
       'systemctl --user enable gapless-pm2.service',
+      'systemctl --user start --no-block gapless-pm2.service',
     ])
     const text = readFileSync(unit(), 'utf8')
     expect(text).toContain(`ExecStart="${runtime()}/bin/node" "${runtime()}/bin/pm2" resurrect`)
@@ -304,6 +305,24 @@ describe('where systemd starts PM2 at boot', () => {
     // An unchanged one is not loaded again.
     expect(calls().slice(before)).not.toContain('systemctl --user daemon-reload')
   }, 60_000)
+
+  test('names no version where PM2 runs on an earlier one that setup brought', async () => {
+    const earlier = { path: `${runtime()}/node/22.0.0/bin/node`, version: '22.0.0', isSet: false }
+    await setUp(hostAt((found) => ({ ...found, nodes: [earlier, ...found.nodes] }), systemd()))
+    expect(readFileSync(unit(), 'utf8')).toContain(`ExecStart="${runtime()}/bin/node"`)
+    expect(readFileSync(unit(), 'utf8')).not.toContain('22.0.0')
+  }, 60_000)
+
+  test.each(['dump.pm2', 'rpc.sock'])(
+    'does not start PM2 where there is a %s',
+    async (file) => {
+      mkdirSync(join(home, '.pm2'), { recursive: true })
+      writeFileSync(join(home, '.pm2', file), '')
+      await setUp(hostAt(asFound, systemd()))
+      expect(calls().at(-1)).toBe('systemctl --user enable gapless-pm2.service')
+    },
+    60_000,
+  )
 
   test.each(['enable gapless-pm2', 'enable-linger', 'daemon-reload'])(
     'takes cron where `%s` fails, and leaves no unit behind',

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { stopProcessesIn } from '../../scripts/processes.mjs'
 import { freePort } from './port.ts'
 import { type Sshd, startSshd } from './sshd.ts'
+import { startSystemd, type Systemd } from './systemd.ts'
 import { mountTmpfs } from './test-mounts.ts'
 
 const UID = 21_377
@@ -20,6 +21,8 @@ export interface BareUser {
   readonly system: string
   readonly sshd: Sshd
   readonly port: number
+  /** Where it was asked for. */
+  readonly systemd: Systemd | null
   /** Of the action. */
   readonly inputs: Readonly<Record<string, string>>
   /** A file of the user's that can be run. */
@@ -31,7 +34,12 @@ export interface BareUser {
 export async function startBareUser({
   shell = '/bin/bash',
   disk,
-}: { readonly shell?: string; readonly disk?: string } = {}): Promise<BareUser> {
+  withSystemd = false,
+}: {
+  readonly shell?: string
+  readonly disk?: string
+  readonly withSystemd?: boolean
+} = {}): Promise<BareUser> {
   const home = join(mkdtempSync(join(tmpdir(), 'gapless-bare-')), 'a home')
   const system = join(home, '../system')
   mkdirSync(home)
@@ -40,10 +48,15 @@ export async function startBareUser({
   execFileSync('chmod', ['755', join(home, '..')])
   const own = () => execFileSync('chown', ['-R', `${UID}:${UID}`, home])
   own()
+  const accounts = [{ name: 'deploy', shell, home, uid: UID }]
+  const hidden = PROGRAMS.filter((file) => existsSync(file))
+  const systemd = withSystemd ? await startSystemd(accounts, hidden) : null
   const sshd = await startSshd({
     env: { HOME: home, PATH: `${system}/bin:/usr/bin:/bin` },
-    accounts: [{ name: 'deploy', shell, home, uid: UID }],
-    hidden: PROGRAMS.filter((file) => existsSync(file)),
+    accounts,
+    hidden,
+    // Its PAM module is what makes a session, with the user's own systemd.
+    ...(systemd === null ? {} : { inside: systemd.prefix, extraConfig: 'UsePAM yes' }),
   })
   const port = await freePort()
   return {
@@ -51,6 +64,7 @@ export async function startBareUser({
     system,
     sshd,
     port,
+    systemd,
     inputs: {
       host: sshd.host,
       port: String(sshd.port),
@@ -68,6 +82,7 @@ export async function startBareUser({
     },
     async stop() {
       await sshd.stop()
+      await systemd?.stop()
       stopProcessesIn(home)
       unmount()
       rmSync(join(home, '..'), { recursive: true, force: true, maxRetries: 5 })

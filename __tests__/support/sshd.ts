@@ -1,4 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
@@ -23,6 +24,8 @@ export interface SshdOptions {
   readonly hostKeys?: readonly KeyType[]
   /** Where it listens, on port 22, instead of 127.0.0.1. */
   readonly network?: Namespace | undefined
+  /** What stands before the program to run it in other namespaces, which have the accounts and hide the files. */
+  readonly inside?: () => readonly string[]
   /** Public keys that log in besides its own client's. */
   readonly authorized?: readonly string[]
 }
@@ -66,6 +69,8 @@ export interface Sshd {
   dropConnections(): void
   /** Stops sshd and its sessions without ending them: the kernel still answers for them. */
   freeze(): void
+  /** After it has ended with everything else on the machine. */
+  startAgain(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -79,6 +84,7 @@ export async function startSshd({
   mounts = [],
   hostKeys = ['ed25519'],
   network,
+  inside,
   authorized = [],
 }: SshdOptions = {}): Promise<Sshd> {
   const folder = mkdtempSync(join(tmpdir(), 'sshd-'))
@@ -96,24 +102,29 @@ export async function startSshd({
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
   let logs = ''
-  const [program, ...args] = [
-    ...(network?.prefix ?? []),
-    ...mounted(folder, hidden, replaced, accounts, mounts),
-    '/usr/sbin/sshd',
-    '-D',
-    '-e',
-    '-f',
-    join(folder, 'sshd_config'),
-  ]
-  const sshd = spawn(program, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  sshd.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    logs += chunk
-  })
-  const ended = new Promise<void>((resolve) => {
-    sshd.once('exit', () => resolve())
-  })
+  const around = inside === undefined ? mounted(folder, hidden, replaced, accounts, mounts) : null
+  const begin = async () => {
+    const [program = '', ...args] = [
+      ...(network?.prefix ?? []),
+      ...(around ?? inside?.() ?? []),
+      '/usr/sbin/sshd',
+      '-D',
+      '-e',
+      '-f',
+      join(folder, 'sshd_config'),
+    ]
+    sshd = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    sshd.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
+      logs += chunk
+    })
+    ended = once(sshd, 'exit')
+    while (!(await accepts(host, port))) {
+      if (sshd.exitCode !== null) throw new Error(`sshd did not start:\n${logs}`)
+      await delay(10)
+    }
+  }
+  let sshd: ChildProcess
+  let ended: Promise<unknown>
   const dropConnections = () => children(sshd.pid).forEach((pid) => signal(pid, 'SIGKILL'))
   const freeze = () => [...children(sshd.pid), sshd.pid ?? 0].forEach((pid) => signal(pid, 'SIGSTOP'))
   const stop = async () => {
@@ -123,12 +134,9 @@ export async function startSshd({
     rmSync(folder, { recursive: true, force: true })
   }
 
-  while (!(await accepts(host, port))) {
-    if (sshd.exitCode !== null) throw new Error(`sshd did not start:\n${logs}`)
-    await delay(10)
-  }
+  await begin()
   return {
-    pid: sshd.pid!,
+    pid: sshd!.pid!,
     port,
     host,
     username: userInfo().username,
@@ -145,6 +153,7 @@ export async function startSshd({
     logs: () => logs,
     dropConnections,
     freeze,
+    startAgain: begin,
     stop,
   }
 }
@@ -169,7 +178,8 @@ function mounted(
   return binds.length === 0 ? [] : ['unshare', '-m', 'sh', '-c', `${binds.join(' && ')} && exec "$@"`, 'sh']
 }
 
-function accountFiles(folder: string, accounts: readonly Account[]): readonly (readonly string[])[] {
+/** @returns of each file of accounts one with these as well, and its place */
+export function accountFiles(folder: string, accounts: readonly Account[]): readonly (readonly string[])[] {
   const hash = (password: string) =>
     execFileSync('openssl', ['passwd', '-6', password], { encoding: 'utf8' }).trim()
   const lines = {
