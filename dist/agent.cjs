@@ -1971,6 +1971,17 @@ const external_node_child_process_namespaceObject = require("node:child_process"
 const READ_LOG = 'Read the app’s last log lines in the evidence';
 const SHARE_ADDRESS = 'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.';
 const BY_HAND = 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.';
+/**
+ * The remedy after the old workers have left: until then they took a share of all requests to the public address, those
+ * of the new release to itself included.
+ */
+const NEEDS_OTHERS = 'Check what the new release requests from its own public address: until then, the previous release answered ' +
+    'some of these requests. Then read the last log lines in the evidence.';
+/** Follow the message of a failure for which a host that is live already has to go back, and does not. */
+const notRestored = {
+    none: 'There is no release to restore.',
+    failed: 'Restoring {release} failed: {problem}',
+};
 const activation_texts = {
     'candidate-died': {
         message: 'The new release {ending} before it became healthy.',
@@ -4909,6 +4920,7 @@ function describeSwap({ facts: { target, replaced, lived } }) {
 
 
 
+
 /** @throws where the release is not live: then the previous one has to be restored */
 async function goLive(activation) {
     const { world, facts } = activation;
@@ -4930,16 +4942,13 @@ async function goLive(activation) {
         await standAlone(activation);
         await stayHealthy(activation, workers, 0).catch((error) => {
             const failure = Failure.from(error).inContext('after the previous release had stopped serving');
-            throw failure.reworded(failure.message, { remedy: needsOthers });
+            throw failure.reworded(failure.message, { remedy: NEEDS_OTHERS });
         });
     });
     if (activation.job.request.watchMs > 0)
         return { at: 'watching', before: facts.before, probation: null };
     return { at: 'ended', as: 'live', cause: null };
 }
-/** The old workers took a share of all requests to the public address, those of the new release to itself included. */
-const needsOthers = 'Check what the new release requests from its own public address: until then, the previous release answered ' +
-    'some of these requests. Then read the last log lines in the evidence.';
 /** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
 async function reload(activation) {
     const { world, facts } = activation;
@@ -7291,6 +7300,8 @@ function worldOf(job) {
 ;// CONCATENATED MODULE: ./build/common/errors/run.js
 /** What a run as a whole can fail with. */
 
+/** The remedy of a rollback whose release is damaged. */
+const CHOOSE_ANOTHER = 'Set `release` to another one of these: {known}.';
 const run_texts = {
     'check-failed': {
         message: 'A deploy would fail ({count} ✖). {problem}.',

@@ -56676,9 +56676,9 @@ const table = {
     'bin-path': list(linesOrColons, binPath),
     /** Relative to the workspace. */
     'working-directory': withDefault('.', repositoryPath),
-    /** `none` skips the step. */
     /** Of the Node that setup brings. */
     'node-version': withDefault('24', nodeVersion),
+    /** `none` skips the step. */
     'install-command': row_text,
     'build-command': row_text,
     /** Ids of advisories. */
@@ -58296,6 +58296,8 @@ function agreed(values) {
 ;// CONCATENATED MODULE: ./build/common/errors/run.js
 /** What a run as a whole can fail with. */
 
+/** The remedy of a rollback whose release is damaged. */
+const CHOOSE_ANOTHER = 'Set `release` to another one of these: {known}.';
 const run_texts = {
     'check-failed': {
         message: 'A deploy would fail ({count} ✖). {problem}.',
@@ -61519,6 +61521,7 @@ function stateOf({ id, live, left, staged, activatedAt }, releases) {
 
 
 
+
 /**
  * Chooses the release, and verifies every file of it on every host. A file outside of code that the app changed is a
  * warning: the release can serve with it, as it did before.
@@ -61544,7 +61547,7 @@ async function chooseRelease(plan, hosts, pipeline) {
         const damaged = Failure.from(error);
         if (damaged.code !== 'release-damaged')
             throw damaged;
-        throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` });
+        throw damaged.reworded(damaged.message, { remedy: fill(CHOOSE_ANOTHER, { known }) });
     });
     return { release: id, replaces: named === null ? current : null };
 }
@@ -61656,6 +61659,17 @@ async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-p
 const READ_LOG = 'Read the app’s last log lines in the evidence';
 const SHARE_ADDRESS = 'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.';
 const BY_HAND = 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.';
+/**
+ * The remedy after the old workers have left: until then they took a share of all requests to the public address, those
+ * of the new release to itself included.
+ */
+const NEEDS_OTHERS = (/* unused pure expression or super */ null && ('Check what the new release requests from its own public address: until then, the previous release answered ' +
+    'some of these requests. Then read the last log lines in the evidence.'));
+/** Follow the message of a failure for which a host that is live already has to go back, and does not. */
+const notRestored = {
+    none: 'There is no release to restore.',
+    failed: 'Restoring {release} failed: {problem}',
+};
 const activation_texts = {
     'candidate-died': {
         message: 'The new release {ending} before it became healthy.',
@@ -61870,6 +61884,8 @@ function activationRows(pipeline, canary = false) {
 
 
 
+
+
 /** Never throws: a failure is part of how it ended. */
 async function rollOutHost(host, request, pipeline) {
     const rows = activationRows(pipeline, request.canaryMs > 0);
@@ -61899,7 +61915,7 @@ async function restoreHost(host, request, { verdict: reached }, failure, pipelin
         failure: failure.reworded(`${failure.message.replace(/\.?$/, '.')} ${more}`),
     });
     if (previous === null || previous === live)
-        return stuck('There is no release to restore.');
+        return stuck(notRestored.none);
     try {
         const verdict = await pipeline.run('rollback', async () => {
             const value = await restoreOn(host, request, previous, live, pipeline);
@@ -61913,7 +61929,8 @@ async function restoreHost(host, request, { verdict: reached }, failure, pipelin
         return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure.message}`) };
     }
     catch (cause) {
-        return stuck(`Restoring ${previous} failed: ${Failure.from(cause).message}`);
+        const values = { release: previous, problem: Failure.from(cause).message };
+        return stuck(fill(notRestored.failed, values));
     }
 }
 /** A newer release went live before this one could be restored, and serves. */
@@ -65411,7 +65428,7 @@ async function watchHost(host, activation, pipeline, over) {
     return found;
 }
 
-;// CONCATENATED MODULE: ./build/phases/rollout.js
+;// CONCATENATED MODULE: ./build/phases/roll-out-all-hosts.js
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
  *

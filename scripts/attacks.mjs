@@ -27,15 +27,20 @@ const rows = existsSync(file)
   : []
 rmSync(folder, { recursive: true, force: true })
 
-const surfaces = [...new Set(rows.map(({ surface }) => surface))].sort((a, b) => a.localeCompare(b, 'en'))
-const sum = (surface, member) =>
-  rows.filter((row) => row.surface === surface).reduce((total, row) => total + row[member], 0)
+// One row for each area: `Inputs: hosts` and `Inputs: sizes` are one.
+const areas = new Map()
+for (const { surface, tried, through } of rows.toSorted((a, b) => a.surface.localeCompare(b.surface, 'en'))) {
+  const [area, what = ''] = surface.split(': ')
+  const sums = areas.get(area) ?? { whats: new Set(), tried: 0, through: 0 }
+  areas.set(area, { whats: sums.whats.add(what), tried: sums.tried + tried, through: sums.through + through })
+}
 const table = [
   '| What is attacked | Inputs tried | Got through |',
   '| --- | --- | --- |',
-  ...surfaces.map(
-    (each) => `| ${each} | ${sum(each, 'tried').toLocaleString('en')} | ${sum(each, 'through')} |`,
-  ),
+  ...[...areas].map(([area, { whats, tried, through }]) => {
+    const what = [...whats].filter(Boolean).join('; ')
+    return `| ${what === '' ? area : `${area}: ${what}`} | ${tried.toLocaleString('en')} | ${through} |`
+  }),
 ].join('\n')
 console.log(`\n${table}\n`)
 

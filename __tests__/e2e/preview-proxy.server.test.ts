@@ -5,15 +5,13 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { proxyObstacle } from '../../src/agent/system/proxy-access.ts'
-import { codeOf } from '../support/docs.ts'
 import { type Front, startFront } from '../support/front.ts'
 import { serveNginx } from '../support/nginx.ts'
 
+const example = (name: string) =>
+  readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'proxy', name), 'utf8')
 /** The blocks of "Previews" in docs/recipes.md in the real servers, in front of two sockets. */
-const blocks = {
-  nginx: codeOf('recipes.md', 'nginx', '#### nginx'),
-  caddyfile: codeOf('recipes.md', 'caddyfile', '#### Caddy'),
-}
+const blocks = { nginx: example('previews.nginx.conf'), caddyfile: example('previews.Caddyfile') }
 
 let folder: string
 const apps: Server[] = []

@@ -1,7 +1,7 @@
 /** A run on several hosts: the real `rollOut`, on fake hosts and virtual time. */
 import { Failure } from '../../src/common/failure.ts'
 import { nothingKnown, type Outcome } from '../../src/outcome.ts'
-import { rollOut } from '../../src/phases/rollout.ts'
+import { rollOut } from '../../src/phases/roll-out-all-hosts.ts'
 import { createPipeline } from '../../src/pipeline.ts'
 import type { Plan as RunPlan } from '../../src/plan.ts'
 import { silentLog } from '../support/log.ts'

@@ -1,4 +1,7 @@
-/** The commands as stories: every line is a phase, in order. */
+/**
+ * The commands as stories, in order. `withHosts` connects first. `rollOut` has the phases of a release that goes live:
+ * verify, swap, canary, reload, health-check, watch, rollback, cleanup.
+ */
 import type { Project } from '../next/project.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -6,7 +9,7 @@ import type { Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
 import type { Host } from '../hosts/host.ts'
 import { assemble } from '../phases/assemble.ts'
-import { rollOut } from '../phases/rollout.ts'
+import { rollOut } from '../phases/roll-out-all-hosts.ts'
 import { stage } from '../phases/stage.ts'
 import { chooseStaged } from '../phases/staged-target.ts'
 import type { Target } from '../phases/target.ts'

@@ -74,9 +74,9 @@ export const table = {
   'bin-path': list(linesOrColons, binPath),
   /** Relative to the workspace. */
   'working-directory': withDefault('.', repositoryPath),
-  /** `none` skips the step. */
   /** Of the Node that setup brings. */
   'node-version': withDefault('24', nodeVersion),
+  /** `none` skips the step. */
   'install-command': text,
   'build-command': text,
   /** Ids of advisories. */

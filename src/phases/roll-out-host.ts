@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Ended } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
+import { notRestored } from '../common/errors/activation.ts'
+import { fill } from '../common/errors/text.ts'
 import { Failure } from '../common/failure.ts'
 import { type ActivationRequest, keptVerdict, type Verdict } from '../protocol/messages.ts'
 import { activate, reviveFailure } from './activate-host.ts'
@@ -51,7 +53,7 @@ export async function restoreHost(
     verdict: { ...reached, status: 'down' },
     failure: failure.reworded(`${failure.message.replace(/\.?$/, '.')} ${more}`),
   })
-  if (previous === null || previous === live) return stuck('There is no release to restore.')
+  if (previous === null || previous === live) return stuck(notRestored.none)
   try {
     const verdict = await pipeline.run('rollback', async () => {
       const value = await restoreOn(host, request, previous, live, pipeline)
@@ -63,7 +65,8 @@ export async function restoreHost(
       return { name, verdict: { ...verdict, status: 'restored', previous }, failure }
     return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure!.message}`) }
   } catch (cause) {
-    return stuck(`Restoring ${previous} failed: ${Failure.from(cause).message}`)
+    const values = { release: previous, problem: Failure.from(cause).message }
+    return stuck(fill(notRestored.failed, values))
   }
 }
 

@@ -6,7 +6,8 @@ import { listed } from '../common/format.ts'
 import { agreed } from '../outcome.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
-import { failure } from '../common/errors/run.ts'
+import { CHOOSE_ANOTHER, failure } from '../common/errors/run.ts'
+import { fill } from '../common/errors/text.ts'
 import { describeHole, holesOf } from '../next/vulnerable.ts'
 import { Failure } from '../common/failure.ts'
 import { servedBefore, stateOf } from '../protocol/history.ts'
@@ -46,7 +47,7 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
   ).catch((error: unknown) => {
     const damaged = Failure.from(error)
     if (damaged.code !== 'release-damaged') throw damaged
-    throw damaged.reworded(damaged.message, { remedy: `Set \`release\` to another one of these: ${known}.` })
+    throw damaged.reworded(damaged.message, { remedy: fill(CHOOSE_ANOTHER, { known }) })
   })
   return { release: id, replaces: named === null ? current : null }
 }

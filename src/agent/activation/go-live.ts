@@ -1,4 +1,5 @@
 /** From the swap to a release that is live: reload → health-check → post-activate. */
+import { NEEDS_OTHERS } from '../../common/errors/activation.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatDuration } from '../../common/format.ts'
 import { formatAddress } from '../system/sockets.ts'
@@ -31,17 +32,12 @@ export async function goLive(activation: Activation): Promise<State> {
     await standAlone(activation)
     await stayHealthy(activation, workers, 0).catch((error: unknown) => {
       const failure = Failure.from(error).inContext('after the previous release had stopped serving')
-      throw failure.reworded(failure.message, { remedy: needsOthers })
+      throw failure.reworded(failure.message, { remedy: NEEDS_OTHERS })
     })
   })
   if (activation.job.request.watchMs > 0) return { at: 'watching', before: facts.before, probation: null }
   return { at: 'ended', as: 'live', cause: null }
 }
-
-/** The old workers took a share of all requests to the public address, those of the new release to itself included. */
-const needsOthers =
-  'Check what the new release requests from its own public address: until then, the previous release answered ' +
-  'some of these requests. Then read the last log lines in the evidence.'
 
 /** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
 async function reload(activation: Activation): Promise<readonly Worker[]> {

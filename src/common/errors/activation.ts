@@ -7,6 +7,20 @@ const SHARE_ADDRESS =
   'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.'
 const BY_HAND = 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.'
 
+/**
+ * The remedy after the old workers have left: until then they took a share of all requests to the public address, those
+ * of the new release to itself included.
+ */
+export const NEEDS_OTHERS =
+  'Check what the new release requests from its own public address: until then, the previous release answered ' +
+  'some of these requests. Then read the last log lines in the evidence.'
+
+/** Follow the message of a failure for which a host that is live already has to go back, and does not. */
+export const notRestored = {
+  none: 'There is no release to restore.',
+  failed: 'Restoring {release} failed: {problem}',
+}
+
 export const texts = {
   'candidate-died': {
     message: 'The new release {ending} before it became healthy.',

@@ -2,6 +2,9 @@
 import { failures } from './raise.ts'
 import type { ErrorTexts } from './text.ts'
 
+/** The remedy of a rollback whose release is damaged. */
+export const CHOOSE_ANOTHER = 'Set `release` to another one of these: {known}.'
+
 export const texts = {
   'check-failed': {
     message: 'A deploy would fail ({count} ✖). {problem}.',
