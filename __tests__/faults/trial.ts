@@ -20,8 +20,9 @@ export interface Result {
   readonly log: string
 }
 
-/** Only a run that is to watch its release comes to that step. */
-const WATCH = '5s'
+/** Only a run that is told to has these steps. */
+const ASKED: readonly Moment[] = ['canary', 'watch']
+const LENGTH = '5s'
 
 /**
  * Never throws over what the product does: it is in the result.
@@ -35,7 +36,7 @@ export async function tryFault(site: Site, fault: Fault, moment: Moment, dies = 
   const daemon = site.daemon()
   let kill: (signal: NodeJS.Signals) => void = () => undefined
   const running = site.run(version, {
-    inputs: { ...(moment === 'watch' ? { watch: WATCH } : {}), ...fault.inputs?.(site) },
+    inputs: { ...(ASKED.includes(moment) ? { [moment]: LENGTH } : {}), ...fault.inputs?.(site) },
     onStart: (how) => (kill = how),
   })
   let ended = false
