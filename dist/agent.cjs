@@ -297,10 +297,7 @@ const moment = object({
     answered: count,
     failed: count,
 });
-/**
- * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
- * gave up are not in it.
- */
+/** What one worker has answered, without health checks, upgrades, and requests that the client itself gave up. */
 const traffic = object({
     /** Answers by the first digit of their status, from 1 to 5. */
     answers: list(count),
@@ -454,10 +451,7 @@ const releaseInfo = object({
     built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
-    /**
-     * The folder of Next.js's static files, relative to the release; null in releases from before this was
-     * recorded.
-     */
+    /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
@@ -521,10 +515,7 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /**
-     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-     * unknown.
-     */
+    /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
     cpuFlags: list(string),
     /** Absolute path of the app's folder. */
     path: string,
@@ -580,10 +571,7 @@ const verdict = object({
     live: nullable(releaseId),
     /** The release that was live before. */
     previous: nullable(releaseId),
-    /**
-     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-     * verified.
-     */
+    /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
@@ -656,9 +644,7 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /**
-     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-     */
+    /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
@@ -720,10 +706,7 @@ const prunedPreview = object({
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
-    /**
-     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-     * a gap.
-     */
+    /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: oneOf(...findingEffects),
     /** Code of the failure that it would end with. */
     code: nullable(string),
@@ -781,9 +764,7 @@ const operations = {
             folders: string,
         }),
     },
-    /**
-     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-     */
+    /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
     stage: {
         params: object({
             ...offered,
@@ -918,10 +899,7 @@ const operations = {
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
-    /**
-     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-     * run was cancelled.
-     */
+    /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, activation: activationId }),
@@ -931,9 +909,7 @@ const operations = {
             kept: list(releaseId),
             /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /**
-             * What the app wrote into releases that no longer serve; reported once for each time that they served.
-             */
+            /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
             written: list(writtenInRelease),
             /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
             runtimes: list(string),
@@ -988,10 +964,7 @@ async function placeAtomic(file, write) {
 async function syncFile(file) {
     await withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
 }
-/**
- * Returns false where a file cannot have a second name: another file system, too many links, the kernel's own
- * rules.
- */
+/** Returns false where a file cannot have a second name: another file system, too many links, the kernel's rules. */
 function tryLink(source, path) {
     try {
         // Synchronous: it takes less time than a turn of the event loop.
@@ -1741,9 +1714,7 @@ const server_texts = {
 const server_failure = failures(server_texts);
 
 ;// CONCATENATED MODULE: ./build/agent/system/access.js
-/**
- * Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno.
- */
+/** Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno. */
 
 
 
@@ -1848,10 +1819,7 @@ function toFailure(error) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/reserve.js
-/**
- * A reserve of disk space: an activation must be able to restore, and to record its verdict, on a disk that
- * filled up while it ran.
- */
+/** A reserve of disk space, to restore and record the verdict on a disk that filled up during the activation. */
 
 
 
@@ -2561,10 +2529,7 @@ async function holderOf(directory, number) {
         return null;
     return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
 }
-/**
- * Returns null where the lock is released, or where a power cut lost its content: a lock is created whole, so
- * its holder is gone.
- */
+/** Null where the lock is released, or a power cut lost its content: a lock is created whole, so its holder is gone. */
 function readHolder(text) {
     try {
         return parse(holderGuard, text, 'lock');
@@ -2903,9 +2868,7 @@ async function liveRelease(layout) {
     const id = (0,external_node_path_namespaceObject.basename)(target);
     return (await isRelease(layout, id)) ? id : null;
 }
-/**
- * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
- */
+/** Returns the target of `current` as the link has it, if it exists and is no release of this app; else null. */
 async function foreignCurrent(layout) {
     const isForeign = (await liveRelease(layout)) === null && (await releases_realPath(layout.current)) !== null;
     return isForeign ? linkTarget(layout.current) : null;
@@ -4234,10 +4197,7 @@ function percent(counts) {
 
 
 const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
-/**
- * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
- * free.
- */
+/** The memory that the groups leave a process, in bytes. Pages that the kernel drops on demand count as free. */
 function memoryLeft(process, at = kernel) {
     const { v1, v2 } = groupsOf(process, 'memory', at);
     const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
@@ -4265,10 +4225,7 @@ function groupsOf(process, controller, { proc, cgroup }) {
         v2: foldersUpTo(cgroup, pathOf('')),
     };
 }
-/**
- * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
- * mount.
- */
+/** Without a cgroup namespace a container sees a path that is not mounted: its group is the top of the mount. */
 function foldersUpTo(top, path) {
     if (path === undefined || !path.startsWith('/'))
         return [];
@@ -5335,10 +5292,7 @@ function canary_count({ pid, release, traffic }, canary, own, others) {
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
 ;// CONCATENATED MODULE: ./build/common/timeout.js
-/**
- * Settles as `answer` does, or rejects with the error of `late`.
- * @param timeoutMs from now on
- */
+/** Settles as `answer` does, or rejects with the error of `late`. @param timeoutMs from now on */
 function withTimeout(answer, timeoutMs, late) {
     return new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(late()), timeoutMs);
@@ -6001,10 +5955,7 @@ async function afterFailure({ world, job, activation, resumed }, state, error) {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
-/**
- * Returns the releases that served before the current one and were not left by a rollback, in the order in
- * which they served.
- */
+/** Returns the releases that served before the current one and that no rollback left, in the order of serving. */
 function servedBefore(releases, current) {
     const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
     return releases
@@ -6077,9 +6028,7 @@ function laterThan(known) {
     const latest = Math.max(0, ...[...known.values()].map(({ activatedAt }) => Date.parse(activatedAt) || 0));
     return new Date(Math.max(Date.now(), latest + 1)).toISOString();
 }
-/**
- * Returns the release to go back to from the current one, or null. @param except a release that does not count
- */
+/** Returns the release to go back to from the current one, or null. @param except a release that does not count */
 async function previousRelease(layout, current, except = null) {
     const releases = [...(await verifications(layout))]
         .filter(([id]) => id !== except)
@@ -6102,10 +6051,7 @@ const external_node_stream_promises_namespaceObject = require("node:stream/promi
 
 
 
-/**
- * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
- * bytes.
- */
+/** In bytes. Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. */
 const SMALL = 256 * 1024;
 /** Returns the SHA-256 of a file in hex. */
 async function hashFile(file, size) {
@@ -6272,10 +6218,7 @@ async function carryStatic(layout, id, served = []) {
     }
     return { files };
 }
-/**
- * Returns the releases that visitors may have a page of, newest first. `current` can point at one that failed
- * later.
- */
+/** The releases that visitors may have a page of, newest first. `current` can point at one that failed later. */
 async function servedReleases(layout, except, served) {
     const known = new Set([...served, await liveRelease(layout)]);
     const found = [];
@@ -6577,10 +6520,7 @@ const HEALTH_CHECK_AGENT = 'gapless-health-check';
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -7494,9 +7434,7 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
 
 /** Packages, but neither the ones in `public` nor the folder where packages keep caches. */
 const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/;
-/**
- * Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16).
- */
+/** Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16). */
 const WRITTEN_BY_NEXT = ['cache', 'server/app', 'server/pages', 'server/route-cache'];
 const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/;
 /** @param distDir of Next.js, relative to the release */
@@ -7542,10 +7480,7 @@ function distDirOf({ distDir, staticPath, entry }) {
 
 
 
-/**
- * The name of an upload, and its name once its session is over. An upload that was resumed can be interrupted
- * again.
- */
+/** An upload's name, and its name once its session is over. A resumed upload can be interrupted again. */
 const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/;
 const INTERRUPTED = '.interrupted';
 /** Renames what an upload has received when its session is over, so that the next upload finds it. */
@@ -7572,10 +7507,7 @@ async function takeOverUpload(layout, id) {
     if (await exists(directory))
         await setAside(directory);
 }
-/**
- * Returns the file that names the session of an upload, and of the release made from it: nobody removes the
- * release while that session lives.
- */
+/** The file that names the session of an upload, and of its release: nobody removes that while the session lives. */
 function uploadOwner(directory) {
     return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
 }
@@ -7730,10 +7662,7 @@ async function repair_putBack(path, entry, source = '') {
         return false;
     }
 }
-/**
- * Returns false where a link is in the place of a folder on the way: what is behind it does not belong to the
- * release.
- */
+/** Returns false where a link stands for a folder on the way: what is behind it does not belong to the release. */
 async function staysInside(directory, path) {
     for (let folder = (0,external_node_path_namespaceObject.dirname)(path); folder !== '.'; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
         const real = await (0,promises_namespaceObject.realpath)((0,external_node_path_namespaceObject.join)(directory, folder)).catch(() => null);
@@ -8231,10 +8160,7 @@ async function outdated(layout, keep, { ids, live, previous, verified }) {
     const claimed = await claimedReleases(layout, ids);
     return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
 }
-/**
- * Returns what the cleanup after a run would remove, as things are now.
- * @param release that the run would activate
- */
+/** Returns what the cleanup after a run would remove, as things are now. @param release that the run would activate */
 async function releasesToRemove(layout, keep, release) {
     const ids = await releaseIds(layout);
     const verified = new Set([...(await verifiedAmong(layout, ids)), release]);
@@ -8491,10 +8417,7 @@ function tunnelFor({ body, event, send, alive }, limitMs) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/parallel.js
-/**
- * Calls `act` on all items, up to `limit` at once. Rejects with the first failure, once the running calls have
- * ended.
- */
+/** Calls `act` on all items, `limit` at once. Rejects with the first failure, once the running calls have ended. */
 async function inParallel(items, limit, act) {
     const rest = each(items);
     let failed = false;
@@ -8724,10 +8647,7 @@ async function readKey(file) {
 
 
 
-/**
- * The bootstrap has asked the login shell already where it found no Node otherwise. Returns its folders, or
- * none.
- */
+/** Returns its folders, or none. The bootstrap has asked already where it found no Node otherwise. */
 function loginPath() {
     const path = process.env[LOGIN_PATH] ?? askLoginShell();
     return path.split(external_node_path_namespaceObject.delimiter).filter((folder) => folder.startsWith('/'));
@@ -8904,9 +8824,7 @@ function subtrees_isBelow(path, folder) {
 }
 /** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6;
-/**
- * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
- */
+/** A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file. */
 const WORTH_IT = 4;
 function isOutlined({ entries }) {
     return entries >= WORTH_IT;
@@ -9401,10 +9319,7 @@ class Bitmap {
 
 /** Node has four threads for files; the hashing happens between their turns. */
 const AT_ONCE = 8;
-/**
- * Starts at once, and runs while other files still arrive.
- * @param flushing gets the files that are not flushed yet
- */
+/** Starts at once, and runs while other files still arrive. @param flushing gets the files that are not flushed yet */
 function startReuse(directory, distDir, entries, flushing) {
     const damaged = new Bitmap();
     const unflushed = [];
@@ -9449,10 +9364,7 @@ function startReuse(directory, distDir, entries, flushing) {
         },
     };
 }
-/**
- * Whether the new file becomes a hard link to its source. Both must be code: an empty module and an empty
- * upload have the same content.
- */
+/** Whether the new file becomes a hard link. Both must be code: an empty module and an empty upload are the same. */
 function sharesInode(entry, source, distDir) {
     return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir);
 }
@@ -9972,10 +9884,7 @@ async function inspectServer(layout, search, pm2Home, move = null) {
         now: new Date().toISOString(),
     };
 }
-/**
- * By the boot id, not by /etc/machine-id: machines cloned from one image share the latter, and their inode
- * numbers too.
- */
+/** By the boot id: machines cloned from one image share /etc/machine-id, and their inode numbers too. */
 function identityOf(base, standing) {
     const { dev, ino } = (0,external_node_fs_namespaceObject.statSync)(standing, { bigint: true });
     return [bootId(), dev, ino, (0,external_node_path_namespaceObject.relative)(standing, base)].join(':');
@@ -10053,10 +9962,7 @@ function* inSendingOrder(files) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/links.js
-/**
- * Where the links of a release lead on this machine. The runner judged their text; only the server can resolve
- * them.
- */
+/** Where the links of a release lead. The runner judged their text; only the server can resolve them. */
 
 
 
@@ -10081,9 +9987,7 @@ async function assertLinksStay(directory, manifest, served) {
 async function isReplaced(directory, { path, target }) {
     return (await (0,promises_namespaceObject.readlink)((0,external_node_path_namespaceObject.join)(directory, path)).catch(() => null)) !== target;
 }
-/**
- * Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays.
- */
+/** Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays. */
 async function staysIn(root, path) {
     let at = (0,external_node_path_namespaceObject.dirname)(path);
     let rest = [path.slice(at.length + 1)];
@@ -10234,10 +10138,7 @@ async function differs(brought, target) {
     }
     return false;
 }
-/**
- * A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a
- * folder.
- */
+/** A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a folder. */
 async function assertKind(place, kind, path, where) {
     const stat = await (0,promises_namespaceObject.lstat)(await (0,promises_namespaceObject.realpath)(place).catch(() => place));
     if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
@@ -10450,10 +10351,7 @@ async function wasCommitted(layout, id, contentHash) {
     await removeInterrupted(layout);
     return true;
 }
-/**
- * Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in
- * hex
- */
+/** Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in hex */
 async function writeManifest(layout, base, body, file, wanted) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
     async function* lines() {

@@ -56570,10 +56570,7 @@ function hostEntry(text) {
 
 ;// CONCATENATED MODULE: ./build/inputs/node-options.js
 
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
+/** Both break pnpm trees, and let an old worker read the new release's files through `current` (PM2 7.0.4). */
 const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
 /** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
 function nodeOptions(text) {
@@ -57692,10 +57689,7 @@ function modulesOf(entry, workspace) {
     }
     return files;
 }
-/**
- * Returns the sources of a program that is named by its path, with or without an extension, by its folder, or
- * compiled.
- */
+/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
 function findProgram(directory, word, workspace) {
     const found = resolveModule((0,external_node_path_namespaceObject.join)(directory, word)) ?? sourceOf(directory, word);
     return found !== undefined && isRead(found, workspace) ? found : undefined;
@@ -58200,9 +58194,7 @@ function nodeRangesOf(directory, workspace) {
     });
 }
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
-/**
- * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
- */
+/** Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere. */
 function staysInside(workspace, directory) {
     return !(0,external_node_fs_namespaceObject.existsSync)(directory) || isInside((0,external_node_fs_namespaceObject.realpathSync)(workspace), (0,external_node_fs_namespaceObject.realpathSync)(directory));
 }
@@ -58519,10 +58511,7 @@ const moment = object({
     answered: count,
     failed: count,
 });
-/**
- * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
- * gave up are not in it.
- */
+/** What one worker has answered, without health checks, upgrades, and requests that the client itself gave up. */
 const traffic = object({
     /** Answers by the first digit of their status, from 1 to 5. */
     answers: guards_list(count),
@@ -58676,10 +58665,7 @@ const releaseInfo = object({
     built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
-    /**
-     * The folder of Next.js's static files, relative to the release; null in releases from before this was
-     * recorded.
-     */
+    /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
@@ -58743,10 +58729,7 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /**
-     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-     * unknown.
-     */
+    /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
     cpuFlags: guards_list(string),
     /** Absolute path of the app's folder. */
     path: string,
@@ -58802,10 +58785,7 @@ const verdict = object({
     live: nullable(messages_releaseId),
     /** The release that was live before. */
     previous: nullable(messages_releaseId),
-    /**
-     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-     * verified.
-     */
+    /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
     rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
@@ -58878,9 +58858,7 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /**
-     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-     */
+    /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
@@ -58942,10 +58920,7 @@ const prunedPreview = object({
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
-    /**
-     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-     * a gap.
-     */
+    /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: guards_oneOf(...findingEffects),
     /** Code of the failure that it would end with. */
     code: nullable(string),
@@ -59003,9 +58978,7 @@ const operations = {
             folders: string,
         }),
     },
-    /**
-     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-     */
+    /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
     stage: {
         params: object({
             ...offered,
@@ -59140,10 +59113,7 @@ const operations = {
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
-    /**
-     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-     * run was cancelled.
-     */
+    /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, activation: activationId }),
@@ -59153,9 +59123,7 @@ const operations = {
             kept: guards_list(messages_releaseId),
             /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /**
-             * What the app wrote into releases that no longer serve; reported once for each time that they served.
-             */
+            /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
             written: guards_list(writtenInRelease),
             /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
             runtimes: guards_list(string),
@@ -59178,10 +59146,7 @@ const reply = object({
 });
 
 ;// CONCATENATED MODULE: ./build/common/timeout.js
-/**
- * Settles as `answer` does, or rejects with the error of `late`.
- * @param timeoutMs from now on
- */
+/** Settles as `answer` does, or rejects with the error of `late`. @param timeoutMs from now on */
 function withTimeout(answer, timeoutMs, late) {
     return new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(late()), timeoutMs);
@@ -59749,9 +59714,7 @@ function bootstrapCommand({ sentinel, source, persist, path, options }) {
 function squeezed(code) {
     return code.replace(/^\s*(\/\/.*)?\n?/gm, '');
 }
-/**
- * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
- */
+/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
 const LEAN = '--max-semi-space-size=2';
 /**
  * `t` runs the first Node that fits Next.js, or remembers what is wrong with it. One that only the agent runs on is the
@@ -59958,10 +59921,7 @@ function silent(operation, limitMs) {
 
 
 
-/**
- * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
- * loop.
- */
+/** How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless loop. */
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * Starts the agent.
@@ -60255,9 +60215,7 @@ function matchesHash(hosts, name) {
     const [, , salt = '', hash] = hosts.split('|');
     return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
 }
-/**
- * Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends.
- */
+/** Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends. */
 function glob(pattern, name) {
     let [at, star, retry] = [0, -1, 0];
     for (let index = 0; index < name.length;) {
@@ -60588,10 +60546,7 @@ class Session {
             this.#client.exec(command, (error, stream) => error ? done(error) : done(undefined, this.#adopt(stream)));
         }, (error) => execRefused(this.address, error));
     }
-    /**
-     * Opens a TCP connection from this server to another one.
-     * @throws {Failure} `connection-lost`, `forward-refused`
-     */
+    /** Opens a TCP connection from this server to another one. @throws {Failure} `connection-lost`, `forward-refused` */
     forward(host, port, destination) {
         return this.#request((done) => {
             this.#client.forwardOut('127.0.0.1', 0, host, port, done);
@@ -60724,10 +60679,7 @@ function startAttempt({ address, username, key, certificates }) {
         agentError: undefined,
     };
 }
-/**
- * Keeps what a server sends before its SSH identification: an overloaded sshd explains itself there, and
- * another kind of server shows itself.
- */
+/** Keeps what a server sends before its SSH identification: there an overloaded sshd or another server shows. */
 function listen(transport, attempt) {
     const hear = (chunk) => {
         attempt.greeting += chunk.toString('latin1', 0, attempt_LONGEST_GREETING - attempt.greeting.length);
@@ -61448,11 +61400,7 @@ function holesOf(version) {
 function describeHole(version, hole) {
     return `Next.js ${version} has the critical hole ${vulnerable_nameOf(hole)}.`;
 }
-/**
- * Returns a warning for each hole that is allowed.
- *
- * @throws Failure `next-vulnerable`
- */
+/** Returns a warning for each hole that is allowed. @throws Failure `next-vulnerable` */
 function refuseVulnerableNext(version, allowed) {
     const holes = holesOf(version);
     const isAllowed = ({ ids }) => ids.some((id) => allowed.includes(id));
@@ -61477,10 +61425,7 @@ function firstSafe(version) {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
-/**
- * Returns the releases that served before the current one and were not left by a rollback, in the order in
- * which they served.
- */
+/** Returns the releases that served before the current one and that no rollback left, in the order of serving. */
 function servedBefore(releases, current) {
     const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
     return releases
@@ -63065,9 +63010,7 @@ function withEntry(entries, entry) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/binary.js
-/**
- * What a native binary was built for, by its own header: names can be wrong, and not every package has them.
- */
+/** What a native binary was built for, by its own header: names can be wrong, and not every package has them. */
 /** @returns undefined when the content is no binary: a text, an empty file */
 function readTarget(content) {
     if (content.length < 64)
@@ -63309,10 +63252,7 @@ function describeMachine({ platform, arch, glibc }) {
 function native_modules_list(words) {
     return [...new Set(words)].toSorted().join(', ');
 }
-/**
- * npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and
- * 11).
- */
+/** npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and 11). */
 function remedyForPlatform(packageName, machine) {
     return ('Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
         `${describeMachine(machine)} beside your own: with npm \`npm install --no-save --force\` and the name and version ` +
@@ -63390,11 +63330,7 @@ function withoutPlatform(packageName) {
 
 
 
-/**
- * Checks what is known before the build.
- *
- * @throws Failure `release-unfit`
- */
+/** Checks what is known before the build. @throws Failure `release-unfit` */
 function assertNodeFits({ nodeRanges }, machine) {
     fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`)));
 }
@@ -63438,9 +63374,7 @@ function fit_refuse(misfits) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/untraced.js
-/**
- * Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them.
- */
+/** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
 
 
 
@@ -63451,10 +63385,7 @@ const READERS = [
     ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
     ['config', ['config']],
 ];
-/**
- * Returns the files that well-known dependencies of the app read at run time: the release must have these files
- * and what they import.
- */
+/** The files that well-known dependencies read at run time: the release must have these, and what they import. */
 function readAtRunTime(place) {
     const { directory } = place;
     const dependencies = readAppPackage(directory, rootOf(place))?.dependencies ?? {};
@@ -63470,11 +63401,7 @@ function lackingFiles(place, lacking) {
         return `The dependency \`${dependency}\` reads ${untraced_quoted(paths)} when the server runs, and the release lacks that. ${include(place, paths)}`;
     });
 }
-/**
- * Returns the files that a log names as missing and the repository has.
- *
- * @returns relative to the release
- */
+/** Returns the files that a log names as missing and the repository has. @returns relative to the release */
 function missingIn(log, place) {
     const named = [...log.matchAll(untraced_MISSING)].map(([, path = '']) => path);
     return [...new Set(named)].filter((path) => {
@@ -63500,10 +63427,7 @@ function include({ directory, nextVersion, ...place }, paths) {
 function untraced_quoted(paths) {
     return paths.map((path) => JSON.stringify(path)).join(', ');
 }
-/**
- * Returns the folder that stands for the release's root: the app's, or in a workspace the folder that Next.js
- * traces from.
- */
+/** The folder that stands for the release's root: the app's, or in a workspace the one that Next.js traces from. */
 function rootOf({ directory, relativeAppDir }) {
     const levels = relativeAppDir === '' ? 0 : relativeAppDir.split('/').length;
     return Array.from({ length: levels }).reduce((folder) => (0,external_node_path_namespaceObject.dirname)(folder), directory);
@@ -63645,10 +63569,7 @@ const external_node_stream_promises_namespaceObject = require("node:stream/promi
 
 
 
-/**
- * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
- * bytes.
- */
+/** In bytes. Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. */
 const SMALL = 256 * 1024;
 /** Returns the SHA-256 of a file in hex. */
 async function hashFile(file, size) {
@@ -63753,9 +63674,7 @@ function isBelow(path, folder) {
 }
 /** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6;
-/**
- * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
- */
+/** A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file. */
 const WORTH_IT = 4;
 function isOutlined({ entries }) {
     return entries >= WORTH_IT;
@@ -63788,10 +63707,7 @@ function totalSize(files) {
 const TURN = 4 * 1024 * 1024;
 /** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024;
-/**
- * @param progress called with the bytes that have been hashed
- * @throws Failure `file-unreadable`
- */
+/** @param progress called with the bytes that have been hashed @throws Failure `file-unreadable` */
 async function createManifest(tree, progress = () => undefined) {
     const hashFile = fileHasher();
     const entries = [];
@@ -64377,10 +64293,7 @@ const HEALTH_CHECK_AGENT = 'gapless-health-check';
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
 const EXCERPT = 500;
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -64937,10 +64850,7 @@ function withoutSequences(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/leftovers.js
-/**
- * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
- * job.
- */
+/** Processes that a command leaves running, found by their environment, as the runner finds those of a job. */
 
 
 
@@ -65044,10 +64954,7 @@ const SHELL = [
     `script="$${run_test_SCRIPT}"; unset ${run_test_SCRIPT}; exec </dev/null; eval "$script"`,
 ].join('\n');
 const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-/**
- * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends
- * the test alone.
- */
+/** Never rejects. Returns once every process of the command has ended. A signal to this process ends the test alone. */
 async function runTest({ command, directory, variables, limitMs, signal }, log) {
     const begun = performance.now();
     const left = leftovers();
@@ -66932,10 +66839,7 @@ function getExecOutput(commandLine, args, options) {
 
 
 
-/**
- * How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes
- * it.
- */
+/** How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes it. */
 const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
@@ -66973,9 +66877,7 @@ async function runCommand({ argv, directory, script }, env, log) {
         lastLines: tail.lastLines(),
     };
 }
-/**
- * Every user of a machine can read its command lines; only the same user can read the environment of a process.
- */
+/** Every user of a machine can read its command lines; only the same user can read the environment of a process. */
 const command_SCRIPT = 'GAPLESS_SCRIPT';
 const SCRIPT_WORDS = ['-e', '-c', `script="$${command_SCRIPT}"; unset ${command_SCRIPT}; exec </dev/null; eval "$script"`];
 /**
@@ -67024,9 +66926,7 @@ function keepTail() {
                 tail = tail.slice(-MAX_CHARACTERS);
             };
         },
-        /**
-         * A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them).
-         */
+        /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them). */
         close() {
             closed = true;
         },
@@ -67307,9 +67207,7 @@ function isMetadataYarnClassic(metadataPath) {
 
 
 ;// CONCATENATED MODULE: ./build/next/package-manager-signs.js
-/**
- * The signs of a package manager in a repository. A single sign may be left over from another package manager.
- */
+/** The signs of a package manager in a repository. A single sign may be left over from another package manager. */
 
 
 
@@ -67587,10 +67485,7 @@ async function build(options) {
     await build_run('build-failed', 'build-command', command, environment, options);
     return command.argv;
 }
-/**
- * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
- * the build, and no others.
- */
+/** Returns one sentence for each doubt. Pages in a browser have the variables of the build, and no others. */
 function doubtsAboutVariables({ command, directory, runTimeVariables = [], environment = process.env, }) {
     if (command === 'none')
         return [];
@@ -67657,9 +67552,7 @@ const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/;
 const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/;
 /** `4:31  Error: text  the/rule` */
 const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/;
-/**
- * An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16).
- */
+/** An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16). */
 const THROWN = /^(?:[A-Z]\w*)?Error: .+$/;
 const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/;
 /** The lines after it say how the file came into the build. */
@@ -67776,10 +67669,7 @@ function doubtsAbout(output, buildBegan) {
 }
 /** File systems keep times to the second at worst, some to two. */
 const CLOCK_GRAIN_MS = 2000;
-/**
- * Some sources are newer than the build and some older. If all were checked out after it, their times say
- * nothing.
- */
+/** Some sources are newer than the build and some older. If all were checked out later, their times say nothing. */
 function isOlderThanSources({ directory, builtAt }) {
     const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
     return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
@@ -67936,9 +67826,7 @@ function readServerFiles(directory, file) {
         writtenAt: (0,external_node_fs_namespaceObject.statSync)(file).mtimeMs,
     };
 }
-/**
- * Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree.
- */
+/** Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
 function nextPackage(standalone, relativeAppDir, directory) {
     const roots = [(0,external_node_path_namespaceObject.join)(standalone, relativeAppDir), standalone, ...ancestors(directory)];
     return roots
@@ -67947,17 +67835,12 @@ function nextPackage(standalone, relativeAppDir, directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/server-actions.js
-/**
- * The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it.
- */
+/** The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
 
 
 
 
-/**
- * Read by `next build`, which writes its value into the server's manifest, and by the server before that
- * manifest (14.2 to 16).
- */
+/** `next build` writes its value into the server's manifest, and the server prefers the variable (14.2 to 16). */
 const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY';
 /** Whether the user sets a key for the build: in the job's environment, or in one of the app's `.env` files. */
 function hasOwnKey(directory, environment = process.env) {

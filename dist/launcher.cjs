@@ -1186,10 +1186,7 @@ const moment = object({
     answered: count,
     failed: count,
 });
-/**
- * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
- * gave up are not in it.
- */
+/** What one worker has answered, without health checks, upgrades, and requests that the client itself gave up. */
 const traffic = object({
     /** Answers by the first digit of their status, from 1 to 5. */
     answers: guards_list(count),
@@ -1343,10 +1340,7 @@ const releaseInfo = object({
     built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
-    /**
-     * The folder of Next.js's static files, relative to the release; null in releases from before this was
-     * recorded.
-     */
+    /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
@@ -1410,10 +1404,7 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /**
-     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-     * unknown.
-     */
+    /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
     cpuFlags: guards_list(string),
     /** Absolute path of the app's folder. */
     path: string,
@@ -1469,10 +1460,7 @@ const verdict = object({
     live: nullable(releaseId),
     /** The release that was live before. */
     previous: nullable(releaseId),
-    /**
-     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-     * verified.
-     */
+    /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
@@ -1545,9 +1533,7 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /**
-     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-     */
+    /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
@@ -1609,10 +1595,7 @@ const prunedPreview = object({
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
-    /**
-     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-     * a gap.
-     */
+    /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: oneOf(...findingEffects),
     /** Code of the failure that it would end with. */
     code: nullable(string),
@@ -1670,9 +1653,7 @@ const operations = {
             folders: string,
         }),
     },
-    /**
-     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-     */
+    /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
     stage: {
         params: object({
             ...offered,
@@ -1807,10 +1788,7 @@ const operations = {
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
-    /**
-     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-     * run was cancelled.
-     */
+    /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, activation: activationId }),
@@ -1820,9 +1798,7 @@ const operations = {
             kept: guards_list(releaseId),
             /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /**
-             * What the app wrote into releases that no longer serve; reported once for each time that they served.
-             */
+            /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
             written: guards_list(writtenInRelease),
             /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
             runtimes: guards_list(string),
@@ -2304,10 +2280,7 @@ const HEALTH_CHECK_AGENT = 'gapless-health-check';
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });

@@ -11,10 +11,7 @@ import type {
 } from './protocol/messages.ts'
 import type { Failure } from './common/failure.ts'
 
-/**
- * How a run ended. `staged`: the release is verified, and waits to be promoted. `removed`: the preview is not on the
- * server any more.
- */
+/** `staged`: the release is verified, and waits to be promoted. `removed`: the preview is not on the server. */
 export type RunStatus = ActivationStatus | 'staged' | 'removed'
 
 export interface Outcome {

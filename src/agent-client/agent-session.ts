@@ -57,10 +57,7 @@ type RemoteCommand = Duplex & {
   readonly exit?: Promise<{ readonly code: number | null; readonly signal: string | undefined }>
 }
 
-/**
- * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
- * loop.
- */
+/** How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless loop. */
 const LONGEST_GREETING = 1024 * 1024
 
 /**

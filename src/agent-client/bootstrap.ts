@@ -49,9 +49,7 @@ function squeezed(code: string): string {
   return code.replace(/^\s*(\/\/.*)?\n?/gm, '')
 }
 
-/**
- * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
- */
+/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
 const LEAN = '--max-semi-space-size=2'
 
 /**

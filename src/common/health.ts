@@ -40,10 +40,7 @@ const TRY_TIMEOUT = 10_000
 const BODY_LIMIT = 1024 * 1024
 const EXCERPT = 500
 
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 export function askHealth(
   host: string,
   port: number,

@@ -1,6 +1,4 @@
-/**
- * What a native binary was built for, by its own header: names can be wrong, and not every package has them.
- */
+/** What a native binary was built for, by its own header: names can be wrong, and not every package has them. */
 
 export interface Target {
   /** `android` and `bsd` are ELF as well. */

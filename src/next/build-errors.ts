@@ -38,9 +38,7 @@ const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/
 const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/
 /** `4:31  Error: text  the/rule` */
 const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/
-/**
- * An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16).
- */
+/** An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16). */
 const THROWN = /^(?:[A-Z]\w*)?Error: .+$/
 const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/
 /** The lines after it say how the file came into the build. */

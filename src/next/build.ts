@@ -64,10 +64,7 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
   return command.argv
 }
 
-/**
- * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
- * the build, and no others.
- */
+/** Returns one sentence for each doubt. Pages in a browser have the variables of the build, and no others. */
 export function doubtsAboutVariables({
   command,
   directory,

@@ -27,10 +27,7 @@ export interface CommandResult {
   readonly lastLines: string
 }
 
-/**
- * How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes
- * it.
- */
+/** How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes it. */
 const CLOSE_TIMEOUT_MS = 3_000
 const LAST_LINES = 200
 const MAX_CHARACTERS = 64 * 1024
@@ -74,9 +71,7 @@ export async function runCommand(
   }
 }
 
-/**
- * Every user of a machine can read its command lines; only the same user can read the environment of a process.
- */
+/** Every user of a machine can read its command lines; only the same user can read the environment of a process. */
 const SCRIPT = 'GAPLESS_SCRIPT'
 const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`]
 
@@ -137,9 +132,7 @@ function keepTail() {
         tail = tail.slice(-MAX_CHARACTERS)
       }
     },
-    /**
-     * A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them).
-     */
+    /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them). */
     close(): void {
       closed = true
     },

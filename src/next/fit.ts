@@ -6,11 +6,7 @@ import { satisfies } from './version-range.ts'
 import type { BuildOutput } from './output.ts'
 import type { Project } from './project.ts'
 
-/**
- * Checks what is known before the build.
- *
- * @throws Failure `release-unfit`
- */
+/** Checks what is known before the build. @throws Failure `release-unfit` */
 export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, machine: Machine): void {
   refuse(
     nodeRanges.flatMap(({ range, file }) =>

@@ -49,10 +49,7 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
 /** File systems keep times to the second at worst, some to two. */
 const CLOCK_GRAIN_MS = 2000
 
-/**
- * Some sources are newer than the build and some older. If all were checked out after it, their times say
- * nothing.
- */
+/** Some sources are newer than the build and some older. If all were checked out later, their times say nothing. */
 function isOlderThanSources({ directory, builtAt }: BuildOutput): boolean {
   const times = SOURCES.flatMap((name) => timesBelow(join(directory, name)))
   return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt)

@@ -133,10 +133,7 @@ function list(words: readonly string[]): string {
   return [...new Set(words)].toSorted().join(', ')
 }
 
-/**
- * npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and
- * 11).
- */
+/** npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and 11). */
 function remedyForPlatform(packageName: string, machine: Machine): string {
   return (
     'Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +

@@ -27,10 +27,7 @@ export interface BuildOutput {
   /** The folder of the static files, relative to the release's root, with forward slashes. */
   readonly staticPath: string
   readonly publicDirectory: string | undefined
-  /**
-   * BUILD_ID. With a deployment id Next.js 16 makes it the same for every build: it does not identify a
-   * release.
-   */
+  /** BUILD_ID. With a deployment id Next.js 16 makes it the same for every build: it does not identify a release. */
   readonly buildId: string
   /** When it was finished, in ms since the epoch. */
   readonly builtAt: number
@@ -177,9 +174,7 @@ function readServerFiles(directory: string, file: string): ServerFiles | undefin
   }
 }
 
-/**
- * Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree.
- */
+/** Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
 function nextPackage(standalone: string, relativeAppDir: string, directory: string): PackageJson | undefined {
   const roots = [join(standalone, relativeAppDir), standalone, ...ancestors(directory)]
   return roots

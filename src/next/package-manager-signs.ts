@@ -1,6 +1,4 @@
-/**
- * The signs of a package manager in a repository. A single sign may be left over from another package manager.
- */
+/** The signs of a package manager in a repository. A single sign may be left over from another package manager. */
 import { basename, join } from 'node:path'
 import { type Agent, detect, LOCKS } from 'package-manager-detector'
 import { isFile } from './files.ts'

@@ -97,9 +97,7 @@ function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[
 
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml'
 
-/**
- * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
- */
+/** Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere. */
 function staysInside(workspace: string, directory: string): boolean {
   return !existsSync(directory) || isInside(realpathSync(workspace), realpathSync(directory))
 }

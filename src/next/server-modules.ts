@@ -36,10 +36,7 @@ export function modulesOf(entry: string, workspace: string): readonly string[] {
   return files
 }
 
-/**
- * Returns the sources of a program that is named by its path, with or without an extension, by its folder, or
- * compiled.
- */
+/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
 export function findProgram(directory: string, word: string, workspace: string): string | undefined {
   const found = resolveModule(join(directory, word)) ?? sourceOf(directory, word)
   return found !== undefined && isRead(found, workspace) ? found : undefined

@@ -4,10 +4,7 @@ import type { ReleaseSummary } from './messages.ts'
 /** What is known of each release. */
 export type Served = Pick<ReleaseSummary, 'id' | 'activatedAt' | 'left'>
 
-/**
- * Returns the releases that served before the current one and were not left by a rollback, in the order in
- * which they served.
- */
+/** Returns the releases that served before the current one and that no rollback left, in the order of serving. */
 export function servedBefore(releases: readonly Served[], current: string | null): readonly string[] {
   const until = releases.find(({ id }) => id === current)?.activatedAt ?? null
   return releases

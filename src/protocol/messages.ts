@@ -75,10 +75,7 @@ export const releaseInfo = object({
   built: nullable(string),
   /** The release's server.js, relative to the release. */
   entry: string,
-  /**
-   * The folder of Next.js's static files, relative to the release; null in releases from before this was
-   * recorded.
-   */
+  /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
   staticPath: nullable(string),
   nextVersion: string,
   contentHash: string,
@@ -153,10 +150,7 @@ export const serverFacts = object({
   arch: string,
   /** glibc's version, or null on musl and others. */
   glibc: nullable(string),
-  /**
-   * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-   * unknown.
-   */
+  /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
   cpuFlags: list(string),
   /** Absolute path of the app's folder. */
   path: string,
@@ -219,10 +213,7 @@ const verdict = object({
   live: nullable(releaseId),
   /** The release that was live before. */
   previous: nullable(releaseId),
-  /**
-   * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-   * verified.
-   */
+  /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
   rollsBackTo: nullable(releaseId),
   failure: nullable(failureRecord),
   workers: list(workerState),
@@ -311,9 +302,7 @@ const run = object({
   commit: string,
   ref: string,
   actor: string,
-  /**
-   * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-   */
+  /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
   event: missingAs('', string),
   runUrl: string,
   /** For people: the workflow's name, and the number of its run. */
@@ -392,10 +381,7 @@ export const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'] a
 
 /** What a run would meet, and the effect. */
 const finding = object({
-  /**
-   * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-   * a gap.
-   */
+  /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
   effect: oneOf(...findingEffects),
   /** Code of the failure that it would end with. */
   code: nullable(string),
@@ -458,9 +444,7 @@ export const operations = {
       folders: string,
     }),
   },
-  /**
-   * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-   */
+  /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
   stage: {
     params: object({
       ...offered,
@@ -595,10 +579,7 @@ export const operations = {
   discard: { params: object({ id: releaseId, remove: boolean }), result: object({ removed: boolean }) },
   /** Starts an activation, detached from the session. Its journal entries arrive as events. */
   activate: { params: activationRequest, result: verdict },
-  /**
-   * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-   * run was cancelled.
-   */
+  /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
   watch: { params: object({ activation: activationId, withdraw: boolean }), result: verdict },
   cleanup: {
     params: object({ keep: count, activation: activationId }),
@@ -608,9 +589,7 @@ export const operations = {
       kept: list(releaseId),
       /** The holder of the lock, who cleans up afterwards: nothing was done. */
       leftTo: nullable(string),
-      /**
-       * What the app wrote into releases that no longer serve; reported once for each time that they served.
-       */
+      /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
       written: list(writtenInRelease),
       /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
       runtimes: list(string),

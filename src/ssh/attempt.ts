@@ -113,10 +113,7 @@ function startAttempt({ address, username, key, certificates }: Peer): Attempt {
   }
 }
 
-/**
- * Keeps what a server sends before its SSH identification: an overloaded sshd explains itself there, and
- * another kind of server shows itself.
- */
+/** Keeps what a server sends before its SSH identification: there an overloaded sshd or another server shows. */
 function listen(transport: Duplex, attempt: Attempt): void {
   const hear = (chunk: Buffer) => {
     attempt.greeting += chunk.toString('latin1', 0, LONGEST_GREETING - attempt.greeting.length)

@@ -13,10 +13,7 @@ export interface Connection {
   readonly address: string
   /** Resolves when the connection is over: with the failure when it was lost, with undefined after close(). */
   readonly closed: Promise<Failure | undefined>
-  /**
-   * Runs a command in the user's login shell.
-   * @throws {Failure} `connection-lost`, `exec-refused`
-   */
+  /** Runs a command in the user's login shell. @throws {Failure} `connection-lost`, `exec-refused` */
   exec(command: string): Promise<Channel>
   close(): void
 }
@@ -60,10 +57,7 @@ export class Session implements Connection {
     )
   }
 
-  /**
-   * Opens a TCP connection from this server to another one.
-   * @throws {Failure} `connection-lost`, `forward-refused`
-   */
+  /** Opens a TCP connection from this server to another one. @throws {Failure} `connection-lost`, `forward-refused` */
   forward(host: string, port: number, destination: string): Promise<Duplex> {
     return this.#request<Duplex>(
       (done) => {

@@ -120,10 +120,7 @@ async function outdated(
   return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live)
 }
 
-/**
- * Returns what the cleanup after a run would remove, as things are now.
- * @param release that the run would activate
- */
+/** Returns what the cleanup after a run would remove, as things are now. @param release that the run would activate */
 export async function releasesToRemove(
   layout: Layout,
   keep: number,

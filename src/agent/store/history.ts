@@ -67,9 +67,7 @@ function laterThan(known: ReadonlyMap<string, Verification>): string {
   return new Date(Math.max(Date.now(), latest + 1)).toISOString()
 }
 
-/**
- * Returns the release to go back to from the current one, or null. @param except a release that does not count
- */
+/** Returns the release to go back to from the current one, or null. @param except a release that does not count */
 export async function previousRelease(
   layout: Layout,
   current: string | null,

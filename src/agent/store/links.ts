@@ -1,7 +1,4 @@
-/**
- * Where the links of a release lead on this machine. The runner judged their text; only the server can resolve
- * them.
- */
+/** Where the links of a release lead. The runner judged their text; only the server can resolve them. */
 import { lstat, readlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { failure } from '../../common/errors/server.ts'
@@ -34,9 +31,7 @@ async function isReplaced(directory: string, { path, target }: ManifestLink): Pr
   return (await readlink(join(directory, path)).catch(() => null)) !== target
 }
 
-/**
- * Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays.
- */
+/** Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays. */
 async function staysIn(root: string, path: string): Promise<boolean> {
   let at = dirname(path)
   let rest = [path.slice(at.length + 1)]

@@ -38,10 +38,7 @@ export async function carryStatic(
   return { files }
 }
 
-/**
- * Returns the releases that visitors may have a page of, newest first. `current` can point at one that failed
- * later.
- */
+/** The releases that visitors may have a page of, newest first. `current` can point at one that failed later. */
 async function servedReleases(
   layout: Layout,
   except: string,

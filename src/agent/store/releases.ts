@@ -53,9 +53,7 @@ export async function liveRelease(layout: Layout): Promise<string | null> {
   return (await isRelease(layout, id)) ? id : null
 }
 
-/**
- * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
- */
+/** Returns the target of `current` as the link has it, if it exists and is no release of this app; else null. */
 export async function foreignCurrent(layout: Layout): Promise<string | null> {
   const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null
   return isForeign ? linkTarget(layout.current) : null

@@ -112,10 +112,7 @@ async function differs(brought: string, target: string): Promise<boolean> {
   return false
 }
 
-/**
- * A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a
- * folder.
- */
+/** A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a folder. */
 async function assertKind(place: string, kind: Kind, path: string, where: string): Promise<void> {
   const stat = await lstat(await realpath(place).catch(() => place))
   if (kind === 'folder' ? stat.isDirectory() : stat.isFile()) return

@@ -1,6 +1,4 @@
-/**
- * Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno.
- */
+/** Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno. */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'

@@ -174,10 +174,7 @@ async function holderOf(directory: string, number: number): Promise<Holder | nul
   return { pid, words: `${owner}, since ${since} (process ${pid})`, activation }
 }
 
-/**
- * Returns null where the lock is released, or where a power cut lost its content: a lock is created whole, so
- * its holder is gone.
- */
+/** Null where the lock is released, or a power cut lost its content: a lock is created whole, so its holder is gone. */
 function readHolder(text: string): Guarded<typeof holderGuard> | null {
   try {
     return parse(holderGuard, text, 'lock')

@@ -1,7 +1,4 @@
-/**
- * A reserve of disk space: an activation must be able to restore, and to record its verdict, on a disk that
- * filled up while it ran.
- */
+/** A reserve of disk space, to restore and record the verdict on a disk that filled up during the activation. */
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

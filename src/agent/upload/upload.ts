@@ -251,10 +251,7 @@ async function wasCommitted(layout: Layout, id: string, contentHash: string): Pr
   return true
 }
 
-/**
- * Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in
- * hex
- */
+/** Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in hex */
 async function writeManifest(
   layout: Layout,
   base: string | null,
