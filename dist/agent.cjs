@@ -8954,8 +8954,18 @@ async function* outline_none() {
     yield* [];
 }
 
+;// CONCATENATED MODULE: ./build/common/check.js
+const ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
+const doubt = (what, value, remedy) => {
+    return { level: 'doubt', what, value, remedy };
+};
+const fail = (what, value, remedy) => {
+    return { level: 'fail', what, value, remedy };
+};
+
 ;// CONCATENATED MODULE: ./build/agent/operations/survey.js
 /** check's rows that only the agent can tell: PM2, what else it runs, and what earlier runs left. Changes nothing. */
+
 
 
 
@@ -8983,13 +8993,6 @@ async function survey({ layout, appName, home, now: { all }, move, }) {
     ];
     return rows.filter((row) => row !== null);
 }
-const ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
-const doubt = (what, value, remedy) => ({
-    level: 'doubt',
-    what,
-    value,
-    remedy,
-});
 function nodeOfPm2(move) {
     if (move === null)
         return null;

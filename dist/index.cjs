@@ -62307,6 +62307,15 @@ async function onBareHosts({ inputs, path, appName }, pipeline, act) {
 /** In ms: a Node on a slow disk, a login shell that never ends. */
 const bare_LOOK = 60_000;
 
+;// CONCATENATED MODULE: ./build/common/check.js
+const check_ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
+const doubt = (what, value, remedy) => {
+    return { level: 'doubt', what, value, remedy };
+};
+const fail = (what, value, remedy) => {
+    return { level: 'fail', what, value, remedy };
+};
+
 ;// CONCATENATED MODULE: ./build/next/node-need.js
 /** Which Node an app asks for, as far as its checkout tells without an installation. */
 
@@ -62339,6 +62348,8 @@ function needsOf(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/proxy-keep-alive.js
+/** check: how long the proxy keeps idle connections to the app, by the lines of its configuration. Pure. */
+
 /** In s: below the 6 s after which a leaving worker closes idle connections. */
 const proxy_keep_alive_LONGEST = 5;
 /** In s, by default: nginx's `keepalive_timeout` of an upstream, and Caddy's `keepalive`. */
@@ -62353,7 +62364,7 @@ function proxyKeepAlive(lines, port) {
         .map(([, name = '', block = '']) => nginxRow(name, block));
     const direct = new RegExp(`proxy_pass\\s+https?://(?:127\\.0\\.0\\.1|localhost|\\[::1\\]):${port}\\b`);
     if (upstreams.length === 0 && direct.test(text))
-        upstreams.push({ level: 'ok', what: 'nginx', value: 'a new connection for each request', remedy: null });
+        upstreams.push(check_ok('nginx', 'a new connection for each request'));
     const caddy = text
         .split(/(?=\breverse_proxy\b)/)
         .filter((part) => part.startsWith('reverse_proxy') && leadsHere.test(part.split('\n', 1)[0] ?? ''))
@@ -62363,21 +62374,22 @@ function proxyKeepAlive(lines, port) {
 function nginxRow(name, block) {
     const keeps = /^\s*keepalive\s+\d/m.test(block);
     if (!keeps)
-        return { level: 'ok', what: 'nginx', value: `upstream ${name} keeps no connections`, remedy: null };
+        return check_ok('nginx', `upstream ${name} keeps no connections`);
     const said = /^\s*keepalive_timeout\s+([^\s;]+)/m.exec(block)?.[1];
-    return row('nginx', `upstream ${name}`, said ?? `${NGINX}s`, said === undefined, 'Set `keepalive_timeout 4s;` in that `upstream`.');
+    const remedy = 'Set `keepalive_timeout 4s;` in that `upstream`.';
+    return row('nginx', `upstream ${name}`, said, NGINX, remedy);
 }
 function caddyRow(part) {
     const said = /^\s*keepalive\s+(\S+)/m.exec(part)?.[1];
     if (said === 'off')
-        return { level: 'ok', what: 'Caddy', value: 'keeps no connections', remedy: null };
-    return row('Caddy', 'reverse_proxy', said ?? `${CADDY}s`, said === undefined, 'Set `keepalive 4s` in its `transport http`.');
+        return check_ok('Caddy', 'keeps no connections');
+    return row('Caddy', 'reverse_proxy', said, CADDY, 'Set `keepalive 4s` in its `transport http`.');
 }
-function row(what, where, time, byDefault, remedy) {
-    const value = `${where} keeps idle connections for ${time}${byDefault ? ' (its default)' : ''}`;
-    return secondsOf(time) <= proxy_keep_alive_LONGEST
-        ? { level: 'ok', what, value, remedy: null }
-        : { level: 'doubt', what, value, remedy };
+/** @param otherwise by default, in s */
+function row(what, where, said, otherwise, remedy) {
+    const time = said ?? `${otherwise}s`;
+    const value = `${where} keeps idle connections for ${time}${said === undefined ? ' (its default)' : ''}`;
+    return secondsOf(time) <= proxy_keep_alive_LONGEST ? check_ok(what, value) : doubt(what, value, remedy);
 }
 const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 /** Infinity where it cannot be read, such as a variable. */
@@ -62388,6 +62400,7 @@ function secondsOf(time) {
 
 ;// CONCATENATED MODULE: ./build/phases/findings.js
 /** check's rows, from what a plain shell tells: pure. */
+
 
 
 
@@ -62415,21 +62428,13 @@ function findings(probe, wanted) {
         ...proxyKeepAlive(probe.proxy, wanted.port),
     ];
 }
-const findings_ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
-const doubt = (what, value, remedy) => ({
-    level: 'doubt',
-    what,
-    value,
-    remedy,
-});
-const fail = (what, value, remedy) => ({ level: 'fail', what, value, remedy });
 function system({ system: name, user, isRoot, shell }) {
     const value = `${name}, user ${user}, shell ${shell || 'unknown'}`;
     if (name !== 'Linux')
         return fail('System', value, 'Deploy to a Linux server.');
     return isRoot
         ? doubt('System', value, 'Deploy as a user of its own: the app runs as the user that logs in.')
-        : findings_ok('System', value);
+        : check_ok('System', value);
 }
 function home({ home: path, homeWritable, homeMount }) {
     if (path === '' || !homeWritable) {
@@ -62437,7 +62442,7 @@ function home({ home: path, homeWritable, homeMount }) {
     }
     return homeMount.includes('noexec')
         ? doubt('Home', `${path}, where programs may not run (noexec)`, 'Install Node.js and PM2 outside of the home, or mount the home without `noexec`.')
-        : findings_ok('Home', path);
+        : check_ok('Home', path);
 }
 function node(probe, needs) {
     const found = usableNode(probe);
@@ -62454,7 +62459,7 @@ function nodeRow({ version, path }, needs, remedy = RUN_SETUP) {
     if (unmet !== undefined)
         return fail('Node.js', `${value}; ${unmet.who} needs ${unmet.range}`, remedy);
     return needs.length > 0 || fitsNext(version)
-        ? findings_ok('Node.js', value)
+        ? check_ok('Node.js', value)
         : doubt('Node.js', `${value}; Next.js 16 needs 20.9`, remedy);
 }
 /** The registry has no Node for musl. */
@@ -62462,7 +62467,7 @@ const MUSL = 'As root, run `apk add nodejs npm`: setup cannot bring Node.js to a
 function pm2(probe) {
     const found = usablePm2(probe);
     if (found !== null)
-        return findings_ok('PM2', `${found.version} (${found.path})`);
+        return check_ok('PM2', `${found.version} (${found.path})`);
     const seen = probe.pm2.map(({ path, version, node: beside }) => beside === '' ? `${path} (${version || 'no package'})` : `${path} (beside Node ${beside})`);
     return fail('PM2', seen.length === 0 ? 'not found' : `${seen.join(', ')}: none that can be used`, RUN_SETUP);
 }
@@ -62476,7 +62481,7 @@ function machine({ machine: name, libc, libcVersion, cpuFlags }) {
     }
     return level.includes('below')
         ? doubt('Machine', value, 'sharp needs x86-64-v2: without sharp, images are not optimized.')
-        : findings_ok('Machine', value);
+        : check_ok('Machine', value);
 }
 function disk({ freeBytes, freeInodes }) {
     const remedy = 'Free disk space on the server, or lower `keep-releases`.';
@@ -62486,40 +62491,41 @@ function disk({ freeBytes, freeInodes }) {
         ? fail('Disk', value, remedy)
         : bytes < LITTLE_DISK
             ? doubt('Disk', value, remedy)
-            : findings_ok('Disk', value);
+            : check_ok('Disk', value);
     if (freeInodes === null)
         return [space];
     const inodes = `${freeInodes} free`;
-    return [space, freeInodes < LEAST_INODES ? fail('Inodes', inodes, remedy) : findings_ok('Inodes', inodes)];
+    return [space, freeInodes < LEAST_INODES ? fail('Inodes', inodes, remedy) : check_ok('Inodes', inodes)];
 }
 function findings_memory({ freeMemory }, workers) {
     const need = workers * WORKER_BYTES;
     const value = `${freeMemory === null ? 'unknown' : `${formatBytes(freeMemory)} free`}; ${workers} more workers take about ${formatBytes(need)}`;
     return freeMemory !== null && freeMemory < need
         ? doubt('Memory', value, 'Lower `instances`, or give the server more memory or swap.')
-        : findings_ok('Memory', value);
+        : check_ok('Memory', value);
 }
 function boot({ boot: by, bootLacks }) {
     if (bootLacks !== '')
         return doubt('Start at boot', `${by} runs ${bootLacks}, which is not there`, RUN_SETUP);
-    return by === '' ? doubt('Start at boot', 'nothing starts PM2', RUN_SETUP) : findings_ok('Start at boot', by);
+    return by === '' ? doubt('Start at boot', 'nothing starts PM2', RUN_SETUP) : check_ok('Start at boot', by);
 }
 function limits({ openFiles, processes }) {
     const value = `${openFiles || 'unknown'} open files, ${processes || 'unknown'} processes`;
     return Number(openFiles) < LEAST_FILES
         ? doubt('Limits', value, 'Raise `nofile` for the user in /etc/security/limits.conf.')
-        : findings_ok('Limits', value);
+        : check_ok('Limits', value);
 }
 function clock({ clock: theirs }, now) {
     const seconds = Math.round(Math.abs(theirs - now) / 1000);
     const value = `${seconds} s from the runner's`;
     return seconds * 1000 > CLOCK
         ? doubt('Clock', value, 'Switch time synchronization on: `timedatectl set-ntp true`.')
-        : findings_ok('Clock', value);
+        : check_ok('Clock', value);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/check-host.js
 /** check: looks at everything that a deploy needs, and changes nothing. */
+
 
 
 
@@ -62536,18 +62542,14 @@ async function checkHost(plan, agentFile, host, log) {
     const { inputs } = plan;
     const seen = await host.look();
     const { port, instances } = inputs.runtime;
-    const wanted = {
-        workers: instances === 0 ? 2 : instances,
-        now: Date.now(),
-        port,
-        nodeNeeds: check_host_needsOf(plan),
-    };
+    const workers = instances === 0 ? 2 : instances;
+    const wanted = { workers, now: Date.now(), port, nodeNeeds: check_host_needsOf(plan) };
     const before = findings(seen, wanted);
     const canRun = usableNode(seen) !== null && seen.system === 'Linux';
     const more = canRun ? await askAgent(plan, agentFile, host, wanted.nodeNeeds) : NOTHING;
     // The agent searches further for PM2 than a shell can.
     const told = new Set(more.checks.map(({ what }) => what));
-    const shell = [...before, ...portOf(seen.portTaken, port)].filter(({ what }) => !told.has(what));
+    const shell = [...before, portRow(seen.portTaken, port)].filter(({ what }) => !told.has(what));
     const checks = [...shell, ...more.checks];
     for (const check of checks)
         log.info(lineOf(check));
@@ -62573,17 +62575,10 @@ function assertChecked(hosts) {
 function lineOf({ level, what, value, remedy }) {
     return `${CHECK_MARKS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`;
 }
-function portOf(taken, port) {
+function portRow(taken, port) {
     return taken
-        ? [
-            {
-                level: 'doubt',
-                what: 'Port',
-                value: `something listens on port ${port}`,
-                remedy: 'Stop it, or set `app-port`.',
-            },
-        ]
-        : [{ level: 'ok', what: 'Port', value: `${port} is free`, remedy: null }];
+        ? doubt('Port', `something listens on port ${port}`, 'Stop it, or set `app-port`.')
+        : check_ok('Port', `${port} is free`);
 }
 const NOTHING = { checks: [], live: null, serves: false };
 async function askAgent(plan, agentFile, host, needs) {
@@ -62598,14 +62593,7 @@ async function askAgent(plan, agentFile, host, needs) {
         // What was lost is no finding about the server.
         if (code === 'connection-lost' || code === 'check-late')
             throw error;
-        return {
-            checks: [
-                ...checks,
-                { level: 'fail', what: WHATS[code] ?? code, value: message, remedy: ownRemedy(remedy) },
-            ],
-            live: null,
-            serves: false,
-        };
+        return { ...NOTHING, checks: [...checks, fail(WHATS[code] ?? code, message, ownRemedy(remedy))] };
     }
     finally {
         agent?.close();
@@ -62627,20 +62615,18 @@ const WHATS = {
     'pm2-stranded': 'PM2',
 };
 async function lookThrough(agent, checks, { inputs, appName }, needs) {
-    const ok = (what, value) => checks.push({ level: 'ok', what, value, remedy: null });
+    const add = (check) => checks.push(check);
     const facts = await agent.call('inspect', {});
-    checks.push(nodeRow({ version: facts.node, path: facts.nodePath }, needs));
-    if (facts.pm2 === null) {
-        checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' });
-    }
-    else
-        ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`);
+    add(nodeRow({ version: facts.node, path: facts.nodePath }, needs));
+    add(facts.pm2 === null
+        ? fail('PM2', 'not found', 'Run `command: setup`.')
+        : check_ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`));
     const { rows } = await agent.call('survey', {});
     checks.push(...rows);
     if (appName === '') {
-        ok('Folder', facts.path);
-        ok('Name', 'not checked: neither `app-name` nor a package.json says it');
-        return { checks, live: null, serves: false };
+        add(check_ok('Folder', facts.path));
+        add(check_ok('Name', 'not checked: neither `app-name` nor a package.json says it'));
+        return { ...NOTHING, checks };
     }
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = { host: runtime.host, port: runtime.port };
@@ -62648,19 +62634,17 @@ async function lookThrough(agent, checks, { inputs, appName }, needs) {
     checks.push(...found.map(checkOf));
     const has = (what) => checks.some((check) => check.what === what);
     if (!has('Folder'))
-        ok('Folder', facts.path);
+        add(check_ok('Folder', facts.path));
     if (!has('Name'))
-        ok('Name', 'free, or this app’s');
+        add(check_ok('Name', 'free, or this app’s'));
     if (!has('Port'))
-        ok('Port', `${runtime.port} is free, or this app’s`);
+        add(check_ok('Port', `${runtime.port} is free, or this app’s`));
     const { served, live, workers, lock } = await agent.call('status', {});
     const orphans = workers.filter(({ status }) => status === 'orphaned').length;
-    if (orphans > 0) {
-        const value = `${orphans} serve without PM2’s daemon, which died`;
-        checks.push({ level: 'doubt', what: 'Workers', value, remedy: 'Deploy: the next deploy takes over.' });
-    }
-    else
-        ok('Workers', `${workers.length} of this app`);
+    const dead = `${orphans} serve without PM2’s daemon, which died`;
+    add(orphans > 0
+        ? doubt('Workers', dead, 'Deploy: the next deploy takes over.')
+        : check_ok('Workers', `${workers.length} of this app`));
     const asMeant = served === live && workers.every(({ phase }) => phase === 'open');
     return { checks, live: served, serves: served !== null && (asMeant || lock !== null) };
 }
@@ -62676,6 +62660,8 @@ function ownRemedy(remedy) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/check-url.js
+/** check: the public URL, requested once from the runner. */
+
 /** In ms. */
 const LIMIT = 10_000;
 async function checkUrl(url) {
@@ -62684,19 +62670,13 @@ async function checkUrl(url) {
     const what = 'health-check-url';
     try {
         const { status } = await fetch(url, { signal: AbortSignal.timeout(LIMIT), redirect: 'manual' });
+        const value = `answers ${status}`;
         // Before the first deploy a proxy answers 502: it was reached.
-        return [
-            {
-                level: status < 500 ? 'ok' : 'doubt',
-                what,
-                value: `answers ${status}`,
-                remedy: status < 500 ? null : 'If a release is live, check the proxy.',
-            },
-        ];
+        return [status < 500 ? check_ok(what, value) : doubt(what, value, 'If a release is live, check the proxy.')];
     }
     catch (error) {
         const value = error instanceof Error ? (error.cause?.message ?? error.message) : String(error);
-        return [{ level: 'doubt', what, value, remedy: 'Check DNS, firewall and TLS in front of the server.' }];
+        return [doubt(what, value, 'Check DNS, firewall and TLS in front of the server.')];
     }
 }
 

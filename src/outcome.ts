@@ -9,6 +9,7 @@ import type {
   Verdict,
   WorkerState,
 } from './protocol/messages.ts'
+import type { Check } from './common/check.ts'
 import type { Failure } from './common/failure.ts'
 
 /** `staged`: the release is verified, and waits to be promoted. `removed`: the preview is not on the server. */
@@ -57,16 +58,6 @@ export interface Sent {
 
 /** The marks of a check's levels, in the log and in the summary. */
 export const CHECK_MARKS = { ok: '✔', doubt: '⚠', fail: '✖' } as const
-
-/** What `check` found out about one thing that a deploy needs. */
-export interface Check {
-  /** Whether a deploy works with it, works but should not have to, or fails. */
-  readonly level: 'ok' | 'doubt' | 'fail'
-  readonly what: string
-  readonly value: string
-  /** What to do first; null where there is nothing to do. */
-  readonly remedy: string | null
-}
 
 /** How a run ended on one host. */
 export interface HostOutcome {
