@@ -1238,7 +1238,7 @@ function commandOf(pid) {
 function withDescendants(roots) {
     const children = new Map();
     for (const pid of pids()) {
-        const parent = parentOf(pid);
+        const { parent } = statusOf(pid);
         children.set(parent, [...(children.get(parent) ?? []), pid]);
     }
     const found = new Set(roots);
@@ -1259,7 +1259,9 @@ function groupLedBy(leader) {
         return [];
     return pids().filter((pid) => {
         const startTime = process_identity_startTimeOf(pid);
-        return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
+        return (startTime !== null &&
+            Number(startTime) >= Number(leader.startTime) &&
+            statusOf(pid).group === leader.pid);
     });
 }
 /** In bytes; 0 where the process has ended. */
@@ -1270,12 +1272,6 @@ function memoryOf(pid) {
     catch {
         return 0;
     }
-}
-function parentOf(pid) {
-    return statusOf(pid).parent;
-}
-function groupOf(pid) {
-    return statusOf(pid).group;
 }
 /** Zeros where the process has exited. */
 function statusOf(pid) {

@@ -60314,8 +60314,10 @@ function loginFailure(error, attempt) {
     if (error.level === 'client-authentication' || /authentication failures/i.test(error.message)) {
         return loginRefused(error, attempt);
     }
-    if (/no matching/i.test(error.message))
-        return noCommonAlgorithm(error, attempt);
+    if (/no matching/i.test(error.message)) {
+        const offered = [error.message, ...attempt.offers].join('\n');
+        return connect_failure('no-common-algorithm', { address }, { evidence: offered, cause: error });
+    }
     return connectionReset(error, attempt);
 }
 /** Whether to try again: yes as long as no login was tried, which a server's fail2ban would count. */
@@ -60356,12 +60358,6 @@ function timeoutFailure({ address, stage, greeting }, cause) {
 function connectionLost(address, cause) {
     return connect_failure('connection-lost', { address }, { ...evidence(cause?.message), cause });
 }
-function connectionClosed(address) {
-    return connect_failure('connection-lost: closed', { address });
-}
-function execRefused(address, cause) {
-    return connect_failure('exec-refused', { address }, { evidence: cause.message, cause });
-}
 /** Reason 1 of a refused channel, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1); ssh2 keeps it. */
 const PROHIBITED = 1;
 function isProhibited(error) {
@@ -60375,15 +60371,6 @@ function atJumpHost(failure, destination) {
     return failure.reworded(`At the jump host, on the way to "${destination}": ${failure.message}`, {
         remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with \`proxy-\`.`.trim(),
     });
-}
-function forwardTimeout(jumpHost, destination) {
-    return connect_failure('connection-timeout: jump host', { jumpHost, destination });
-}
-function loginMissing(address) {
-    return connect_failure('login-missing', { address });
-}
-function passwordExpired(address, prompt) {
-    return connect_failure('login-refused: password expired', { address }, { evidence: prompt });
 }
 function questionFailure(questions, { address, username }) {
     return connect_failure('login-refused: second factor', { address, username }, { evidence: `it asked: ${questions.join(' ')}` });
@@ -60412,9 +60399,6 @@ function loginRefused(cause, attempt) {
         cause.message,
     ];
     return connect_failure('login-refused', { address, username, methods: tried.join(', '), causes: causes.join('; ') }, { evidence: seen.join('\n'), cause });
-}
-function noCommonAlgorithm(cause, { address, offers }) {
-    return connect_failure('no-common-algorithm', { address }, { evidence: [cause.message, ...offers].join('\n'), cause });
 }
 function evidence(text) {
     return text ? { evidence: text } : {};
@@ -60486,7 +60470,7 @@ var external_node_stream_ = __nccwpck_require__(7075);
 function openChannel(stream, lost) {
     const exit = new Promise((resolve, reject) => {
         stream.once('exit', (code, signal) => resolve({ code, signal }));
-        stream.once('close', () => reject(stream.errored ?? statusMissing()));
+        stream.once('close', () => reject(stream.errored ?? connect_failure('exit-status-missing')));
         void lost.then(reject);
     });
     // A caller that awaits neither the status nor the stream must not crash the process.
@@ -60506,11 +60490,9 @@ function breakChannel(channel, failure) {
     if (!channel.stderr.readableEnded)
         channel.stderr.destroy(failure);
 }
-function statusMissing() {
-    return connect_failure('exit-status-missing');
-}
 
 ;// CONCATENATED MODULE: ./build/ssh/session.js
+
 
 
 /** How long a peer may take to confirm the end of a connection, in ms. */
@@ -60533,31 +60515,25 @@ class Session {
         this.address = address;
         this.#client = client;
         this.#transport = transport;
-        this.#over = new Promise((resolve) => {
-            this.#settle = resolve;
-        });
+        this.#over = new Promise((resolve) => (this.#settle = resolve));
         this.closed = this.#over.then((failure) => (this.#closing ? undefined : failure));
         client.on('error', (error) => this.#lose(error));
         client.on('end', () => this.#lose());
         client.on('close', () => this.#lose());
     }
     exec(command) {
-        return this.#request((done) => {
-            this.#client.exec(command, (error, stream) => error ? done(error) : done(undefined, this.#adopt(stream)));
-        }, (error) => execRefused(this.address, error));
+        return this.#request((done) => this.#client.exec(command, (error, stream) => error ? done(error) : done(undefined, this.#adopt(stream))), (cause) => connect_failure('exec-refused', { address: this.address }, { evidence: cause.message, cause }));
     }
     /** Opens a TCP connection from this server to another one. @throws {Failure} `connection-lost`, `forward-refused` */
     forward(host, port, destination) {
-        return this.#request((done) => {
-            this.#client.forwardOut('127.0.0.1', 0, host, port, done);
-        }, (error) => forwardRefused(this.address, destination, error));
+        return this.#request((done) => this.#client.forwardOut('127.0.0.1', 0, host, port, done), (error) => forwardRefused(this.address, destination, error));
     }
     close() {
         if (this.#failure)
             return;
         this.#closing = true;
         this.#client.end();
-        this.#finish(connectionClosed(this.address));
+        this.#finish(connect_failure('connection-lost: closed', { address: this.address }));
         // A dead peer never answers the goodbye, and an open socket keeps the process alive.
         setTimeout(() => this.#transport.destroy(), LINGER).unref();
     }
@@ -60595,6 +60571,7 @@ class Session {
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/attempt.js
+
 
 
 
@@ -60704,7 +60681,10 @@ function watch(client, attempt, log, fail) {
         attempt.banner = message.trim().slice(0, LONGEST_BANNER);
         log(attempt.banner);
     });
-    client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)));
+    client.on('change password', (prompt) => {
+        const { address } = attempt;
+        fail(connect_failure('login-refused: password expired', { address }, { evidence: prompt }));
+    });
     client.on('error', (error) => {
         // After an agent's error ssh2 continues with the next method.
         if (error.level === 'agent')
@@ -60781,10 +60761,10 @@ function hostKeyPolicy(inputs, host, port) {
     const fingerprints = inputs.fingerprints.map(parseFingerprint);
     const entries = parseKnownHosts(inputs.knownHosts ?? '');
     if (fingerprints.length === 0 && entries.length === 0)
-        throw identityMissing(host);
+        throw connect_failure('host-identity-missing', { host });
     const expected = { ...matchHost(entries, host, port), fingerprints };
     if (expected.certAuthority && expected.accepted.length === 0 && fingerprints.length === 0) {
-        throw certificateUnsupported(host, port);
+        throw connect_failure('host-certificate-unsupported', { host: hostPattern(host, port) });
     }
     const policyFor = (algorithms) => ({
         verify: (key) => judge(key, expected, host, port),
@@ -60822,46 +60802,19 @@ function algorithmsFor({ accepted, fingerprints }) {
         return known;
     return [...known, ...all.filter((name) => !known.includes(name))];
 }
-function judge(key, expected, host, port) {
-    if (expected.revoked.some((revoked) => revoked.equals(key)))
-        return revokedFailure(key, host, port);
-    if (expected.accepted.some((accepted) => accepted.key.equals(key)))
+function judge(key, { accepted, revoked, fingerprints }, host, port) {
+    const shown = { host: hostPattern(host, port), offered: describe(key) };
+    if (revoked.some((each) => each.equals(key)))
+        return connect_failure('host-key-revoked', shown);
+    const fingerprint = fingerprintOf(key);
+    if (accepted.some((each) => each.key.equals(key)) || fingerprints.includes(fingerprint))
         return true;
-    if (expected.fingerprints.includes(fingerprintOf(key)))
-        return true;
-    return expected.accepted.length + expected.fingerprints.length === 0
-        ? unknownFailure(key, host, port)
-        : mismatchFailure(key, expected, host, port);
-}
-function mismatchFailure(key, wanted, host, port) {
-    const expected = [
-        ...wanted.accepted.map((accepted) => describe(accepted.key)),
-        ...wanted.fingerprints,
-    ].join(', ');
-    return connect_failure('host-key-mismatch', { ...trust(key, host, port), expected }, { evidence: knownHostsLine(key, host, port) });
-}
-function unknownFailure(key, host, port) {
-    return connect_failure('host-key-unknown', trust(key, host, port), { evidence: knownHostsLine(key, host, port) });
-}
-function revokedFailure(key, host, port) {
-    return connect_failure('host-key-revoked', { host: hostPattern(host, port), offered: describe(key) });
-}
-function identityMissing(host) {
-    return connect_failure('host-identity-missing', { host });
-}
-function certificateUnsupported(host, port) {
-    return connect_failure('host-certificate-unsupported', { host: hostPattern(host, port) });
-}
-function trust(key, host, port) {
-    return {
-        host: hostPattern(host, port),
-        offered: describe(key),
-        fingerprint: fingerprintOf(key),
-        line: knownHostsLine(key, host, port),
-    };
-}
-function knownHostsLine(key, host, port) {
-    return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
+    const line = `${shown.host} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
+    const expected = [...accepted.map((each) => describe(each.key)), ...fingerprints].join(', ');
+    const trust = { ...shown, fingerprint, line };
+    return expected === ''
+        ? connect_failure('host-key-unknown', trust, { evidence: line })
+        : connect_failure('host-key-mismatch', { ...trust, expected }, { evidence: line });
 }
 function describe(key) {
     return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`;
@@ -61133,7 +61086,7 @@ function prepare(target, keyInput) {
     const policy = hostKeyPolicy(target.hostKey, host, port);
     const key = login.key ? parsePrivateKey(login.key, login.passphrase ?? undefined, keyInput) : undefined;
     if (methodsOf(login, key).length === 0)
-        throw loginMissing(address);
+        throw connect_failure('login-missing', { address });
     return { host, port, username, address, login, key, policy, certificates: [] };
 }
 /** Notes the certificates that the agent holds, for the message where the login is refused. */
@@ -61195,7 +61148,7 @@ async function withAnyKeyType(peer, open, context) {
 /** A jump host may try for minutes to reach an address that does not answer. */
 function forward(jump, { host, port, address }, deadline) {
     return new Promise((resolve, reject) => {
-        const expire = () => reject(forwardTimeout(jump.address, address));
+        const expire = () => reject(connect_failure('connection-timeout: jump host', { jumpHost: jump.address, destination: address }));
         if (deadline.aborted)
             return expire();
         deadline.addEventListener('abort', expire, { once: true });
@@ -67699,23 +67652,24 @@ function readBuildOutput(directory, workspace = directory) {
     const files = findServerFiles(directory, workspace);
     const server = newestOf(directory, files);
     if (server === undefined) {
-        throw build_failure('no-build-output', { directory }, {
-            evidence: [
-                `searched for ${SERVER_FILES} in ${workspace}`,
-                ...files.map((file) => `not of this app: ${file}`),
-            ].join('\n'),
-        });
+        const seen = files.map((file) => `not of this app: ${file}`);
+        const evidence = [`searched for ${SERVER_FILES} in ${workspace}`, ...seen].join('\n');
+        throw build_failure('no-build-output', { directory }, { evidence });
     }
-    if (server.output === 'export')
-        throw outputIsExport();
-    const { distDir, relativeAppDir, basePath } = server;
-    if (external_node_path_namespaceObject.posix.join(relativeAppDir, distDir).startsWith('../'))
-        throw outsideOfTree(distDir);
+    const { distDir, relativeAppDir, basePath, output } = server;
+    if (output === 'export')
+        throw build_failure('output-export');
+    // Next.js would write its part of the standalone tree beside it.
+    if (external_node_path_namespaceObject.posix.join(relativeAppDir, distDir).startsWith('../')) {
+        throw build_failure('build-failed: distDir', { distDir });
+    }
     const distDirectory = (0,external_node_path_namespaceObject.join)(directory, distDir);
     const standaloneDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'standalone');
     const entry = external_node_path_namespaceObject.posix.join(relativeAppDir, 'server.js');
-    if (server.output !== 'standalone' || !isFile((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry))) {
-        throw noStandalone((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry), server.output);
+    const path = (0,external_node_path_namespaceObject.join)(standaloneDirectory, entry);
+    if (output !== 'standalone' || !isFile(path)) {
+        const evidence = `output in ${SERVER_FILES}: ${output ?? '(not set)'}`;
+        throw build_failure('build-failed: no standalone', { path }, { evidence });
     }
     const staticDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'static');
     if (!isDirectory(staticDirectory))
@@ -67743,16 +67697,6 @@ function readBuildOutput(directory, workspace = directory) {
         begunBy: Math.min(server.writtenAt, (0,external_node_fs_namespaceObject.statSync)(buildIdFile).mtimeMs),
         builtIn: server.appDir,
     };
-}
-function outputIsExport() {
-    return build_failure('output-export');
-}
-function noStandalone(path, output) {
-    return build_failure('build-failed: no standalone', { path }, { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` });
-}
-/** Next.js writes its part of the standalone tree beside it in this case. */
-function outsideOfTree(distDir) {
-    return build_failure('build-failed: distDir', { distDir });
 }
 function incomplete(path) {
     return build_failure('build-failed: incomplete', { path });

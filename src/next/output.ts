@@ -48,25 +48,23 @@ export function readBuildOutput(directory: string, workspace: string = directory
   const files = findServerFiles(directory, workspace)
   const server = newestOf(directory, files)
   if (server === undefined) {
-    throw failure(
-      'no-build-output',
-      { directory },
-      {
-        evidence: [
-          `searched for ${SERVER_FILES} in ${workspace}`,
-          ...files.map((file) => `not of this app: ${file}`),
-        ].join('\n'),
-      },
-    )
+    const seen = files.map((file) => `not of this app: ${file}`)
+    const evidence = [`searched for ${SERVER_FILES} in ${workspace}`, ...seen].join('\n')
+    throw failure('no-build-output', { directory }, { evidence })
   }
-  if (server.output === 'export') throw outputIsExport()
-  const { distDir, relativeAppDir, basePath } = server
-  if (posix.join(relativeAppDir, distDir).startsWith('../')) throw outsideOfTree(distDir)
+  const { distDir, relativeAppDir, basePath, output } = server
+  if (output === 'export') throw failure('output-export')
+  // Next.js would write its part of the standalone tree beside it.
+  if (posix.join(relativeAppDir, distDir).startsWith('../')) {
+    throw failure('build-failed: distDir', { distDir })
+  }
   const distDirectory = join(directory, distDir)
   const standaloneDirectory = join(distDirectory, 'standalone')
   const entry = posix.join(relativeAppDir, 'server.js')
-  if (server.output !== 'standalone' || !isFile(join(standaloneDirectory, entry))) {
-    throw noStandalone(join(standaloneDirectory, entry), server.output)
+  const path = join(standaloneDirectory, entry)
+  if (output !== 'standalone' || !isFile(path)) {
+    const evidence = `output in ${SERVER_FILES}: ${output ?? '(not set)'}`
+    throw failure('build-failed: no standalone', { path }, { evidence })
   }
   const staticDirectory = join(distDirectory, 'static')
   if (!isDirectory(staticDirectory)) throw incomplete(staticDirectory)
@@ -92,23 +90,6 @@ export function readBuildOutput(directory: string, workspace: string = directory
     begunBy: Math.min(server.writtenAt, statSync(buildIdFile).mtimeMs),
     builtIn: server.appDir,
   }
-}
-
-function outputIsExport(): Failure {
-  return failure('output-export')
-}
-
-function noStandalone(path: string, output: string | undefined): Failure {
-  return failure(
-    'build-failed: no standalone',
-    { path },
-    { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` },
-  )
-}
-
-/** Next.js writes its part of the standalone tree beside it in this case. */
-function outsideOfTree(distDir: string): Failure {
-  return failure('build-failed: distDir', { distDir })
 }
 
 function incomplete(path: string): Failure {

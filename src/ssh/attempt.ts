@@ -1,14 +1,12 @@
 /** One attempt to log in to one server, over an open transport. */
 import type { Duplex } from 'node:stream'
-import ssh2 from 'ssh2'
-import type { AnyAuthMethod, CipherAlgorithm, Client, ParsedKey } from 'ssh2'
+import ssh2, { type AnyAuthMethod, type CipherAlgorithm, type Client, type ParsedKey } from 'ssh2'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
-import { connectionReset, loginFailure, passwordExpired, questionFailure, timeoutFailure } from './errors.ts'
-import type { Attempt } from './errors.ts'
+import { type Attempt, connectionReset, loginFailure, questionFailure, timeoutFailure } from './errors.ts'
 import type { HostKeyPolicy } from './host-key.ts'
 import { keyType } from './known-hosts.ts'
-import { methodsOf, passwordPrompt, queueOf } from './login.ts'
-import type { Login, Method } from './login.ts'
+import { type Login, type Method, methodsOf, passwordPrompt, queueOf } from './login.ts'
 import { Session } from './session.ts'
 
 /** A target whose inputs are known to be usable, before any network is touched. */
@@ -142,7 +140,10 @@ function watch(
     attempt.banner = message.trim().slice(0, LONGEST_BANNER)
     log(attempt.banner)
   })
-  client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)))
+  client.on('change password', (prompt) => {
+    const { address } = attempt
+    fail(failure('login-refused: password expired', { address }, { evidence: prompt }))
+  })
   client.on('error', (error: Error & { level?: string }) => {
     // After an agent's error ssh2 continues with the next method.
     if (error.level === 'agent') attempt.agentError = error

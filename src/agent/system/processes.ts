@@ -49,7 +49,7 @@ export function commandOf(pid: number): string {
 export function withDescendants(roots: readonly number[]): readonly number[] {
   const children = new Map<number, number[]>()
   for (const pid of pids()) {
-    const parent = parentOf(pid)
+    const { parent } = statusOf(pid)
     children.set(parent, [...(children.get(parent) ?? []), pid])
   }
   const found = new Set(roots)
@@ -68,7 +68,11 @@ export function groupLedBy(leader: { readonly pid: number; readonly startTime: s
   if (leader.pid <= 1 || (now !== null && now !== leader.startTime)) return []
   return pids().filter((pid) => {
     const startTime = startTimeOf(pid)
-    return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid
+    return (
+      startTime !== null &&
+      Number(startTime) >= Number(leader.startTime) &&
+      statusOf(pid).group === leader.pid
+    )
   })
 }
 
@@ -79,14 +83,6 @@ export function memoryOf(pid: number): number {
   } catch {
     return 0
   }
-}
-
-function parentOf(pid: number): number {
-  return statusOf(pid).parent
-}
-
-function groupOf(pid: number): number {
-  return statusOf(pid).group
 }
 
 /** Zeros where the process has exited. */
