@@ -57008,38 +57008,27 @@ const longestJobMs = 6 * 60 * 60_000;
 /** What is legal, yet seldom meant. */
 function warningsOf({ key, passphrase, command, canary, watch }, runtime) {
     const { health } = runtime;
-    const suspicions = [
-        [
-            runtime.drainTimeoutMs < politeDrainMs,
+    const warnings = [
+        runtime.drainTimeoutMs < politeDrainMs &&
             'Input `drain-timeout` is below 6s: a deploy may break off requests in flight and reset idle keep-alive connections.',
-        ],
-        [
-            runtime.observeMs === 0,
+        runtime.observeMs === 0 &&
             'Input `observe` is 0: a release that crashes just after its first answer receives traffic before anyone notices.',
-        ],
-        [
-            health.intervalMs >= health.timeoutMs,
+        health.intervalMs >= health.timeoutMs &&
             'Input `health-check-interval` is not below `health-check-timeout`: the health check makes only one request.',
-        ],
-        [
-            runtime.maxMemoryBytes !== null && runtime.maxMemoryBytes < smallestWorkerBytes,
+        runtime.maxMemoryBytes !== null &&
+            runtime.maxMemoryBytes < smallestWorkerBytes &&
             'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
-        ],
-        [
-            runtime.port < 1024,
+        runtime.port < 1024 &&
             'Input `app-port` is below 1024: a process needs special privileges to listen there.',
-        ],
-        [
-            canary > 0 && command !== 'deploy' && command !== 'promote',
+        canary > 0 &&
+            command !== 'deploy' &&
+            command !== 'promote' &&
             `Input \`canary\` has no effect with \`command: ${command}\`: it is for \`deploy\` and \`promote\`.`,
-        ],
-        [
-            canary + watch >= longestJobMs,
+        canary + watch >= longestJobMs &&
             'Inputs `canary` and `watch` together last 6 hours or more: a runner of GitHub ends the job before that.',
-        ],
-        [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
+        passphrase !== null && key === null && 'Input `passphrase` is set without `key` and has no effect.',
     ];
-    return [...suspicions.filter(([holds]) => holds).map(([, warning]) => warning), ...earlyVariables(runtime)];
+    return [...warnings.filter((warning) => warning !== false), ...earlyVariables(runtime)];
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
@@ -57490,8 +57479,8 @@ function ancestors(directory, end) {
 
 
 
-const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
-const hasNextConfiguration = (directory) => CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
+const NEXT_CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
+const hasNextConfiguration = (directory) => NEXT_CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
 /**
  * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its
  * own has neither the name nor the scripts of the one above: those are the repository's.
@@ -57535,6 +57524,7 @@ function nxProject(directory, workspace) {
 
 
 
+
 /**
  * Checks what will be served, before anything is built.
  *
@@ -57548,28 +57538,21 @@ function assertCheckedOut(directory, workspace, sharedPaths = []) {
     const named = (path) => (0,external_node_path_namespaceObject.relative)(workspace, path);
     const served = (0,external_node_path_namespaceObject.join)(directory, 'public');
     const empty = emptySubmodules(workspace).filter((path) => !isShared(path));
-    refuseSubmodules(empty.filter((path) => isInside(served, path)).map(named));
-    refusePointers(pointersBelow(served)
-        .filter((path) => !isShared(path))
-        .map(named));
-    const bundled = usesLfs(directory, workspace)
-        ? pointersBelow(directory).filter((path) => !isShared(path))
-        : [];
-    return [
-        ...(empty.length === 0
-            ? []
-            : [`The submodule ${checkout_list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
-        ...(bundled.length === 0
-            ? []
-            : [
-                `${checkout_list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
-            ]),
-        ...(isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) && readsHistory(directory)
-            ? [
-                `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
-            ]
-            : []),
+    refuse('checkout-incomplete: submodule', empty.filter((path) => isInside(served, path)).map(named));
+    const pointers = pointersBelow(served).filter((path) => !isShared(path));
+    refusePointers(pointers.map(named));
+    const lfs = usesLfs(directory, workspace) ? pointersBelow(directory) : [];
+    const bundled = lfs.filter((path) => !isShared(path));
+    const doubts = [
+        empty.length > 0 &&
+            `The submodule ${checkout_list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`,
+        bundled.length > 0 &&
+            `${checkout_list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
+        isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) &&
+            readsHistory(directory) &&
+            `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
     ];
+    return doubts.filter((doubt) => doubt !== false);
 }
 const CHECKOUT = 'under `with:` of the step with actions/checkout';
 /** Whether an entry of the release is a Git LFS pointer. Packages from npm are skipped. */
@@ -57580,14 +57563,11 @@ function isPointerOfRelease(entry) {
 }
 /** @throws Failure `checkout-incomplete` when there is one */
 function refusePointers(paths) {
-    if (paths.length === 0)
-        return;
-    throw build_failure('checkout-incomplete', { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
+    refuse('checkout-incomplete', paths);
 }
-function refuseSubmodules(paths) {
-    if (paths.length === 0)
-        return;
-    throw build_failure('checkout-incomplete: submodule', { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
+function refuse(key, paths) {
+    if (paths.length > 0)
+        throw build_failure(key, { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
 }
 /** Returns the submodules that the checkout left out: their folders are empty. */
 function emptySubmodules(workspace) {
@@ -57639,7 +57619,7 @@ function startOf(file, length) {
 const HISTORY = /\bgit\s+(?:describe|log|rev-list|show|blame|diff)\b/;
 function readsHistory(directory) {
     const { build, prebuild } = readPackageJson(directory)?.scripts ?? {};
-    const configurations = ['js', 'mjs', 'ts'].map((extension) => readTextIfAny((0,external_node_path_namespaceObject.join)(directory, `next.config.${extension}`)));
+    const configurations = NEXT_CONFIGURATIONS.map((name) => readTextIfAny((0,external_node_path_namespaceObject.join)(directory, name)));
     return [build, prebuild, ...configurations].some((text) => typeof text === 'string' && HISTORY.test(text));
 }
 
@@ -57657,6 +57637,69 @@ function withoutComments(code) {
         at = end + 2;
     }
     return [...kept, code.slice(at)].join('').replace(/^[ \t]*\/\/.*$/gm, '');
+}
+
+;// CONCATENATED MODULE: ./build/next/ecosystem-file.js
+/** PM2's ecosystem files, read without executing them. */
+
+
+
+
+const ECOSYSTEM_FILES = [
+    'ecosystem.config.js',
+    'ecosystem.config.cjs',
+    'ecosystem.config.mjs',
+    'ecosystem.json',
+];
+/** Larger files are not read. In characters. */
+const ecosystem_file_LONGEST = 100_000;
+/**
+ * Returns the commands that an ecosystem file starts.
+ *
+ * @returns undefined where there is no such file; empty where its scripts are computed
+ */
+function readEcosystem(file) {
+    const text = readTextIfAny(file)?.slice(0, ecosystem_file_LONGEST);
+    if (text === undefined)
+        return undefined;
+    const apps = (0,external_node_path_namespaceObject.extname)(file) === '.json' ? appsInJson(text) : appsInText(text);
+    return apps.map(({ script, args, cwd }) => {
+        const folder = cwd === undefined ? undefined : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), cwd);
+        return {
+            command: args === undefined ? script : `${script} ${args}`,
+            directory: folder !== undefined && isDirectory(folder) ? folder : (0,external_node_path_namespaceObject.dirname)(file),
+        };
+    });
+}
+function appsInJson(text) {
+    const content = parseJson(text);
+    const apps = asObject(content)?.apps ?? content;
+    return (Array.isArray(apps) ? apps : [apps]).flatMap((app) => {
+        const { script, args, cwd } = asObject(app) ?? {};
+        if (typeof script !== 'string')
+            return [];
+        return [{ script, args: Array.isArray(args) ? args.join(' ') : ecosystem_file_textOf(args), cwd: ecosystem_file_textOf(cwd) }];
+    });
+}
+function ecosystem_file_textOf(value) {
+    return typeof value === 'string' ? value : undefined;
+}
+/** JavaScript and YAML: an app ends where the next one starts. */
+function appsInText(text) {
+    const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '');
+    return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {
+        const script = ecosystem_file_valueOf('script', app);
+        return script === undefined ? [] : [{ script, args: ecosystem_file_valueOf('args', app), cwd: ecosystem_file_valueOf('cwd', app) }];
+    });
+}
+function ecosystem_file_valueOf(key, app) {
+    const [, list, quote, quoted, plain] = new RegExp(`(?:^|[\\s{,"'])${key}["']?\\s*:\\s*(?:\\[([^\\]]{0,2000})\\]|(["'\`])([^"'\`\\n]{0,2000})\\2|([^\\s"'\`{\\[(,][^\\n,]{0,2000}))`).exec(app) ?? [];
+    if (list !== undefined)
+        return list.replace(/["'`,]/g, ' ');
+    if (quote !== undefined)
+        return quoted;
+    // YAML needs no quotes; in JavaScript this is an expression.
+    return plain !== undefined && /^[\w./@-]+(?: [\w./@ -]+)?$/.test(plain.trim()) ? plain.trim() : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/next/server-modules.js
@@ -57741,63 +57784,6 @@ function isRead(file, workspace) {
     return isInside(workspace, file) && !(0,external_node_path_namespaceObject.relative)(workspace, file).split(external_node_path_namespaceObject.sep).includes('node_modules');
 }
 
-;// CONCATENATED MODULE: ./build/next/ecosystem-file.js
-/** PM2's ecosystem files, read without executing them. */
-
-
-
-
-/** Larger files are not read. In characters. */
-const ecosystem_file_LONGEST = 100_000;
-/**
- * Returns the commands that an ecosystem file starts.
- *
- * @returns undefined where there is no such file; empty where its scripts are computed
- */
-function readEcosystem(file) {
-    const text = readTextIfAny(file)?.slice(0, ecosystem_file_LONGEST);
-    if (text === undefined)
-        return undefined;
-    const apps = (0,external_node_path_namespaceObject.extname)(file) === '.json' ? appsInJson(text) : appsInText(text);
-    return apps.map(({ script, args, cwd }) => {
-        const folder = cwd === undefined ? undefined : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), cwd);
-        return {
-            command: args === undefined ? script : `${script} ${args}`,
-            directory: folder !== undefined && isDirectory(folder) ? folder : (0,external_node_path_namespaceObject.dirname)(file),
-        };
-    });
-}
-function appsInJson(text) {
-    const content = parseJson(text);
-    const apps = asObject(content)?.apps ?? content;
-    return (Array.isArray(apps) ? apps : [apps]).flatMap((app) => {
-        const { script, args, cwd } = asObject(app) ?? {};
-        if (typeof script !== 'string')
-            return [];
-        return [{ script, args: Array.isArray(args) ? args.join(' ') : ecosystem_file_textOf(args), cwd: ecosystem_file_textOf(cwd) }];
-    });
-}
-function ecosystem_file_textOf(value) {
-    return typeof value === 'string' ? value : undefined;
-}
-/** JavaScript and YAML: an app ends where the next one starts. */
-function appsInText(text) {
-    const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '');
-    return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {
-        const script = ecosystem_file_valueOf('script', app);
-        return script === undefined ? [] : [{ script, args: ecosystem_file_valueOf('args', app), cwd: ecosystem_file_valueOf('cwd', app) }];
-    });
-}
-function ecosystem_file_valueOf(key, app) {
-    const [, list, quote, quoted, plain] = new RegExp(`(?:^|[\\s{,"'])${key}["']?\\s*:\\s*(?:\\[([^\\]]{0,2000})\\]|(["'\`])([^"'\`\\n]{0,2000})\\2|([^\\s"'\`{\\[(,][^\\n,]{0,2000}))`).exec(app) ?? [];
-    if (list !== undefined)
-        return list.replace(/["'`,]/g, ' ');
-    if (quote !== undefined)
-        return quoted;
-    // YAML needs no quotes; in JavaScript this is an expression.
-    return plain !== undefined && /^[\w./@-]+(?: [\w./@ -]+)?$/.test(plain.trim()) ? plain.trim() : undefined;
-}
-
 ;// CONCATENATED MODULE: ./build/next/start-command.js
 /** Follows the command that starts an app in production to the programs that it runs, without executing it. */
 
@@ -57837,7 +57823,7 @@ function followCommand(command, directory, workspace) {
         const resolved = words.filter((word, index) => !scripts.includes(word) && followFile(words, index, folder, isPm2, trail));
         if (!isPm2 || scripts.length + resolved.length > 0)
             return;
-        const standard = ECOSYSTEM_NAMES.find((name) => isFile((0,external_node_path_namespaceObject.resolve)(folder, name)));
+        const standard = ECOSYSTEM_FILES.find((name) => isFile((0,external_node_path_namespaceObject.resolve)(folder, name)));
         if (standard !== undefined)
             followEcosystem(standard, folder, trail);
     }
@@ -57897,26 +57883,11 @@ function followCommand(command, directory, workspace) {
 const RUNNERS = new Set('npm pnpm yarn bun npm-run-all npm-run-all2 run-s run-p concurrently --run turbo nx'.split(' '));
 const PM2 = /^pm2(?:-runtime|-docker|-dev)?$/;
 const ECOSYSTEM = /(?:\.config\.[cm]?[jt]s|\.json|\.ya?ml)$/;
-const ECOSYSTEM_NAMES = [
-    'ecosystem.config.js',
-    'ecosystem.config.cjs',
-    'ecosystem.config.mjs',
-    'ecosystem.json',
-];
 /** They run no program of the app. */
 const NO_PROGRAMS = new Set(('tsc tsup swc babel esbuild webpack rollup eslint prisma wait-on patch-package ' +
     'rm rimraf cp mv mkdir echo sleep export set test [').split(' '));
 /** A name follows these options. */
-const NAMING = new Set([
-    '--name',
-    '-n',
-    '-p',
-    '--port',
-    '-P',
-    '--project',
-    '-e',
-    '--env',
-]);
+const NAMING = new Set('--name -n -p --port -P --project -e --env'.split(' '));
 /** They run a program that is named without an extension. */
 const EXECUTORS = /^(?:node|nodejs|bun|tsx|ts-node|ts-node-esm|babel-node|nodemon|forever)$/;
 /** `next start`: a next.js or a start.ts in the folder has nothing to do with it. */
@@ -57955,6 +57926,7 @@ function simpleCommands(text) {
 
 ;// CONCATENATED MODULE: ./build/next/custom-server.js
 /** A custom server around Next.js (`next({ dev })`), which a standalone build leaves out. */
+
 
 
 
@@ -58000,12 +57972,6 @@ function productionCommand(directory, { scripts }) {
         ? undefined
         : { command: `pm2 start ${ecosystem}`, where: "PM2's ecosystem file" };
 }
-const ECOSYSTEM_FILES = [
-    'ecosystem.config.js',
-    'ecosystem.config.cjs',
-    'ecosystem.config.mjs',
-    'ecosystem.json',
-];
 function customServer({ command, where }, trail, directory) {
     const way = trail.map((step) => (step.startsWith('/') ? (0,external_node_path_namespaceObject.relative)(directory, step) : step));
     return build_failure('custom-server', { origin: where, command, server: way.at(-1) ?? '' }, { evidence: way.join('\n→ ') });
@@ -58112,9 +58078,13 @@ function refuseUnsupportedNext(range) {
 }
 /** Returns the version of Next.js that is installed for an app, if any. */
 function installedNextVersion(directory) {
-    return ancestors(directory)
-        .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next'))?.version)
-        .find((version) => version !== undefined);
+    return nextIn(ancestors(directory))?.version;
+}
+/** Returns the Next.js of the first of the folders that has one. */
+function nextIn(folders) {
+    return folders
+        .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next')))
+        .find((next) => next?.version !== undefined);
 }
 
 ;// CONCATENATED MODULE: ./build/next/project.js
@@ -58142,35 +58112,24 @@ function readProject(workspace, workingDirectory) {
     if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
         throw build_failure('outside-workspace', { given: workingDirectory, workspace });
     }
-    const place = { given: workingDirectory };
+    const noApp = (key) => {
+        const apps = findNextApps(workspace, 2);
+        const place = { given: workingDirectory, apps: apps.join(', ') };
+        return build_failure(apps.length === 0 ? key : WITH_OTHER_APPS[key], place);
+    };
     const manifest = readAppPackage(directory, workspace);
     if (manifest === undefined) {
-        const apps = otherApps(workspace);
         if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
-            throw build_failure('no-package-json: submodule', place);
-        throw apps === undefined
-            ? build_failure('no-package-json', place)
-            : build_failure('no-package-json: other apps', { ...place, apps });
+            throw build_failure('no-package-json: submodule', { given: workingDirectory });
+        throw noApp('no-package-json');
     }
     const nextRange = manifest.installed.next;
-    if (typeof nextRange !== 'string') {
-        const apps = otherApps(workspace);
-        throw apps === undefined
-            ? build_failure('not-a-next-app', place)
-            : build_failure('not-a-next-app: other apps', { ...place, apps });
-    }
-    if (isNxRoot(directory, manifest)) {
-        const apps = otherApps(workspace);
-        throw apps === undefined
-            ? build_failure('not-a-next-app: Nx', place)
-            : build_failure('not-a-next-app: Nx, other apps', { ...place, apps });
-    }
-    if (!isNextApp(directory, manifest)) {
-        const apps = otherApps(workspace);
-        throw apps === undefined
-            ? build_failure('not-a-next-app: development', place)
-            : build_failure('not-a-next-app: development, other apps', { ...place, apps });
-    }
+    if (typeof nextRange !== 'string')
+        throw noApp('not-a-next-app');
+    if (isNxRoot(directory, manifest))
+        throw noApp('not-a-next-app: Nx');
+    if (!isNextApp(directory, manifest))
+        throw noApp('not-a-next-app: development');
     refuseUnsupportedNext(nextRange);
     const doubts = refuseCustomServer(directory, workspace, manifest);
     const { name } = manifest;
@@ -58182,6 +58141,13 @@ function readProject(workspace, workingDirectory) {
         nodeRanges: nodeRangesOf(directory, workspace),
     };
 }
+/** The same failure where the repository has apps elsewhere. */
+const WITH_OTHER_APPS = {
+    'no-package-json': 'no-package-json: other apps',
+    'not-a-next-app': 'not-a-next-app: other apps',
+    'not-a-next-app: Nx': 'not-a-next-app: Nx, other apps',
+    'not-a-next-app: development': 'not-a-next-app: development, other apps',
+};
 function nodeRangesOf(directory, workspace) {
     const folders = ancestors(directory, workspace);
     const nearest = folders.find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'package.json')));
@@ -58197,10 +58163,6 @@ const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
 /** Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere. */
 function staysInside(workspace, directory) {
     return !(0,external_node_fs_namespaceObject.existsSync)(directory) || isInside((0,external_node_fs_namespaceObject.realpathSync)(workspace), (0,external_node_fs_namespaceObject.realpathSync)(directory));
-}
-function otherApps(workspace) {
-    const apps = findNextApps(workspace, 2);
-    return apps.length === 0 ? undefined : apps.join(', ');
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
@@ -58422,22 +58384,22 @@ const protocol_failure = failures(protocol_texts);
 function malformed(problem, cause) {
     return protocol_failure('malformed-message', { problem }, { cause });
 }
-function refuse(place, expected) {
+function guards_refuse(place, expected) {
     throw malformed(`${place} is not ${expected}`);
 }
-const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
-const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
-const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+const string = (value, place) => typeof value === 'string' ? value : guards_refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : guards_refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : guards_refuse(place, 'a number');
 /** A non-negative safe integer: sizes, counts, ports, milliseconds. */
-const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : guards_refuse(place, 'a whole number');
 function matching(pattern) {
     return (value, place) => {
         const text = string(value, place);
-        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+        return pattern.test(text) ? text : guards_refuse(place, `like ${pattern.source}`);
     };
 }
 function guards_oneOf(...accepted) {
-    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+    return (value, place) => accepted.includes(value) ? value : guards_refuse(place, `one of ${accepted.join(', ')}`);
 }
 function nullable(guard) {
     return (value, place) => (value === null || value === undefined ? null : guard(value, place));
@@ -58449,7 +58411,7 @@ function missingAs(instead, guard) {
 function guards_list(guard) {
     return (value, place) => Array.isArray(value)
         ? value.map((item, index) => guard(item, `${place}[${index}]`))
-        : refuse(place, 'a list');
+        : guards_refuse(place, 'a list');
 }
 function dictionary(guard) {
     return (value, place) => {
@@ -58468,7 +58430,7 @@ function object(shape) {
 function record(value, place) {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
         ? value
-        : refuse(place, 'an object');
+        : guards_refuse(place, 'an object');
 }
 /** Parses and checks JSON text. @throws Failure `malformed-message` */
 function guards_parse(guard, text, place) {
@@ -67265,15 +67227,15 @@ const COMMANDS = {
 /** Yarn 2 and later renamed the flag. */
 const BERRY_INSTALL = ['yarn', 'install', '--immutable'];
 /**
- * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json,
- * and from what is installed.
+ * Returns the command that installs exactly what the lockfile says, or fails, in the lockfile's folder: the app's, or the
+ * root of its workspace.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends: a lockfile above the repository is not the app's
  * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
  * `invalid-package-json`
  */
-async function detectPackageManager(directory, workspace) {
+async function detectInstallCommand(directory, workspace) {
     const finding = await findPackageManager(directory, workspace);
     if (finding.kind === 'unsupported')
         throw package_manager_unsupported(finding);
@@ -67286,13 +67248,7 @@ async function detectPackageManager(directory, workspace) {
         throw build_failure('no-lockfile', { names: lockfiles.join(' or '), directory, manager: name });
     }
     const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile));
-    return {
-        name,
-        agent: berry ? 'yarn@berry' : agent,
-        lockfileDirectory: (0,external_node_path_namespaceObject.dirname)(lockfile),
-        installCommand: berry ? BERRY_INSTALL : install,
-        runCommand: buildCommand(directory, workspace, name).argv,
-    };
+    return { argv: berry ? BERRY_INSTALL : install, directory: (0,external_node_path_namespaceObject.dirname)(lockfile) };
 }
 const NPM = { name: 'npm', agent: 'npm' };
 /**
@@ -67383,7 +67339,7 @@ function nodeLinker(folder) {
  * the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
+ * @throws Failure `install-failed`, `plug-n-play`, and those of `detectInstallCommand`
  */
 async function install(options) {
     if (options.command === 'none')
@@ -67436,9 +67392,8 @@ function userCommand({ command, directory }) {
     return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command };
 }
 async function frozenInstall({ directory, workspace }, environment) {
-    const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace);
-    const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment);
-    return { argv, directory: lockfileDirectory };
+    const command = await detectInstallCommand(directory, workspace);
+    return { ...command, argv: await throughCorepack(command.argv, command.directory, workspace, environment) };
 }
 async function ownBuild({ directory, workspace }, environment) {
     const command = await detectBuildCommand(directory, workspace);
@@ -67563,6 +67518,7 @@ function inRepository(file, directory, workspace, exists) {
 
 
 
+
 /**
  * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
  * out or unpacked, not when they are written.
@@ -67583,22 +67539,20 @@ function doubtsAbout(output, buildBegan) {
             : [];
     }
     const installed = installedNextVersion(directory);
-    const suspicions = [
-        [
-            output.builtIn !== undefined && output.builtIn !== directory && (0,external_node_fs_namespaceObject.existsSync)(output.builtIn),
+    const isOfAnother = installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion;
+    const doubts = [
+        output.builtIn !== undefined &&
+            output.builtIn !== directory &&
+            (0,external_node_fs_namespaceObject.existsSync)(output.builtIn) &&
             `The build was made in another folder of this machine, ${output.builtIn}.`,
-        ],
-        [
-            installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion,
-            `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
-        ],
-        [
-            built !== undefined && here !== undefined && !(0,external_node_util_.isDeepStrictEqual)(built.installed, here.installed),
+        isOfAnother && `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
+        built !== undefined &&
+            here !== undefined &&
+            !(0,external_node_util_.isDeepStrictEqual)(built.installed, here.installed) &&
             'The dependencies in package.json have changed since the build.',
-        ],
-        [isOlderThanSources(output), 'Some of the sources have changed since the build.'],
+        isOlderThanSources(output) && 'Some of the sources have changed since the build.',
     ];
-    return suspicions.filter(([holds]) => holds).map(([, doubt]) => doubt);
+    return doubts.filter((doubt) => doubt !== false);
 }
 /** File systems keep times to the second at worst, some to two. */
 const CLOCK_GRAIN_MS = 2000;
@@ -67614,9 +67568,7 @@ const SOURCES = [
     'src',
     'components',
     'lib',
-    'next.config.js',
-    'next.config.mjs',
-    'next.config.ts',
+    ...NEXT_CONFIGURATIONS,
     'middleware.js',
     'middleware.ts',
     'proxy.js',
@@ -67635,6 +67587,7 @@ function timesBelow(path) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/output.js
+
 
 
 
@@ -67679,7 +67632,9 @@ function readBuildOutput(directory, workspace = directory) {
     if (buildId === undefined)
         throw incomplete(buildIdFile);
     const publicDirectory = (0,external_node_path_namespaceObject.join)(directory, 'public');
-    const next = nextPackage(standaloneDirectory, relativeAppDir, directory);
+    // pnpm and npm put it in different places of a monorepo's tree.
+    const roots = [(0,external_node_path_namespaceObject.join)(standaloneDirectory, relativeAppDir), standaloneDirectory];
+    const next = nextIn([...roots, ...ancestors(directory)]);
     return {
         directory,
         distDir,
@@ -67749,13 +67704,6 @@ function readServerFiles(directory, file) {
         appDir: typeof content.appDir === 'string' ? content.appDir : undefined,
         writtenAt: (0,external_node_fs_namespaceObject.statSync)(file).mtimeMs,
     };
-}
-/** Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
-function nextPackage(standalone, relativeAppDir, directory) {
-    const roots = [(0,external_node_path_namespaceObject.join)(standalone, relativeAppDir), standalone, ...ancestors(directory)];
-    return roots
-        .map((root) => readPackageJson((0,external_node_path_namespaceObject.join)(root, 'node_modules/next')))
-        .find((next) => next?.version !== undefined);
 }
 
 ;// CONCATENATED MODULE: ./build/next/server-actions.js

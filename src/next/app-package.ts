@@ -4,10 +4,10 @@ import { isFile, readTextIfAny } from './files.ts'
 import { type PackageJson, parseObject, readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 
-const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts']
+export const NEXT_CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts']
 
 export const hasNextConfiguration = (directory: string): boolean =>
-  CONFIGURATIONS.some((name) => isFile(join(directory, name)))
+  NEXT_CONFIGURATIONS.some((name) => isFile(join(directory, name)))
 
 /**
  * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its

@@ -3,7 +3,7 @@ import { failure } from '../common/errors/build.ts'
 import { runCommand, versionOf, type Command } from './command.ts'
 import { throughCorepack } from './corepack.ts'
 import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'
-import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
+import { detectBuildCommand, detectInstallCommand } from './package-manager.ts'
 import { refusePlugNPlay } from './plug-n-play.ts'
 import { stepEnvironment } from './step-environment.ts'
 
@@ -29,7 +29,7 @@ export interface StepOptions {
  * the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
+ * @throws Failure `install-failed`, `plug-n-play`, and those of `detectInstallCommand`
  */
 export async function install(options: StepOptions): Promise<readonly string[] | undefined> {
   if (options.command === 'none') return undefined
@@ -95,9 +95,8 @@ async function frozenInstall(
   { directory, workspace }: StepOptions,
   environment: NodeJS.ProcessEnv,
 ): Promise<Command> {
-  const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace)
-  const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment)
-  return { argv, directory: lockfileDirectory }
+  const command = await detectInstallCommand(directory, workspace)
+  return { ...command, argv: await throughCorepack(command.argv, command.directory, workspace, environment) }
 }
 
 async function ownBuild(

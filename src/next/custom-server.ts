@@ -2,6 +2,7 @@
 import { join, relative } from 'node:path'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
+import { ECOSYSTEM_FILES } from './ecosystem-file.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import type { PackageJson } from './package-json.ts'
 import { findCustomServer } from './server-modules.ts'
@@ -57,13 +58,6 @@ function productionCommand(directory: string, { scripts }: PackageJson): Start |
     ? undefined
     : { command: `pm2 start ${ecosystem}`, where: "PM2's ecosystem file" }
 }
-
-const ECOSYSTEM_FILES = [
-  'ecosystem.config.js',
-  'ecosystem.config.cjs',
-  'ecosystem.config.mjs',
-  'ecosystem.json',
-]
 
 function customServer({ command, where }: Start, trail: readonly string[], directory: string): Failure {
   const way = trail.map((step) => (step.startsWith('/') ? relative(directory, step) : step))

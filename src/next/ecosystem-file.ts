@@ -4,6 +4,13 @@ import { withoutComments } from './comments.ts'
 import { isDirectory, readTextIfAny } from './files.ts'
 import { asObject, parseJson } from './package-json.ts'
 
+export const ECOSYSTEM_FILES = [
+  'ecosystem.config.js',
+  'ecosystem.config.cjs',
+  'ecosystem.config.mjs',
+  'ecosystem.json',
+]
+
 export interface Started {
   readonly command: string
   readonly directory: string

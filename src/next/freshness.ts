@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { failure } from '../common/errors/build.ts'
+import { NEXT_CONFIGURATIONS } from './app-package.ts'
 import { entriesIn } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'
@@ -28,22 +29,21 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
       : []
   }
   const installed = installedNextVersion(directory)
-  const suspicions: readonly (readonly [boolean, string])[] = [
-    [
-      output.builtIn !== undefined && output.builtIn !== directory && existsSync(output.builtIn),
+  const isOfAnother =
+    installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion
+  const doubts = [
+    output.builtIn !== undefined &&
+      output.builtIn !== directory &&
+      existsSync(output.builtIn) &&
       `The build was made in another folder of this machine, ${output.builtIn}.`,
-    ],
-    [
-      installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion,
-      `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
-    ],
-    [
-      built !== undefined && here !== undefined && !isDeepStrictEqual(built.installed, here.installed),
+    isOfAnother && `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
+    built !== undefined &&
+      here !== undefined &&
+      !isDeepStrictEqual(built.installed, here.installed) &&
       'The dependencies in package.json have changed since the build.',
-    ],
-    [isOlderThanSources(output), 'Some of the sources have changed since the build.'],
+    isOlderThanSources(output) && 'Some of the sources have changed since the build.',
   ]
-  return suspicions.filter(([holds]) => holds).map(([, doubt]) => doubt)
+  return doubts.filter((doubt) => doubt !== false)
 }
 
 /** File systems keep times to the second at worst, some to two. */
@@ -62,9 +62,7 @@ const SOURCES = [
   'src',
   'components',
   'lib',
-  'next.config.js',
-  'next.config.mjs',
-  'next.config.ts',
+  ...NEXT_CONFIGURATIONS,
   'middleware.js',
   'middleware.ts',
   'proxy.js',
@@ -72,7 +70,7 @@ const SOURCES = [
   '.env',
   '.env.production',
   'package.json',
-] as const
+]
 
 function timesBelow(path: string): readonly number[] {
   if (!existsSync(path)) return []

@@ -3,8 +3,9 @@ import { dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
-import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
+import { asObject, parseObject } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
+import { nextIn } from './supported.ts'
 
 /** The output of `next build`, verified to exist. */
 export interface BuildOutput {
@@ -72,7 +73,9 @@ export function readBuildOutput(directory: string, workspace: string = directory
   const buildId = readTextIfAny(buildIdFile)
   if (buildId === undefined) throw incomplete(buildIdFile)
   const publicDirectory = join(directory, 'public')
-  const next = nextPackage(standaloneDirectory, relativeAppDir, directory)
+  // pnpm and npm put it in different places of a monorepo's tree.
+  const roots = [join(standaloneDirectory, relativeAppDir), standaloneDirectory]
+  const next = nextIn([...roots, ...ancestors(directory)])
   return {
     directory,
     distDir,
@@ -153,12 +156,4 @@ function readServerFiles(directory: string, file: string): ServerFiles | undefin
     appDir: typeof content.appDir === 'string' ? content.appDir : undefined,
     writtenAt: statSync(file).mtimeMs,
   }
-}
-
-/** Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
-function nextPackage(standalone: string, relativeAppDir: string, directory: string): PackageJson | undefined {
-  const roots = [join(standalone, relativeAppDir), standalone, ...ancestors(directory)]
-  return roots
-    .map((root) => readPackageJson(join(root, 'node_modules/next')))
-    .find((next) => next?.version !== undefined)
 }
