@@ -1500,6 +1500,9 @@ function releaseFiles(directory) {
         launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
+function filesOf(layout, id) {
+    return releaseFiles(releaseDirectory(layout, id));
+}
 /** Creates the folders that a deploy needs. `.gapless` holds secrets, and only the user may read it. */
 function makeFolders(layout) {
     (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
@@ -1800,9 +1803,8 @@ function isDiskFull(error) {
 /** Returns any error of the agent as a Failure: `disk-full`, `path-not-writable` or `agent-failed`. */
 function toFailure(error) {
     const { code, path } = error;
-    if (isDiskFull(error)) {
+    if (isDiskFull(error))
         return server_failure('disk-full', { problem: error.message }, { cause: error });
-    }
     switch (code) {
         case 'EACCES':
         case 'EPERM':
@@ -2429,9 +2431,8 @@ async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveU
         const itself = activation !== undefined && taken.activation === activation;
         if (!itself && (await giveUp?.()))
             throw withdrawn();
-        if (!itself && performance.now() >= deadline) {
+        if (!itself && performance.now() >= deadline)
             throw server_failure('locked', { holder: taken.words });
-        }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
     }
 }
@@ -2847,7 +2848,7 @@ async function newestId(layout) {
 }
 /** By its metadata: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
 async function isRelease(layout, id) {
-    return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info);
+    return RELEASE_ID.test(id) && exists(filesOf(layout, id).info);
 }
 /**
  * Returns the release that `current` points at, or null.
@@ -2855,9 +2856,8 @@ async function isRelease(layout, id) {
  */
 async function liveRelease(layout) {
     const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
-    if (stat !== null && !stat.isSymbolicLink()) {
+    if (stat !== null && !stat.isSymbolicLink())
         throw server_failure('current-not-a-link', { path: layout.current });
-    }
     const [target, releases] = await Promise.all([layout.current, layout.releases].map(releases_realPath));
     if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
         return null;
@@ -2909,23 +2909,21 @@ const PREPARED = 'current-to-';
 function preparedLink(layout, id) {
     return (0,external_node_path_namespaceObject.join)(layout.own, PREPARED + id);
 }
-async function readInfo(layout, id) {
-    const { info } = releaseFiles(releaseDirectory(layout, id));
-    const text = await readIfThere(info);
-    if (text === null)
-        throw server_failure('release-damaged', { release: id, path: info, problem: 'is missing' });
-    return parse(releaseInfo, text, info);
+function readInfo(layout, id) {
+    return readOwn(id, filesOf(layout, id).info, releaseInfo);
 }
-async function readRuntime(layout, id) {
-    const file = releaseFiles(releaseDirectory(layout, id)).runtime;
+function readRuntime(layout, id) {
+    return readOwn(id, filesOf(layout, id).runtime, runtime);
+}
+async function readOwn(id, file, guard) {
     const text = await readIfThere(file);
     if (text === null)
         throw server_failure('release-damaged', { release: id, path: file, problem: 'is missing' });
-    return parse(runtime, text, file);
+    return parse(guard, text, file);
 }
 /** Returns what was recorded about the release since it served, or null if it never did. */
 async function verificationOf(layout, id) {
-    const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
+    const text = await readIfThere(filesOf(layout, id).verified);
     if (text === null)
         return null;
     const found = parse(verification, text, 'verified.json');
@@ -2938,18 +2936,18 @@ async function activatedAt(layout, id) {
 }
 /** Removes the records that a release served or is staged, because it was rejected afterwards. */
 async function markRejected(layout, id) {
-    const { verified, staged } = releaseFiles(releaseDirectory(layout, id));
+    const { verified, staged } = filesOf(layout, id);
     for (const file of [staged, verified])
         await (0,promises_namespaceObject.rm)(file, { force: true });
 }
 /** Records that a release was verified and waits to be promoted. */
 async function markStaged(layout, id) {
-    const { staged } = releaseFiles(releaseDirectory(layout, id));
+    const { staged } = filesOf(layout, id);
     await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644);
 }
 /** Once a newer release is live, the mark counts no more. */
 async function isStaged(layout, id, live) {
-    return (live === null || id > live) && exists(releaseFiles(releaseDirectory(layout, id)).staged);
+    return (live === null || id > live) && exists(filesOf(layout, id).staged);
 }
 async function listReleases(layout) {
     const live = await liveRelease(layout);
@@ -2970,7 +2968,7 @@ async function listReleases(layout) {
 async function contentBytes(layout, id) {
     let bytes = 0;
     try {
-        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+        for await (const entry of readManifest(filesOf(layout, id).manifest)) {
             if (entry.kind === 'file')
                 bytes += entry.size;
         }
@@ -4425,9 +4423,9 @@ function isSame(bound, path) {
 /** Returns the processes that have these sockets open, as far as this user may see. */
 function holdersOf(ends) {
     const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
-    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
+    return wanted.size === 0 ? [] : pids().filter((pid) => daemon_filesOf(pid).some((file) => wanted.has(file)));
 }
-function filesOf(pid) {
+function daemon_filesOf(pid) {
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
             try {
@@ -5986,7 +5984,7 @@ function history_stateOf({ id, live, left, staged, activatedAt }, releases) {
 /** Records that a release served. When the release comes back, its place in the order stays. */
 async function markServing(layout, id, { activation, kind, replaced }) {
     const known = await verifications(layout);
-    const write = (other, verification) => writeFileAtomic(releaseFiles(releaseDirectory(layout, other)).verified, JSON.stringify(verification), 0o644);
+    const write = (other, verification) => writeFileAtomic(filesOf(layout, other).verified, JSON.stringify(verification), 0o644);
     for (const [other, verification] of known) {
         if (other === id)
             continue;
@@ -6119,7 +6117,7 @@ function sha256(bytes) {
 async function assertLauncher(layout, id) {
     if (await isProven(layout, id, await uploadedLauncher(layout, id)))
         return;
-    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const { launcher } = filesOf(layout, id);
     throw server_failure('release-damaged: launcher', { path: launcher });
 }
 /**
@@ -6133,10 +6131,9 @@ async function repairLauncher(layout, id) {
     if (await isProven(layout, id, uploaded))
         return null;
     const source = await provenElsewhere(layout, id, uploaded);
-    const { launcher } = releaseFiles(releaseDirectory(layout, id));
-    if (source === null) {
+    const { launcher } = filesOf(layout, id);
+    if (source === null)
         throw server_failure('release-damaged: every launcher', { path: launcher });
-    }
     const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
     if (stat !== null && !stat.isFile())
         await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
@@ -6146,7 +6143,7 @@ async function repairLauncher(layout, id) {
 /** Returns the launcher's manifest entry; null where the manifest has none or cannot be read. */
 async function uploadedLauncher(layout, id) {
     try {
-        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+        for await (const entry of readManifest(filesOf(layout, id).manifest)) {
             if (entry.kind === 'file' && entry.path === LAUNCHER)
                 return entry;
         }
@@ -6159,7 +6156,7 @@ async function uploadedLauncher(layout, id) {
 async function isProven(layout, id, uploaded) {
     if (uploaded === null)
         return false;
-    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const { launcher } = filesOf(layout, id);
     const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
     if (!stat?.isFile() || stat.size !== uploaded.size)
         return false;
@@ -6170,7 +6167,7 @@ async function provenElsewhere(layout, except, wanted) {
     const launchers = await Promise.all(others.map(async (id) => ({ id, uploaded: await uploadedLauncher(layout, id) })));
     const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash);
     for (const { id, uploaded } of [...same, ...launchers]) {
-        const { launcher } = releaseFiles(releaseDirectory(layout, id));
+        const { launcher } = filesOf(layout, id);
         const content = await (0,promises_namespaceObject.readFile)(launcher).catch(() => null);
         if (content !== null && sha256(content) === uploaded?.hash)
             return { id, content };
@@ -8038,7 +8035,7 @@ async function reportWritten(layout, live, ids) {
         if (live === null || id === live)
             continue;
         const served = await verificationOf(layout, id).catch(() => null);
-        const { reported } = releaseFiles(releaseDirectory(layout, id));
+        const { reported } = filesOf(layout, id);
         if (served === null)
             continue;
         // A release that serves again is searched again.
@@ -8145,7 +8142,8 @@ async function lockUnlessHeld({ lock }, activation) {
     }
 }
 async function verifiedAmong(layout, ids) {
-    return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
+    const times = await Promise.all(ids.map((id) => activatedAt(layout, id).catch(() => null)));
+    return ids.filter((_, index) => times[index] !== null);
 }
 /** Returns the releases that are no longer wanted; a process may still use one. */
 async function outdated(layout, keep, { ids, live, previous, verified }) {
@@ -8234,12 +8232,8 @@ async function removeOldAgents({ own }) {
 }
 /** @param age in ms */
 async function isOlder(path, age) {
-    const changed = await (0,promises_namespaceObject.lstat)(path).then(({ mtimeMs }) => mtimeMs, () => Date.now());
-    return Date.now() - changed > age;
-}
-async function keepIf(items, test) {
-    const results = await Promise.all(items.map(test));
-    return items.filter((_, index) => results[index]);
+    const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+    return stat !== null && Date.now() - stat.mtimeMs > age;
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/tunnel.js
@@ -8892,7 +8886,7 @@ async function outline(layout, ...others) {
                 if (isOutlined(subtree))
                     hashes.push(shortHash(subtree));
             });
-            for await (const entry of readManifest(manifestOf(layout, base)))
+            for await (const entry of readManifest(filesOf(layout, base).manifest))
                 hasher.add(entry);
             hasher.end();
             if (hashes.length > 0)
@@ -8907,7 +8901,7 @@ async function outline(layout, ...others) {
 }
 /** @throws Failure `base-changed` when the base lacks what the upload leaves out */
 async function* fillIn(layout, base, difference) {
-    const entries = base === null ? outline_none() : readManifest(manifestOf(layout, base));
+    const entries = base === null ? outline_none() : readManifest(filesOf(layout, base).manifest);
     try {
         let next = await nextOf(entries);
         for await (const line of readLines(difference)) {
@@ -8930,11 +8924,16 @@ async function* fillIn(layout, base, difference) {
         await entries.return();
     }
 }
+/** @param hash of the whole manifest that has arrived. @throws Failure `base-changed` or `upload-corrupt` */
+function assertWhole(hash, contentHash, base) {
+    if (hash === contentHash)
+        return;
+    throw base === null
+        ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
+        : baseChanged();
+}
 function baseChanged() {
     return upload_failure('base-changed');
-}
-function manifestOf(layout, id) {
-    return releaseFiles(releaseDirectory(layout, id)).manifest;
 }
 async function nextOf(entries) {
     try {
@@ -9252,9 +9251,8 @@ async function lackOfDiskSpace(folder, need) {
         return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize));
     }
     // Some file systems (btrfs) have no fixed number of inodes and report 0.
-    if (files > 0 && ffree < need.inodes) {
+    if (files > 0 && ffree < need.inodes)
         return lacking(`${need.inodes} inodes`, String(ffree));
-    }
     return null;
 }
 
@@ -9450,7 +9448,6 @@ async function* withSources(entries, sourceOf) {
 
 
 
-
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 async function compare(layout, { base, contentHash, distDir }, body, isPreview = false) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
@@ -9463,11 +9460,7 @@ async function compare(layout, { base, contentHash, distDir }, body, isPreview =
         hash.update(formatEntry(entry));
         entries.push(entry);
     }
-    if (hash.digest('hex') !== contentHash) {
-        throw base === null
-            ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
-            : baseChanged();
-    }
+    assertWhole(hash.digest('hex'), contentHash, base);
     await findSources(layout, wanted, '', isPreview ? await neighboursOf(layout) : []);
     const { missing, need } = await findMissing(withSources(entries, sourcesIn(from, base, wanted)), distDir);
     const lack = await lackOfDiskSpace(nearestExisting(layout.base), need);
@@ -9482,7 +9475,8 @@ async function dryRun({ layout, appName, socket = null }, { release, run, addres
     for (const check of checksOf({ layout, appName, address: where, said }, running)) {
         claims.push(await ending(check));
     }
-    const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
+    const own = running.all.filter(({ name }) => name === appName);
+    const foreign = own.filter((process) => !isOurs(process, programOf(layout)));
     const findings = [
         waiting(await lockHolder(layout.lock)),
         interrupted(await interruptedActivation(layout)),
@@ -9511,45 +9505,30 @@ async function ending(check) {
 function waiting(holder) {
     if (holder === null)
         return null;
-    const message = `The lock is held by ${holder}.`;
-    return {
-        effect: 'waits',
-        code: 'locked',
-        message,
-        remedy: 'A run waits for the lock for at most `lock-timeout`.',
-    };
+    const remedy = 'A run waits for the lock for at most `lock-timeout`.';
+    return { effect: 'waits', code: 'locked', message: `The lock is held by ${holder}.`, remedy };
 }
 function interrupted(activation) {
     if (activation === null)
         return null;
     const message = 'An earlier run was interrupted after the swap.';
-    return {
-        effect: 'recovers',
-        code: null,
-        message,
-        remedy: 'A run first finishes that run, or restores the previous release.',
-    };
+    const remedy = 'A run first finishes that run, or restores the previous release.';
+    return { effect: 'recovers', code: null, message, remedy };
 }
 function replacing(target) {
     if (target === null)
         return null;
-    return {
-        effect: 'replaces',
-        code: null,
-        message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
-    };
+    const message = `\`current\` points at "${target}", which Gapless did not deploy.`;
+    const remedy = 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.';
+    return { effect: 'replaces', code: null, message, remedy };
 }
 function gap(foreign) {
     if (foreign.length === 0)
         return null;
     const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`);
-    return {
-        effect: 'gap',
-        code: null,
-        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
-        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
-    };
+    const message = `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`;
+    const remedy = 'The first deploy restarts the app, with a short gap. Later deploys have no gap.';
+    return { effect: 'gap', code: null, message, remedy };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/proxy-access.js
@@ -9978,8 +9957,11 @@ async function assertLinksStay(directory, manifest, served) {
         if (entry.kind !== 'link' || (await isReplaced(directory, entry)))
             continue;
         const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? '';
-        if (!(await staysIn((0,external_node_path_namespaceObject.join)(directory, folder), (0,external_node_path_namespaceObject.join)(directory, entry.path))))
-            throw leadsOut(entry, folder);
+        if (await staysIn((0,external_node_path_namespaceObject.join)(directory, folder), (0,external_node_path_namespaceObject.join)(directory, entry.path)))
+            continue;
+        const { path, target } = entry;
+        const named = folder === '' ? 'the release' : JSON.stringify(folder);
+        throw server_failure('symlink-escapes', { path, target, folder: named });
     }
 }
 /** The path itself, or a folder above it, is a shared path. */
@@ -10017,13 +9999,6 @@ async function staysIn(root, path) {
             return false;
         rest = [...target.split('/'), ...rest];
     }
-}
-function leadsOut({ path, target }, folder) {
-    return server_failure('symlink-escapes', {
-        path,
-        target,
-        folder: folder === '' ? 'the release' : JSON.stringify(folder),
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/shared.js
@@ -10226,17 +10201,12 @@ function createUploads(layout, isPreview = false) {
             await writeOwner(uploadOwner(directory));
             const wanted = new Map();
             const from = await layoutOfBase(layout, base, isPreview);
-            const hash = await writeManifest(from, base, body, manifest, wanted);
-            if (hash !== contentHash) {
-                throw base === null
-                    ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
-                    : baseChanged();
-            }
+            assertWhole(await writeManifest(from, base, body, manifest, wanted), contentHash, base);
             await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : []);
             const sourceOf = sourcesIn(from, base, wanted);
-            const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
-            await assertDiskSpace(directory, survey.need);
-            const { missing, reusedBytes } = survey;
+            const found = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
+            const { missing, need, reusedBytes } = found;
+            await assertDiskSpace(directory, need);
             const flushing = startFlushing(directory);
             upload = {
                 id,
@@ -10274,9 +10244,8 @@ function createUploads(layout, isPreview = false) {
         },
         async commit(params, progress) {
             const current = begun(params.id);
-            if (current.missing > 0) {
+            if (current.missing > 0)
                 throw upload_failure('upload-incomplete', { problem: 'its contents never arrived' });
-            }
             const damaged = await upload_proven(current, progress);
             if (damaged.count > 0 && !current.askedAgain) {
                 current.missing = damaged.count;
@@ -10491,9 +10460,8 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
             : { all: await pm2.all(), daemon, program: await pm2.program() });
     };
     const context = (node = process.execPath) => {
-        if (agentFile === '') {
+        if (agentFile === '')
             throw server_failure('agent-not-kept', { folder: layout.own });
-        }
         return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node, cwd };
     };
     /** Null where a deploy leaves the daemon on its Node. A preview touches nothing but itself. */

@@ -10,8 +10,7 @@ import type { Result } from '../../protocol/messages.ts'
 import { readJob } from '../activation/job.ts'
 import { endOrphanedCandidates } from '../activation/candidates.ts'
 import { previousRelease } from '../store/history.ts'
-import type { Layout } from '../store/layout.ts'
-import { releaseDirectory } from '../store/layout.ts'
+import { type Layout, releaseDirectory } from '../store/layout.ts'
 import { type Lock, lockedFor, takeLock } from '../system/lock.ts'
 import { trimJournal } from '../activation/journal.ts'
 import { ownerLives } from '../system/owner.ts'
@@ -104,7 +103,8 @@ interface Standing {
 }
 
 async function verifiedAmong(layout: Layout, ids: readonly string[]): Promise<readonly string[]> {
-  return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null)
+  const times = await Promise.all(ids.map((id) => activatedAt(layout, id).catch(() => null)))
+  return ids.filter((_, index) => times[index] !== null)
 }
 
 /** Returns the releases that are no longer wanted; a process may still use one. */
@@ -210,14 +210,6 @@ async function removeOldAgents({ own }: Layout): Promise<void> {
 
 /** @param age in ms */
 async function isOlder(path: string, age: number): Promise<boolean> {
-  const changed = await lstat(path).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => Date.now(),
-  )
-  return Date.now() - changed > age
-}
-
-async function keepIf<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<readonly T[]> {
-  const results = await Promise.all(items.map(test))
-  return items.filter((_, index) => results[index])
+  const stat = await lstat(path).catch(() => null)
+  return stat !== null && Date.now() - stat.mtimeMs > age
 }

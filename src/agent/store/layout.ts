@@ -61,6 +61,10 @@ export function releaseFiles(directory: string) {
   }
 }
 
+export function filesOf(layout: Layout, id: string) {
+  return releaseFiles(releaseDirectory(layout, id))
+}
+
 /** Creates the folders that a deploy needs. `.gapless` holds secrets, and only the user may read it. */
 export function makeFolders(layout: Layout): void {
   mkdirSync(layout.base, { recursive: true, mode: 0o755 })

@@ -35,8 +35,6 @@ export async function lackOfDiskSpace(folder: string, need: Need): Promise<Failu
     return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize))
   }
   // Some file systems (btrfs) have no fixed number of inodes and report 0.
-  if (files > 0 && ffree < need.inodes) {
-    return lacking(`${need.inodes} inodes`, String(ffree))
-  }
+  if (files > 0 && ffree < need.inodes) return lacking(`${need.inodes} inodes`, String(ffree))
   return null
 }

@@ -64,9 +64,7 @@ export async function takeLock(
     told = taken.words
     const itself = activation !== undefined && taken.activation === activation
     if (!itself && (await giveUp?.())) throw withdrawn()
-    if (!itself && performance.now() >= deadline) {
-      throw failure('locked', { holder: taken.words })
-    }
+    if (!itself && performance.now() >= deadline) throw failure('locked', { holder: taken.words })
     await delay(POLL)
   }
 }
