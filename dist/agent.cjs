@@ -2079,6 +2079,12 @@ const activation_failure = failures(activation_texts);
 
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
+/** In ms. */
+const UNITS = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+];
 function formatDuration(ms) {
     // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
     if (ms < 999.5)
@@ -2090,12 +2096,7 @@ function formatDuration(ms) {
 }
 /** Formats an age in its largest unit. @param ms negative where two clocks differ */
 function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    const [name, length] = UNITS.find(([, size]) => ms >= size) ?? ['', 0];
     return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
 }
 function formatBytes(bytes) {
@@ -2117,12 +2118,7 @@ function plural(count, noun) {
 }
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
 /** For a sentence that goes on. */

@@ -56527,9 +56527,8 @@ function appName(text) {
  * @throws Failure `missing-input` when there is none, or none that PM2 could use
  */
 function appNameFromPackage(packageName) {
-    if (packageName === undefined || packageName === '') {
+    if (packageName === undefined || packageName === '')
         throw inputs_failure('missing-input: app name');
-    }
     try {
         return appName(packageName);
     }
@@ -56937,18 +56936,16 @@ function checkTogether({ command, host, url, 'candidate-check': candidateCheck, 
     if (!isPreview && url !== null && inPlaceOfPreview(url, '') !== url) {
         problems.add(inputs_failure('invalid-input: url of previews', { command }));
     }
-    if (!isGiven('host')) {
+    if (!isGiven('host'))
         problems.add(inputs_failure('missing-input'));
-    }
     if (!isGiven('username') && host.some(({ username }) => username === null)) {
         problems.add(inputs_failure('missing-input: username'));
     }
     if (!isGiven('key') && !isGiven('password') && agentSocket === null) {
         problems.add(inputs_failure('missing-input: key'));
     }
-    if (!isGiven('known-hosts') && !isGiven('fingerprint')) {
+    if (!isGiven('known-hosts') && !isGiven('fingerprint'))
         problems.add(inputs_failure('missing-input: host key'));
-    }
     if (!isGiven('proxy-host')) {
         for (const name of proxyInputs)
             if (isGiven(name))
@@ -57422,9 +57419,8 @@ function readPackageJson(directory) {
     if (text === undefined)
         return undefined;
     const value = parseObject(text);
-    if (value === undefined) {
+    if (value === undefined)
         throw build_failure('invalid-package-json', { file });
-    }
     const nodeRange = asObject(value.engines)?.node;
     const dependencies = asObject(value.dependencies) ?? {};
     return {
@@ -59533,6 +59529,12 @@ function pm2Missing(searched, node) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
+/** In ms. */
+const UNITS = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+];
 function format_formatDuration(ms) {
     // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
     if (ms < 999.5)
@@ -59544,12 +59546,7 @@ function format_formatDuration(ms) {
 }
 /** Formats an age in its largest unit. @param ms negative where two clocks differ */
 function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    const [name, length] = UNITS.find(([, size]) => ms >= size) ?? ['', 0];
     return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
 }
 function formatBytes(bytes) {
@@ -59571,12 +59568,7 @@ function plural(count, noun) {
 }
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
 /** For a sentence that goes on. */
@@ -59899,9 +59891,8 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     let errors = '';
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
-    if (word === greeting.noNode) {
+    if (word === greeting.noNode)
         throw nodeMissing(detail.split(':').filter((place) => place !== ''));
-    }
     if (word === greeting.needAgent)
         channel.write(agent.source);
     const pending = new Map();
@@ -60957,9 +60948,8 @@ function prove(pem, encrypted, passphrase, input) {
     // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
     const signature = key.sign(challenge);
     const verified = signature instanceof Error ? signature : key.verify(challenge, signature);
-    if (verified !== true) {
+    if (verified !== true)
         throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign');
-    }
 }
 function passphraseOf(input) {
     return input.replace(/key$/, 'passphrase');
@@ -61986,6 +61976,7 @@ function neverBegan({ facts: { serving } }, error) {
 
 
 
+
 /** In characters. */
 const script_LONGEST = 1024 * 1024;
 /** @throws Failure `connection-lost`, `exec-refused` or `no-shell` */
@@ -62011,7 +62002,7 @@ async function runScript(remote, script, { body, timeoutMs }) {
             if (channel.destroyed || channel.writableEnded)
                 break;
             if (!channel.write(chunk))
-                await script_drainedOrClosed(channel);
+                await drainedOrClosed(channel);
         }
         channel.end();
         await ended;
@@ -62029,15 +62020,6 @@ async function runScript(remote, script, { body, timeoutMs }) {
         return key === undefined ? [] : [[key, value ?? '']];
     });
     return { said, code, errors: errors.trim() };
-}
-function script_drainedOrClosed(channel) {
-    return new Promise((resolve) => {
-        const settle = () => {
-            channel.off('drain', settle).off('close', settle);
-            resolve();
-        };
-        channel.on('drain', settle).on('close', settle);
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/hosts/probe.js
@@ -62306,11 +62288,11 @@ function row(what, where, said, otherwise, remedy) {
     const value = `${where} keeps idle connections for ${time}${said === undefined ? ' (its default)' : ''}`;
     return secondsOf(time) <= proxy_keep_alive_LONGEST ? check_ok(what, value) : doubt(what, value, remedy);
 }
-const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+const proxy_keep_alive_UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 /** Infinity where it cannot be read, such as a variable. */
 function secondsOf(time) {
     const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(time) ?? [];
-    return number === '' ? Infinity : Number(number) * (UNITS[unit] ?? 1);
+    return number === '' ? Infinity : Number(number) * (proxy_keep_alive_UNITS[unit] ?? 1);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/findings.js
@@ -63867,9 +63849,8 @@ function* contents(files) {
         finally {
             (0,external_node_fs_namespaceObject.closeSync)(handle);
         }
-        if (read !== size) {
+        if (read !== size)
             throw runner_failure('file-changed', { path });
-        }
     }
     if (filled > 0)
         yield piece.subarray(0, filled);

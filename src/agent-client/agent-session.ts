@@ -81,9 +81,7 @@ export async function openAgent(
   channel.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('utf8')).slice(-8000)))
 
   const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors)
-  if (word === greeting.noNode) {
-    throw nodeMissing(detail.split(':').filter((place) => place !== ''))
-  }
+  if (word === greeting.noNode) throw nodeMissing(detail.split(':').filter((place) => place !== ''))
   if (word === greeting.needAgent) channel.write(agent.source)
 
   const pending = new Map<number, Pending>()
@@ -190,7 +188,7 @@ export async function openAgent(
 }
 
 /** Leaves no listener behind: an upload waits thousands of times. An error is followed by a close. */
-function drainedOrClosed(channel: Duplex): Promise<void> {
+export function drainedOrClosed(channel: Duplex): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {
       channel.off('drain', settle).off('close', settle)

@@ -29,9 +29,7 @@ export function appName(text: string): string {
  * @throws Failure `missing-input` when there is none, or none that PM2 could use
  */
 export function appNameFromPackage(packageName: string | undefined): string {
-  if (packageName === undefined || packageName === '') {
-    throw failure('missing-input: app name')
-  }
+  if (packageName === undefined || packageName === '') throw failure('missing-input: app name')
   try {
     return appName(packageName)
   } catch (error) {

@@ -29,9 +29,7 @@ export function readPackageJson(directory: string): PackageJson | undefined {
   const text = readTextIfAny(file)
   if (text === undefined) return undefined
   const value = parseObject(text)
-  if (value === undefined) {
-    throw failure('invalid-package-json', { file })
-  }
+  if (value === undefined) throw failure('invalid-package-json', { file })
   const nodeRange = asObject(value.engines)?.node
   const dependencies = asObject(value.dependencies) ?? {}
   return {

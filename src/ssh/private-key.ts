@@ -180,9 +180,7 @@ function prove(pem: string, encrypted: boolean, passphrase: string | undefined, 
   // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
   const signature: Buffer | Error = key.sign(challenge)
   const verified: boolean | Error = signature instanceof Error ? signature : key.verify(challenge, signature)
-  if (verified !== true) {
-    throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign')
-  }
+  if (verified !== true) throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign')
 }
 
 function passphraseOf(input: string): string {
