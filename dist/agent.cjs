@@ -100,10 +100,7 @@ class Failure extends Error {
     code;
     remedy;
     evidence;
-    /**
-     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-     * @param code stable, kebab-case
-     */
+    /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
         this.name = 'Failure';
@@ -1248,10 +1245,7 @@ function withDescendants(roots) {
             found.add(child);
     return [...found];
 }
-/**
- * Returns the living processes of the group that a process leads or led. While a group has members, the kernel
- * does not reuse its number.
- */
+/** The living processes of a group. While a group has members, the kernel does not reuse its number. */
 function groupLedBy(leader) {
     const now = process_identity_startTimeOf(leader.pid);
     // Signals take -1 for every process, and 0 for the sender's own group.
@@ -1366,9 +1360,8 @@ async function servingRelease(layout) {
 
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
- * sent in one brotli stream as differences from a release on the server: a folder without differences is one
- * line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is sent in
+ * one brotli stream as differences from a release on the server: a folder without differences is one line.
  */
 
 
@@ -1415,10 +1408,7 @@ function parseEntry(line) {
         throw leavesRelease(entry);
     return entry;
 }
-/**
- * Parses a line of a manifest on the server's disk, from any version.
- * @throws Failure `malformed-message` or `unsafe-path`
- */
+/** Parses a line of a manifest on the server's disk, from any version. @throws as parseEntry does */
 function parseStored(line) {
     const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
@@ -1719,10 +1709,7 @@ const server_failure = failures(server_texts);
 
 
 
-/**
- * @throws Failure `path-not-writable` when this user may not write in the folder, or in the one it would be
- * created in
- */
+/** @throws Failure `path-not-writable` when this user may not write in it, or in the folder it would be made in */
 function assertWritable(folder) {
     const standing = nearestExisting(folder);
     const { username } = (0,external_node_os_namespaceObject.userInfo)();
@@ -1851,9 +1838,8 @@ async function withReserve(folder, act) {
 /** In ms: much shorter than any deadline of a worker. */
 const LOOK = 1000;
 /**
- * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its
- * workers could not record that they serve.
- * @returns a function that stops the guard
+ * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its workers
+ * could not record that they serve. @returns a function that stops the guard
  */
 function guardReserve(folder) {
     const probe = `${folder}.probe`;
@@ -2309,9 +2295,8 @@ function versionOfNode(node) {
     return status === 0 && abi !== '' ? { version, abi } : null;
 }
 /**
- * Removes the versions that setup has replaced, once no process runs from them.
+ * Removes the versions that setup has replaced, once nothing runs from them. @returns what was removed, below the home
  * @param used files that are needed, whatever the processes say
- * @returns what was removed, below the home
  */
 async function removeOldRuntimes(used, home = (0,external_node_os_namespaceObject.homedir)(), youngMs = JUST_BROUGHT) {
     const removed = [];
@@ -2410,10 +2395,7 @@ const holderGuard = object({
     since: string,
 });
 const POLL = 200;
-/**
- * Takes the lock, and waits up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if `giveUp` said so
- */
+/** Waits up to `timeoutMs` for its holder. @throws Failure `locked`, or `withdrawn` if `giveUp` said so */
 async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
     const deadline = performance.now() + timeoutMs;
     let told = '';
@@ -2788,8 +2770,7 @@ async function* readLines(source) {
 
 /**
  * @param wants whether the entry of a line is of use; links always are
- * @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link, which would be
- * elsewhere
+ * @throws Failure `malformed-message`, or `unsafe-path`, also for an entry below a link, which would be elsewhere
  */
 async function* readManifest(file, wants = () => true) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
@@ -2846,10 +2827,7 @@ async function newestId(layout) {
 async function isRelease(layout, id) {
     return RELEASE_ID.test(id) && exists(filesOf(layout, id).info);
 }
-/**
- * Returns the release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else is in its place
- */
+/** Returns the release that `current` points at, or null. @throws Failure `current-not-a-link` */
 async function liveRelease(layout) {
     const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
     if (stat !== null && !stat.isSymbolicLink())
@@ -6117,10 +6095,10 @@ async function assertLauncher(layout, id) {
     throw server_failure('release-damaged: launcher', { path: launcher });
 }
 /**
- * Restores a modified launcher of a release that must come back: from the same bytes in another release, else
- * from the newest release with an intact launcher. Launchers can read the releases of older launchers.
+ * Restores a modified launcher of a release that must come back: from the same bytes in another release, else from the
+ * newest release with an intact launcher. Launchers can read the releases of older launchers.
  * @returns what was done, or null where nothing was wrong
- * @throws Failure `release-damaged` when no release has an intact launcher
+ * @throws Failure `release-damaged`
  */
 async function repairLauncher(layout, id) {
     const uploaded = await uploadedLauncher(layout, id);
@@ -6183,13 +6161,9 @@ async function provenElsewhere(layout, except, wanted) {
 
 
 /**
- * Links the static files of every other release that ever served into this one, except where it has a file of
- * that name. Next.js lists static files when it boots (14, 15, 16), so this runs before its workers boot;
- * running workers do not notice.
- *
- * Each release's own manifest counts, not what was linked into it: a file goes when the last release that was
- * built with it goes. Hard links take no space; static files are never written again.
- *
+ * Links the static files of every other release that ever served into this one, except where it has a file of that
+ * name. Next.js lists static files when it boots (14, 15, 16): this runs before that, and running workers do not
+ * notice. Each release's own manifest counts: a file goes when the last release that was built with it goes.
  * @param served releases that served although they were never verified
  * @returns how many files this call added
  * @throws where the release itself cannot be read or written; skips what is wrong with the others
@@ -7681,10 +7655,8 @@ async function inShared(layout, id) {
     return (path) => paths.some((shared) => path === shared || path.startsWith(`${shared}/`));
 }
 /**
- * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside
- * of code that differ from the upload. Files that another release has with the same content, such as a sitemap
- * that each release makes when it boots, are not lost and not reported.
- *
+ * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside of code
+ * that differ from the upload. What the other release has too, such as a sitemap made at boot, is not lost.
  * @param other the release that serves instead of this one
  * @returns paths relative to the app; a folder, with a slash, where the manifest names nothing in it
  */
@@ -7771,11 +7743,9 @@ function isBuilt(path, distDir) {
 
 
 /**
- * Verifies the release's manifest by its hash, and the release by its manifest. Restores what is missing or
- * damaged from a release that still has it. A file outside of code that was written after the release was made
- * stays: it may be the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths
- * are skipped.
- *
+ * Verifies the manifest by its hash, and the release by its manifest. Restores what is missing or damaged from a
+ * release that still has it. A file outside of code that was written later stays: it may be the app's data, such as a
+ * SQLite file, which the build's copy would destroy. Shared paths are skipped.
  * @param repair false: change nothing, and report what could be restored
  * @returns paths that were restored, and paths outside of code that differ from the upload
  * @throws Failure `release-damaged` naming the first path of code that cannot be restored
@@ -8022,7 +7992,6 @@ const MOST_PATHS = 20;
 /**
  * Searches releases that have served and were not searched since.
  * @param live the release that serves instead; null: none, and nothing is reported
- * @param ids of all releases, also of those whose last workers still drain
  */
 async function reportWritten(layout, live, ids) {
     const written = [];
@@ -8053,9 +8022,8 @@ async function reportWritten(layout, live, ids) {
 
 ;// CONCATENATED MODULE: ./build/agent/operations/cleanup.js
 /**
- * Removes old releases: never the current one, the previous one, or one that a process still uses, and none
- * before a cleanup has reported what the app wrote into it. Also removes leftovers of dead runs, agents of
- * earlier versions, and the beginning of the journal.
+ * Removes old releases: never the current, the previous, or one in use, and none before a cleanup has reported what the
+ * app wrote into it. Also removes leftovers of dead runs, earlier agents, and the beginning of the journal.
  */
 
 
@@ -8591,10 +8559,7 @@ function encryptionKeyFile({ own }) {
     return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
 }
 /**
- * Returns the app's key. The first deploy creates it; of two deploys at the same moment one creates it, and
- * both return that key.
- *
- * @param create false: do not create one
+ * Returns the app's key. The first deploy creates it; two deploys at the same moment return the same key.
  * @returns base64, or null where there is none
  * @throws Failure `encryption-key-damaged`
  */
@@ -8859,9 +8824,8 @@ const upload_failure = failures(upload_texts);
 
 ;// CONCATENATED MODULE: ./build/agent/upload/outline.js
 /**
- * An upload names only its differences from a release on the server, its base. Before the upload the agent
- * sends the outline of the base: short hashes of its folders. The runner leaves out the folders with the same
- * hash, and the agent fills them in from the base's manifest.
+ * An upload names only its differences from a release on the server, its base. The agent first sends the base's
+ * outline, short hashes of its folders; the runner leaves out the same folders, and the agent fills them in.
  */
 
 
@@ -9117,8 +9081,7 @@ async function* decompress(body, compression = 'brotli') {
 }
 /**
  * Writes the files of one stream of contents, in order, without flushing them.
- * @param time modification time of all files: Next.js derives `Last-Modified` and `ETag` from it, which must be
- * the same on all hosts
+ * @param time of modification, the same on all hosts: Next.js derives `Last-Modified` and `ETag` from it
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
 async function receive(directory, files, time, folder, contents) {
@@ -9362,9 +9325,8 @@ function sharesInode(entry, source, distDir) {
     return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir);
 }
 /**
- * Takes a file from another release and verifies the copy: a file that no longer has the bytes of its manifest
- * never becomes part of a new release. The file keeps its modification time, from which Next.js derives
- * `Last-Modified` and `ETag`.
+ * Takes a file from another release, with its modification time, and verifies the copy: a file that no longer has the
+ * bytes of its manifest never becomes part of a new release.
  * @returns how the file was taken; null: it is damaged or gone
  */
 async function reuseFile(hashFile, source, entry, path, shares) {
@@ -9776,8 +9738,7 @@ function assertNotForAll(folder, stickyIsFine) {
 }
 /**
  * Checks the way to a path in `shared`. Parts that do not exist yet are fine.
- * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or
- * could: everybody may be allowed to write in the shared folder
+ * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or could
  */
 function assertOwnWay(shared, path) {
     let way = shared;
@@ -9897,10 +9858,7 @@ async function readableByOthers(work) {
         process.umask(before);
     }
 }
-/**
- * For processes that an activation starts: under umask 0 PM2's folder would be writable by everybody (seen in
- * 7.0.4), and with it the daemon's socket, its dump and its pid file.
- */
+/** For processes of an activation: under umask 0 everybody could write in PM2's folder (7.0.4), and to its daemon. */
 function closeToOthers() {
     process.umask(process.umask() | 0o002);
 }
@@ -9910,9 +9868,8 @@ function closeToOthers() {
 /** In bytes. */
 const LARGE = 1024 * 1024;
 /**
- * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
- * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
- * kept meanwhile, and even a large release has few of them.
+ * Small files in the manifest's order, then the few large ones by size, which are kept meanwhile: a small file costs
+ * the server far more time than its bytes cost the network, so the server catches up while the large ones arrive.
  */
 function largeOnesLast() {
     const large = [];
@@ -10007,10 +9964,8 @@ async function staysIn(root, path) {
 
 
 /**
- * Links the shared paths into a release that is being built. What the first release has at such a path becomes
- * the shared content; what later releases have there is left out.
- *
- * @param directory the release
+ * Links the shared paths into a release that is being built. What the first release has at such a path becomes the
+ * shared content; what later releases have there is left out.
  * @param appFolder the folder of server.js in the release: the paths are relative to the app
  * @returns the paths where something was left out that differs from the shared content
  * @throws Failure `path-unsafe` where another user has put something in the way

@@ -55781,10 +55781,7 @@ class Failure extends Error {
     code;
     remedy;
     evidence;
-    /**
-     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-     * @param code stable, kebab-case
-     */
+    /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
         this.name = 'Failure';
@@ -56506,10 +56503,8 @@ function adviceFor({ value }) {
 /** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
 const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/;
 /**
- * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
- * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
- * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
- * (an id) and an ecosystem file.
+ * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since the name is
+ * also a folder's and part of the names of log files. What PM2's commands read as something else is refused.
  */
 function appName(text) {
     const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text;
@@ -56522,9 +56517,7 @@ function appName(text) {
 }
 /**
  * The app's name where `app-name` is not given.
- *
- * @param packageName `name` in the app's package.json
- * @throws Failure `missing-input` when there is none, or none that PM2 could use
+ * @throws Failure `missing-input` when package.json has none, or none that PM2 could use
  */
 function appNameFromPackage(packageName) {
     if (packageName === undefined || packageName === '')
@@ -57031,13 +57024,11 @@ function warningsOf({ key, passphrase, command, canary, watch }, runtime) {
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
 
 /**
- * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
- * from them or fetched from a vault, nor the single lines of a key.
+ * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed from them or
+ * fetched from a vault, nor the single lines of a key.
  *
- * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
- * hide no secret and turn every `true`, `3000` or `production` of the log into `***`. GitHub drops a job's output that
- * holds a masked text, so nothing that is a part of what a run must say is masked either.
- *
+ * Of `env`, any value may be a secret, so all are masked but those that plainly are none, such as `true`, `3000` or
+ * `production`. GitHub drops a job's output that holds a masked text, so nothing that a run must say is masked either.
  * @param words what a run says, whatever it deploys
  */
 function maskingOf(inputs, words) {
@@ -57099,9 +57090,7 @@ function decoded(text) {
 
 /**
  * Reads and checks every input.
- *
- * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
- *   lists every one of them, and its code is the common one, else `invalid-input`
+ * @throws Failure `missing-input` or `invalid-input`; of several problems it lists all, and its code is the common one
  */
 function readInputs(env) {
     const problems = new Problems();
@@ -57133,10 +57122,8 @@ const external_node_v8_namespaceObject = require("node:v8");
 /** How much memory a process uses for garbage. */
 
 /**
- * Keeps V8's young generation at its initial size. It doubles under load, up to 100 MB on a machine with much
- * memory, and contains only garbage; each collection frees the buffers of what was sent. V8 reads the factor
- * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); setting a size now would be
- * too late.
+ * Keeps V8's young generation at its initial size. It doubles under load, up to 100 MB on a machine with much memory,
+ * and contains only garbage. V8 reads the factor whenever it is about to grow (Node 24); a size would be set too late.
  */
 function stayLean() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--semi-space-growth-factor=1');
@@ -57361,8 +57348,6 @@ function isDirectory(path) {
     return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isDirectory();
 }
 /**
- * Returns the text of a file.
- *
  * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
  * @throws Failure `file-unreadable`
  */
@@ -57407,12 +57392,7 @@ function isMissing(error) {
 
 
 
-/**
- * Reads the package.json in a folder.
- *
- * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
- */
+/** @returns undefined when there is none @throws Failure `invalid-package-json`, `file-unreadable` */
 function readPackageJson(directory) {
     const file = (0,external_node_path_namespaceObject.join)(directory, 'package.json');
     const text = readTextIfAny(file);
@@ -57480,7 +57460,6 @@ const hasNextConfiguration = (directory) => NEXT_CONFIGURATIONS.some((name) => i
 /**
  * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its
  * own has neither the name nor the scripts of the one above: those are the repository's.
- *
  * @returns undefined where the folder has no package.json, and is no app that could do without
  */
 function readAppPackage(directory, workspace) {
@@ -57523,8 +57502,6 @@ function nxProject(directory, workspace) {
 
 /**
  * Checks what will be served, before anything is built.
- *
- * @param directory the app's folder
  * @param sharedPaths relative to the app: the server has its own content there
  * @returns warnings about what the build may lack, one sentence each
  * @throws Failure `checkout-incomplete`
@@ -57649,11 +57626,7 @@ const ECOSYSTEM_FILES = [
 ];
 /** Larger files are not read. In characters. */
 const ecosystem_file_LONGEST = 100_000;
-/**
- * Returns the commands that an ecosystem file starts.
- *
- * @returns undefined where there is no such file; empty where its scripts are computed
- */
+/** Returns the commands that it starts; undefined where there is no such file, empty where its scripts are computed. */
 function readEcosystem(file) {
     const text = readTextIfAny(file)?.slice(0, ecosystem_file_LONGEST);
     if (text === undefined)
@@ -57709,12 +57682,7 @@ const EXTENSIONS = ['.js', '.ts', '.mjs', '.mts', '.cjs', '.cts', '.tsx', '.jsx'
 /** More files are not read: a custom server imports Next.js early. */
 const MOST_FILES = 100;
 const MOST_CHARACTERS = 500_000;
-/**
- * Searches a program for the file that imports Next.js, which only a custom server does.
- *
- * @param entry its first file
- * @param workspace files outside are not read
- */
+/** Searches a program for the file that imports Next.js, which only a custom server does. */
 function findCustomServer(entry, workspace) {
     return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(server_modules_codeOf(file))));
 }
@@ -57929,10 +57897,7 @@ function simpleCommands(text) {
 
 
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for
- * development.
- *
- * @param workspace the repository's folder
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
  * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */
@@ -58043,11 +58008,7 @@ function isBetween(version, from, to) {
 function newest(versions) {
     return [...versions].sort((semver_default()).compare).at(-1) ?? '';
 }
-/**
- * Whether the range has a version that is `from` or later.
- *
- * @returns undefined when the range cannot be read, such as `catalog:`
- */
+/** Whether the range has a version that is `from` or later; undefined when it cannot be read, such as `catalog:`. */
 function reaches(range, from) {
     if (semver_default().validRange(range) === null)
         return undefined;
@@ -58097,8 +58058,6 @@ function nextIn(folders) {
 
 /**
  * Finds the Next.js app inside the repository.
- *
- * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
  * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `next-unsupported`,
  *   `custom-server`
@@ -59197,9 +59156,8 @@ const HOOKS = new Set(['pre-activate', 'post-activate']);
 /**
  * Activates a release, and watches the activation through lost connections.
  * @param log told of what happens inside the steps: who holds the lock, what is unusual
- * @param onEntry told of each entry once
- * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and
- * `activation-silent` if nobody knows how it ended
+ * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and `activation-silent`
+ *   if nobody knows how it ended
  */
 function activate(host, request, log, onEntry = () => undefined) {
     let seen = 0;
@@ -59645,12 +59603,11 @@ var external_node_zlib_ = __nccwpck_require__(8522);
 var external_node_zlib_default = /*#__PURE__*/__nccwpck_require__.n(external_node_zlib_);
 ;// CONCATENATED MODULE: ./build/agent-client/bootstrap.js
 /**
- * The one command that runs over SSH: a shell line that finds Node, and a few lines of JavaScript that load the
- * agent, and request it first where the server does not have this version.
+ * The one command that runs over SSH: a shell line that finds Node, and JavaScript that loads the agent, and requests
+ * it where the server lacks this version.
  *
- * The user's login shell may be bash, fish, tcsh or any other: all it sees is one single-quoted word without
- * quotes, backslash pairs, exclamation marks or line breaks. Startup files may print first, so nothing is
- * parsed before the sentinel.
+ * All that the login shell, bash, fish or any other, sees is one single-quoted word without quotes, backslash pairs,
+ * exclamation marks or line breaks. Startup files may print first: nothing is parsed before the sentinel.
  */
 
 
@@ -59692,9 +59649,8 @@ function findNode(sentinel, binPath, code) {
     ].join('; ');
 }
 /**
- * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
- * running PM2 daemon, what setup brought, the PATH (`w` is set for these), the PATH of the user's login shell, the usual
- * places, and of several versions the newest.
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the PM2 daemon's,
+ * what setup brought, the PATH (`w` is set so far), the login shell's PATH, the usual places, the newest of several.
  */
 function tryEach(sentinel, binPath) {
     // The first of the PATH is meant: an app of Next.js 14 may run on Node.js 18 beside a newer one.
@@ -59730,9 +59686,8 @@ function shellWord(path) {
     return `${inHome ? '"$HOME"' : ''}"$(printf "${octal.join('')}")"`;
 }
 /**
- * Runs on the server, as text: it must not use anything from this file. Loads the agent from
- * `<path>/.gapless/agent` if it is there with the right hash, or from standard input, before the session's own
- * messages.
+ * Runs on the server, as text: it must not use anything from this file. Loads the agent from `<path>/.gapless/agent` if
+ * it is there with the right hash, or from standard input, before the session's own messages.
  */
 async function loadAgent(settings, require, module) {
     const fs = require('node:fs');
@@ -60391,10 +60346,8 @@ function nameOf(method) {
     return method === 'agent' ? 'publickey' : method;
 }
 /**
- * Answers one question with the password, and no other: a second question asks for something else, such as a
- * second factor or a new password, and so does a question whose answer is echoed.
- *
- * @param unanswerable called with the questions that a password does not answer
+ * Answers one question with the password, and no other: a second question asks for something else, such as a second
+ * factor or a new password, and so does one whose answer is echoed. @param unanswerable called with those questions
  */
 function passwordPrompt(username, password, unanswerable) {
     let told = false;
@@ -60779,10 +60732,8 @@ function describe(key) {
 
 
 /**
- * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
- * or traditional key stays encrypted; PKCS8 is decrypted.
- *
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line, indented,
+ * literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). Only PKCS8 is decrypted.
  * @param input name of the input, for messages; the key itself is never shown
  * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
  * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`
@@ -61472,8 +61423,8 @@ function releasesIn(history) {
 /** Longer than a run pauses between two hosts, in ms. */
 const QUIET = 2000;
 /**
- * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts that differ belong to a run that will lock the next host in a moment, or to one
- * that died between two hosts.
+ * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts
+ * that differ belong to a run that will lock the next host in a moment, or to one that died between two hosts.
  * @returns the facts of each host then, or when `lock-timeout` is over
  */
 async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } }, hosts, pipeline) {
@@ -61838,9 +61789,8 @@ async function finish({ host, facts: { interrupted, live, serving, canary, proba
     return recovery.catch(() => ({ live, serving: served }));
 }
 /**
- * A run that died between two hosts left some with the new release and some with the old one. All get the newest of
- * the current releases that was verified on every host. Where a host lacks one of the current releases it missed a
- * deploy, which the next deploy repairs.
+ * A run that died between two hosts left some with the new release and some with the old one. All get the newest of the
+ * current releases that was verified on every host. A host that lacks one has missed a deploy: the next repairs that.
  * @returns what is current on all hosts afterwards, or null; undefined where there was nothing to do
  */
 async function restoreSameRelease(plan, hosts, lives, pipeline) {
@@ -62800,12 +62750,10 @@ function compareBytes(a, b) {
 
 
 /**
- * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies
- * and reads no content. Where two layers have the same path, the later one wins.
- *
- * @param workspace the repository's folder: a link in `public` to something in it becomes that file or folder
- * @param sharedPaths relative to the app: the server has its own content there, and links at them are not
- * followed
+ * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies and reads
+ * no content. Where two layers have the same path, the later one wins.
+ * @param workspace a link in `public` to something in it becomes that file or folder
+ * @param sharedPaths relative to the app: the server has its own content there, and links at them are not followed
  * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
  */
 async function assemble(output, workspace = output.directory, sharedPaths = []) {
@@ -62828,10 +62776,8 @@ async function assemble(output, workspace = output.directory, sharedPaths = []) 
     };
 }
 /**
- * What Next.js loads at run time is not readable by other users of the server: `.env` files, and everything of
- * the build except the static files. It contains the keys of server actions and previews
- * (`server-reference-manifest.json`, `prerender-manifest.json`, seen in 14 to 16), and code with values from
- * the build's environment.
+ * What Next.js loads at run time is not readable by other users of the server: `.env` files, and the build except for
+ * static files. It contains values of the build's environment, and the keys of server actions and previews (14 to 16).
  */
 function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     if (entry.kind !== 'file')
@@ -62845,9 +62791,8 @@ function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     return { ...entry, mode: mode === 0o755 ? 0o700 : 0o600 };
 }
 /**
- * `.gapless` is for the release's own metadata. `cache` and `route-cache` are written by a running server, and
- * exist here only when the build ran in place (Next.js 14 to 16). The last two are private: a trace that
- * included too much (`outputFileTracingIncludes`, a computed path) may contain them.
+ * `.gapless` is for the release's metadata. `cache` and `route-cache` are written by a server, and exist only when the
+ * build ran in place (14 to 16). The last two are private: a trace that included too much may contain them.
  */
 function excludedPaths({ relativeAppDir, distDir }) {
     const dist = external_node_path_namespaceObject.posix.join(relativeAppDir, distDir);
@@ -63211,11 +63156,7 @@ function withoutPlatform(packageName) {
 function assertNodeFits({ nodeRanges }, machine) {
     fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`)));
 }
-/**
- * Returns a warning where the Node.js of the build has another major version than the server's.
- *
- * @param builder the version that builds; undefined when it is unknown
- */
+/** Warns where the Node.js of the build, if it is known, has another major version than the server's. */
 function doubtAboutNode(builder, { node }) {
     const [ours, theirs] = [builder, node].map((version) => version?.split('.', 1)[0]);
     if (builder === undefined || ours === theirs)
@@ -63324,9 +63265,7 @@ function filesIn(folder) {
 const EVERY_MS = 2000;
 /**
  * Prints nothing for work that ends within two seconds.
- * @param what it does, as in `sent`
- * @param total bytes
- * @param now in ms
+ * @param what it does, as in `sent` @param total bytes @param now in ms
  * @returns call it with the bytes of each piece that is done
  */
 function startProgress(log, what, total, now = () => performance.now()) {
@@ -63347,9 +63286,8 @@ function startProgress(log, what, total, now = () => performance.now()) {
 
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
- * sent in one brotli stream as differences from a release on the server: a folder without differences is one
- * line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is sent in
+ * one brotli stream as differences from a release on the server: a folder without differences is one line.
  */
 
 
@@ -63396,10 +63334,7 @@ function parseEntry(line) {
         throw leavesRelease(entry);
     return entry;
 }
-/**
- * Parses a line of a manifest on the server's disk, from any version.
- * @throws Failure `malformed-message` or `unsafe-path`
- */
+/** Parses a line of a manifest on the server's disk, from any version. @throws as parseEntry does */
 function parseStored(line) {
     const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
@@ -63684,9 +63619,8 @@ class Bitmap {
 /** In bytes. */
 const LARGE = 1024 * 1024;
 /**
- * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
- * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
- * kept meanwhile, and even a large release has few of them.
+ * Small files in the manifest's order, then the few large ones by size, which are kept meanwhile: a small file costs
+ * the server far more time than its bytes cost the network, so the server catches up while the large ones arrive.
  */
 function largeOnesLast() {
     const large = [];
@@ -64227,11 +64161,7 @@ function health_judge(check, status, body) {
 
 
 const public_check_TRY_TIMEOUT = 10_000;
-/**
- * Requests the URL until it is healthy or the time is over.
- * @returns what it answered
- * @throws Failure `public-url-unhealthy`
- */
+/** Requests the URL until it is healthy. @returns what it answered @throws Failure `public-url-unhealthy` */
 async function checkPublicUrl(url, check) {
     const { timeoutMs, intervalMs } = check;
     const deadline = performance.now() + timeoutMs;
@@ -64272,7 +64202,6 @@ async function discard(hosts, id, remove) {
 
 /**
  * Warns of files that only some pages read: a release can be healthy without them.
- * @param logs of all hosts: they run the same release
  * @param said the warning of an earlier phase
  */
 async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
@@ -64469,11 +64398,7 @@ function packageNameIfAny(inputs) {
         return undefined;
     }
 }
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
+/** How the release will run. @param environment what the build asks for, under the user's own */
 function runtimeOf({ runtime }, basePath, environment = {}) {
     const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
     return { ...runtime, env: { ...environment, ...runtime.env }, health };
@@ -65089,7 +65014,6 @@ function withLines(failed, lines) {
 
 
 /**
- * Verifies the release on all hosts.
  * @returns the warning about missing files, if there was one
  * @throws Failure of the first host, after which a new release is rejected
  */
@@ -66720,9 +66644,8 @@ const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
 /**
- * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result.
- * When it returns, the processes that the command left behind have ended, and nothing of theirs reaches the
- * log.
+ * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result. Then the
+ * processes that the command left behind have ended, and nothing of theirs reaches the log.
  */
 async function runCommand({ argv, directory, script }, env, log) {
     const [program = '', ...args] = argv;
@@ -66756,11 +66679,7 @@ async function runCommand({ argv, directory, script }, env, log) {
 /** Every user of a machine can read its command lines; only the same user can read the environment of a process. */
 const command_SCRIPT = 'GAPLESS_SCRIPT';
 const SCRIPT_WORDS = ['-e', '-c', `script="$${command_SCRIPT}"; unset ${command_SCRIPT}; exec </dev/null; eval "$script"`];
-/**
- * Asks a program that may not exist for its version.
- *
- * @returns such as `1.22.22`, or undefined when there is none or it does not say
- */
+/** Asks a program for its version. @returns such as `1.22.22`, or undefined when there is none or it does not say */
 async function versionOf(program, directory, env) {
     return new Promise((resolve) => {
         const options = { cwd: directory, env, timeout: VERSION_TIMEOUT_MS };
@@ -66825,11 +66744,9 @@ function keepTail() {
 /** npm comes with Node.js, and corepack supports no other. */
 const KNOWN = /^(pnpm|yarn)@(\d+)\./;
 /**
- * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH
- * has: GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
- *
- * @param directory where the command runs; `packageManager` is searched from here up
- * @param workspace the repository's folder, where the search ends
+ * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH has:
+ * GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
+ * @param directory where the command runs; `packageManager` is searched from here up to the workspace
  * @returns the command unchanged when the right version is there, or corepack is not
  */
 async function throughCorepack(argv, directory, workspace, env) {
@@ -67089,12 +67006,9 @@ function isMetadataYarnClassic(metadataPath) {
 
 
 /**
- * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`)
- * decides if its lockfile exists, then the only lockfile, then what is installed. A sign of an unsupported
- * package manager counts only where there is no other.
- *
- * @param directory the app's folder, absolute; the search goes up from here
- * @param workspace where the search ends
+ * Weighs all signs from the app's folder up to the workspace. The nearest folder with a lockfile counts. There
+ * `packageManager` (else `devEngines`) decides if its lockfile exists, then the only lockfile, then what is installed.
+ * A sign of an unsupported package manager counts only where there is no other.
  */
 async function findPackageManager(directory, workspace) {
     const folders = ancestors(directory, workspace);
@@ -67208,13 +67122,9 @@ const COMMANDS = {
 /** Yarn 2 and later renamed the flag. */
 const BERRY_INSTALL = ['yarn', 'install', '--immutable'];
 /**
- * Returns the command that installs exactly what the lockfile says, or fails, in the lockfile's folder: the app's, or the
- * root of its workspace.
- *
- * @param directory the app's folder, absolute; the search goes up from here
+ * Returns the command that installs exactly what the lockfile says, or fails, in the folder of the lockfile.
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
- * `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
  */
 async function detectInstallCommand(directory, workspace) {
     const finding = await findPackageManager(directory, workspace);
@@ -67233,9 +67143,8 @@ async function detectInstallCommand(directory, workspace) {
 }
 const NPM = { name: 'npm', agent: 'npm' };
 /**
- * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else `next build`.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
- *
+ * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else
+ * `next build`. It needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
 async function detectBuildCommand(directory, workspace) {
@@ -67281,11 +67190,7 @@ function isBerry(lockfile) {
 
 
 
-/**
- * @param directory the app's folder
- * @param workspace the repository's folder, where the search for Yarn's files ends
- * @throws Failure `plug-n-play`
- */
+/** @throws Failure `plug-n-play` */
 async function refusePlugNPlay(directory, workspace, env) {
     // Yarn's files may be left over from an earlier package manager.
     const finding = await findPackageManager(directory, workspace);
@@ -67316,9 +67221,7 @@ function nodeLinker(folder) {
 
 
 /**
- * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
- * the app's folder.
- *
+ * Installs the app's dependencies in the lockfile's folder. A command of the user's runs in the app's folder.
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `install-failed`, `plug-n-play`, and those of `detectInstallCommand`
  */
@@ -67335,7 +67238,6 @@ async function install(options) {
 }
 /**
  * Builds the app in its folder, with Next.js's output set to standalone.
- *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `build-failed`, `plug-n-play`, `unsupported-package-manager`, `invalid-package-json`
  */
@@ -67479,11 +67381,7 @@ function markedIn(block) {
     }
     return null;
 }
-/**
- * Returns where a printed file is in the repository: relative to its root, or undefined where it is not in it.
- * @param directory the app's
- * @param workspace the repository's
- */
+/** Returns where a printed file is in the repository, relative to its root; undefined where it is not in it. */
 function inRepository(file, directory, workspace, exists) {
     const places = ancestors(directory, workspace).map((folder) => (0,external_node_path_namespaceObject.join)(folder, file));
     const found = places.find((path) => isInside(workspace, path) && exists(path));
@@ -67503,7 +67401,6 @@ function inRepository(file, directory, workspace, exists) {
 /**
  * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
  * out or unpacked, not when they are written.
- *
  * @param buildBegan when this run started to build, in ms since the epoch; undefined when it did not
  * @throws Failure `foreign-build` when it is the build of another app
  */
@@ -67577,7 +67474,6 @@ function timesBelow(path) {
 
 /**
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
- *
  * @param directory the app's folder, absolute
  * @param workspace the repository's folder: `distDir` may be anywhere in it, as with Nx
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
@@ -67711,11 +67607,8 @@ function usedAnotherKey(output, key) {
     return typeof used === 'string' && used !== key;
 }
 /**
- * Returns the environment that the workers need besides. Next.js 14 does not keep the key of the build: it
- * writes another one into its manifest, and prefers the variable to that (seen in 14.2.35). Later versions keep
- * it.
- *
- * @param workspace the repository's folder
+ * The environment that the workers need besides: Next.js 14 does not keep the key of the build, writes another one into
+ * its manifest, and prefers the variable to that (14.2.35). Later versions keep it.
  */
 function keyForWorkers(output, workspace, key) {
     // Where Turborepo hid the key from the build, pages that the build rendered would not match the workers.
@@ -67918,8 +67811,7 @@ async function transfer(release, host, course, resumes, log) {
 }
 /**
  * Sends the contents that a host lacks. The answers may still be on their way afterwards.
- * @returns the first failure to receive them, once it is known
- * @throws that failure, where it comes while contents are sent
+ * @returns the first failure to receive them, once it is known; throws it where it comes while contents are sent
  */
 async function send({ manifest, packer, onSent }, course, agent, wanted, log) {
     const sending = { failure: undefined };
@@ -68173,10 +68065,7 @@ function status_detailOf({ releases, workers, lock, interrupted, lived }) {
 
 
 
-/**
- * Sends the release to all hosts, under one id.
- * @param onSent told of the content bytes on the wire, also where the upload fails later
- */
+/** Sends the release to all hosts. @param onSent told of the content bytes on the wire, also where the upload fails */
 async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent = () => undefined) {
     const id = nextReleaseId(new Date(), hosts.map(({ facts }) => facts.newestId));
     const release = { plan, output, manifest, packer, id, isForOneHost: hosts.length === 1, onSent };

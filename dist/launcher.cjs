@@ -993,10 +993,7 @@ class Failure extends Error {
     code;
     remedy;
     evidence;
-    /**
-     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-     * @param code stable, kebab-case
-     */
+    /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
         this.name = 'Failure';

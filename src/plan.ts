@@ -105,11 +105,7 @@ function packageNameIfAny(inputs: Inputs): string | undefined {
   }
 }
 
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
+/** How the release will run. @param environment what the build asks for, under the user's own */
 export function runtimeOf(
   { runtime }: Inputs,
   basePath: string,

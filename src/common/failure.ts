@@ -26,10 +26,7 @@ export class Failure extends Error {
   readonly remedy: string | undefined
   readonly evidence: string | undefined
 
-  /**
-   * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-   * @param code stable, kebab-case
-   */
+  /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
   constructor(code: string, message: string, options: FailureOptions = {}) {
     super(message, { cause: options.cause })
     this.name = 'Failure'

@@ -12,7 +12,6 @@ export const hasNextConfiguration = (directory: string): boolean =>
 /**
  * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its
  * own has neither the name nor the scripts of the one above: those are the repository's.
- *
  * @returns undefined where the folder has no package.json, and is no app that could do without
  */
 export function readAppPackage(directory: string, workspace: string): PackageJson | undefined {

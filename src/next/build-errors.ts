@@ -106,11 +106,7 @@ function markedIn(block: readonly string[]): Position | null {
   return null
 }
 
-/**
- * Returns where a printed file is in the repository: relative to its root, or undefined where it is not in it.
- * @param directory the app's
- * @param workspace the repository's
- */
+/** Returns where a printed file is in the repository, relative to its root; undefined where it is not in it. */
 export function inRepository(
   file: string,
   directory: string,

@@ -25,9 +25,7 @@ export interface StepOptions {
 }
 
 /**
- * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
- * the app's folder.
- *
+ * Installs the app's dependencies in the lockfile's folder. A command of the user's runs in the app's folder.
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `install-failed`, `plug-n-play`, and those of `detectInstallCommand`
  */
@@ -44,7 +42,6 @@ export async function install(options: StepOptions): Promise<readonly string[] |
 
 /**
  * Builds the app in its folder, with Next.js's output set to standalone.
- *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `build-failed`, `plug-n-play`, `unsupported-package-manager`, `invalid-package-json`
  */

@@ -10,8 +10,6 @@ import { ancestors, isInside } from './paths.ts'
 
 /**
  * Checks what will be served, before anything is built.
- *
- * @param directory the app's folder
  * @param sharedPaths relative to the app: the server has its own content there
  * @returns warnings about what the build may lack, one sentence each
  * @throws Failure `checkout-incomplete`

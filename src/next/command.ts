@@ -33,9 +33,8 @@ const LAST_LINES = 200
 const MAX_CHARACTERS = 64 * 1024
 
 /**
- * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result.
- * When it returns, the processes that the command left behind have ended, and nothing of theirs reaches the
- * log.
+ * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result. Then the
+ * processes that the command left behind have ended, and nothing of theirs reaches the log.
  */
 export async function runCommand(
   { argv, directory, script }: Command,
@@ -75,11 +74,7 @@ export async function runCommand(
 const SCRIPT = 'GAPLESS_SCRIPT'
 const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`]
 
-/**
- * Asks a program that may not exist for its version.
- *
- * @returns such as `1.22.22`, or undefined when there is none or it does not say
- */
+/** Asks a program for its version. @returns such as `1.22.22`, or undefined when there is none or it does not say */
 export async function versionOf(
   program: string,
   directory: string,

@@ -9,10 +9,7 @@ import { findCustomServer } from './server-modules.ts'
 import { followCommand } from './start-command.ts'
 
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for
- * development.
- *
- * @param workspace the repository's folder
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
  * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */

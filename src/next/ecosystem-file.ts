@@ -19,11 +19,7 @@ export interface Started {
 /** Larger files are not read. In characters. */
 const LONGEST = 100_000
 
-/**
- * Returns the commands that an ecosystem file starts.
- *
- * @returns undefined where there is no such file; empty where its scripts are computed
- */
+/** Returns the commands that it starts; undefined where there is no such file, empty where its scripts are computed. */
 export function readEcosystem(file: string): readonly Started[] | undefined {
   const text = readTextIfAny(file)?.slice(0, LONGEST)
   if (text === undefined) return undefined

@@ -15,11 +15,7 @@ export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, mach
   )
 }
 
-/**
- * Returns a warning where the Node.js of the build has another major version than the server's.
- *
- * @param builder the version that builds; undefined when it is unknown
- */
+/** Warns where the Node.js of the build, if it is known, has another major version than the server's. */
 export function doubtAboutNode(
   builder: string | undefined,
   { node }: Pick<Machine, 'node'>,

@@ -12,7 +12,6 @@ import { installedNextVersion } from './supported.ts'
 /**
  * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
  * out or unpacked, not when they are written.
- *
  * @param buildBegan when this run started to build, in ms since the epoch; undefined when it did not
  * @throws Failure `foreign-build` when it is the build of another app
  */

@@ -40,7 +40,6 @@ export interface BuildOutput {
 
 /**
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
- *
  * @param directory the app's folder, absolute
  * @param workspace the repository's folder: `distDir` may be anywhere in it, as with Nx
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`

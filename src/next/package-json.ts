@@ -18,12 +18,7 @@ export interface PackageJson {
   readonly installed: Readonly<Record<string, unknown>>
 }
 
-/**
- * Reads the package.json in a folder.
- *
- * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
- */
+/** @returns undefined when there is none @throws Failure `invalid-package-json`, `file-unreadable` */
 export function readPackageJson(directory: string): PackageJson | undefined {
   const file = join(directory, 'package.json')
   const text = readTextIfAny(file)

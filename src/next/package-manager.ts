@@ -46,13 +46,9 @@ const COMMANDS: Readonly<Record<PackageManagerName, Commands>> = {
 const BERRY_INSTALL: readonly string[] = ['yarn', 'install', '--immutable']
 
 /**
- * Returns the command that installs exactly what the lockfile says, or fails, in the lockfile's folder: the app's, or the
- * root of its workspace.
- *
- * @param directory the app's folder, absolute; the search goes up from here
+ * Returns the command that installs exactly what the lockfile says, or fails, in the folder of the lockfile.
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
- * `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
  */
 export async function detectInstallCommand(directory: string, workspace?: string): Promise<Command> {
   const finding = await findPackageManager(directory, workspace)
@@ -71,9 +67,8 @@ export async function detectInstallCommand(directory: string, workspace?: string
 const NPM = { name: 'npm', agent: 'npm' } as const
 
 /**
- * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else `next build`.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
- *
+ * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else
+ * `next build`. It needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
 export async function detectBuildCommand(directory: string, workspace?: string): Promise<Command> {

@@ -33,8 +33,6 @@ export interface Project {
 
 /**
  * Finds the Next.js app inside the repository.
- *
- * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
  * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `next-unsupported`,
  *   `custom-server`

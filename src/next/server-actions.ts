@@ -24,11 +24,8 @@ export function usedAnotherKey(output: BuildOutput, key: string): boolean {
 }
 
 /**
- * Returns the environment that the workers need besides. Next.js 14 does not keep the key of the build: it
- * writes another one into its manifest, and prefers the variable to that (seen in 14.2.35). Later versions keep
- * it.
- *
- * @param workspace the repository's folder
+ * The environment that the workers need besides: Next.js 14 does not keep the key of the build, writes another one into
+ * its manifest, and prefers the variable to that (14.2.35). Later versions keep it.
  */
 export function keyForWorkers(
   output: BuildOutput,

@@ -22,10 +22,7 @@ export interface Uploaded {
   readonly sent: Sent
 }
 
-/**
- * Sends the release to all hosts, under one id.
- * @param onSent told of the content bytes on the wire, also where the upload fails later
- */
+/** Sends the release to all hosts. @param onSent told of the content bytes on the wire, also where the upload fails */
 export async function uploadToAll(
   plan: Plan,
   hosts: readonly Host[],

@@ -1,7 +1,6 @@
 /**
- * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
- * sent in one brotli stream as differences from a release on the server: a folder without differences is one
- * line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is sent in
+ * one brotli stream as differences from a release on the server: a folder without differences is one line.
  */
 import { count, type Guard, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
 import { failure } from '../common/errors/protocol.ts'
@@ -65,10 +64,7 @@ export function parseEntry(line: string): ManifestEntry {
   return entry
 }
 
-/**
- * Parses a line of a manifest on the server's disk, from any version.
- * @throws Failure `malformed-message` or `unsafe-path`
- */
+/** Parses a line of a manifest on the server's disk, from any version. @throws as parseEntry does */
 export function parseStored(line: string): ManifestEntry {
   const entry = parse<ManifestEntry>(anyEntry, line, 'manifest entry')
   assertSafePath(entry.path)

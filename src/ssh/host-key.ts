@@ -16,11 +16,7 @@ export interface HostKeyPolicy {
   verify(key: Buffer): true | Failure
   /** The algorithms to ask the server for, best first. */
   readonly algorithms: readonly ServerHostKeyAlgorithm[]
-  /**
-   * Returns the policy for keys of other types: for a fingerprint of unknown type, when the server showed
-   * another key.
-   * @returns undefined when there is no other type to ask for
-   */
+  /** The policy for keys of other types, where a fingerprint does not tell its type; undefined: there is no other. */
   without(type: string | undefined): HostKeyPolicy | undefined
 }
 

@@ -55,10 +55,8 @@ function nameOf(method: Method): string {
 }
 
 /**
- * Answers one question with the password, and no other: a second question asks for something else, such as a
- * second factor or a new password, and so does a question whose answer is echoed.
- *
- * @param unanswerable called with the questions that a password does not answer
+ * Answers one question with the password, and no other: a second question asks for something else, such as a second
+ * factor or a new password, and so does one whose answer is echoed. @param unanswerable called with those questions
  */
 export function passwordPrompt(
   username: string,

@@ -12,10 +12,8 @@ interface PemBlock {
 }
 
 /**
- * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
- * or traditional key stays encrypted; PKCS8 is decrypted.
- *
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line, indented,
+ * literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). Only PKCS8 is decrypted.
  * @param input name of the input, for messages; the key itself is never shown
  * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
  * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`

@@ -25,8 +25,7 @@ export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
   /**
-   * The parts in their order. Packing waits for no reader.
-   * @param missing bitmap, base64, see missingFiles
+   * The parts of missingFiles in their order. Packing waits for no reader.
    * @throws Failure `runner-disk-full`, `file-changed`, `file-unreadable`
    */
   parts(missing: string): AsyncIterable<PackedPart>

@@ -1,7 +1,6 @@
 /**
- * Removes old releases: never the current one, the previous one, or one that a process still uses, and none
- * before a cleanup has reported what the app wrote into it. Also removes leftovers of dead runs, agents of
- * earlier versions, and the beginning of the journal.
+ * Removes old releases: never the current, the previous, or one in use, and none before a cleanup has reported what the
+ * app wrote into it. Also removes leftovers of dead runs, earlier agents, and the beginning of the journal.
  */
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'

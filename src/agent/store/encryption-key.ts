@@ -17,10 +17,7 @@ export function encryptionKeyFile({ own }: Layout): string {
 }
 
 /**
- * Returns the app's key. The first deploy creates it; of two deploys at the same moment one creates it, and
- * both return that key.
- *
- * @param create false: do not create one
+ * Returns the app's key. The first deploy creates it; two deploys at the same moment return the same key.
  * @returns base64, or null where there is none
  * @throws Failure `encryption-key-damaged`
  */

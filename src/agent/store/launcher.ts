@@ -19,10 +19,10 @@ export async function assertLauncher(layout: Layout, id: string): Promise<void> 
 }
 
 /**
- * Restores a modified launcher of a release that must come back: from the same bytes in another release, else
- * from the newest release with an intact launcher. Launchers can read the releases of older launchers.
+ * Restores a modified launcher of a release that must come back: from the same bytes in another release, else from the
+ * newest release with an intact launcher. Launchers can read the releases of older launchers.
  * @returns what was done, or null where nothing was wrong
- * @throws Failure `release-damaged` when no release has an intact launcher
+ * @throws Failure `release-damaged`
  */
 export async function repairLauncher(layout: Layout, id: string): Promise<string | null> {
   const uploaded = await uploadedLauncher(layout, id)

@@ -11,13 +11,9 @@ import { readManifest } from './manifest-file.ts'
 import { activatedAt, liveRelease, readInfo, releaseIds } from './releases.ts'
 
 /**
- * Links the static files of every other release that ever served into this one, except where it has a file of
- * that name. Next.js lists static files when it boots (14, 15, 16), so this runs before its workers boot;
- * running workers do not notice.
- *
- * Each release's own manifest counts, not what was linked into it: a file goes when the last release that was
- * built with it goes. Hard links take no space; static files are never written again.
- *
+ * Links the static files of every other release that ever served into this one, except where it has a file of that
+ * name. Next.js lists static files when it boots (14, 15, 16): this runs before that, and running workers do not
+ * notice. Each release's own manifest counts: a file goes when the last release that was built with it goes.
  * @param served releases that served although they were never verified
  * @returns how many files this call added
  * @throws where the release itself cannot be read or written; skips what is wrong with the others

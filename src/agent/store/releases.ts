@@ -38,10 +38,7 @@ export async function isRelease(layout: Layout, id: string): Promise<boolean> {
   return RELEASE_ID.test(id) && exists(filesOf(layout, id).info)
 }
 
-/**
- * Returns the release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else is in its place
- */
+/** Returns the release that `current` points at, or null. @throws Failure `current-not-a-link` */
 export async function liveRelease(layout: Layout): Promise<string | null> {
   const stat = await lstat(layout.current).catch(() => null)
   if (stat !== null && !stat.isSymbolicLink()) throw failure('current-not-a-link', { path: layout.current })

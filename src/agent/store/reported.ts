@@ -16,7 +16,6 @@ interface Report {
 /**
  * Searches releases that have served and were not searched since.
  * @param live the release that serves instead; null: none, and nothing is reported
- * @param ids of all releases, also of those whose last workers still drain
  */
 export async function reportWritten(
   layout: Layout,

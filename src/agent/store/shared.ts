@@ -10,10 +10,8 @@ import { inParallel } from '../system/parallel.ts'
 import { assertOwnWay } from './trust.ts'
 
 /**
- * Links the shared paths into a release that is being built. What the first release has at such a path becomes
- * the shared content; what later releases have there is left out.
- *
- * @param directory the release
+ * Links the shared paths into a release that is being built. What the first release has at such a path becomes the
+ * shared content; what later releases have there is left out.
  * @param appFolder the folder of server.js in the release: the paths are relative to the app
  * @returns the paths where something was left out that differs from the shared content
  * @throws Failure `path-unsafe` where another user has put something in the way

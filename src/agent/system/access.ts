@@ -6,10 +6,7 @@ import { failure } from '../../common/errors/server.ts'
 import type { Failure } from '../../common/failure.ts'
 import { nearestExisting } from './files.ts'
 
-/**
- * @throws Failure `path-not-writable` when this user may not write in the folder, or in the one it would be
- * created in
- */
+/** @throws Failure `path-not-writable` when this user may not write in it, or in the folder it would be made in */
 export function assertWritable(folder: string): void {
   const standing = nearestExisting(folder)
   const { username } = userInfo()

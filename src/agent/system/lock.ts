@@ -45,10 +45,7 @@ export interface Waiting {
   readonly giveUp?: () => Promise<boolean>
 }
 
-/**
- * Takes the lock, and waits up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if `giveUp` said so
- */
+/** Waits up to `timeoutMs` for its holder. @throws Failure `locked`, or `withdrawn` if `giveUp` said so */
 export async function takeLock(
   directory: string,
   owner: string,

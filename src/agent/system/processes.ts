@@ -58,10 +58,7 @@ export function withDescendants(roots: readonly number[]): readonly number[] {
   return [...found]
 }
 
-/**
- * Returns the living processes of the group that a process leads or led. While a group has members, the kernel
- * does not reuse its number.
- */
+/** The living processes of a group. While a group has members, the kernel does not reuse its number. */
 export function groupLedBy(leader: { readonly pid: number; readonly startTime: string }): readonly number[] {
   const now = startTimeOf(leader.pid)
   // Signals take -1 for every process, and 0 for the sender's own group.

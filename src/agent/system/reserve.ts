@@ -36,9 +36,8 @@ export async function withReserve<T>(folder: string, act: () => Promise<T>): Pro
 const LOOK = 1000
 
 /**
- * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its
- * workers could not record that they serve.
- * @returns a function that stops the guard
+ * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its workers
+ * could not record that they serve. @returns a function that stops the guard
  */
 export function guardReserve(folder: string): () => void {
   const probe = `${folder}.probe`

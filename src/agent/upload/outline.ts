@@ -1,7 +1,6 @@
 /**
- * An upload names only its differences from a release on the server, its base. Before the upload the agent
- * sends the outline of the base: short hashes of its folders. The runner leaves out the folders with the same
- * hash, and the agent fills them in from the base's manifest.
+ * An upload names only its differences from a release on the server, its base. The agent first sends the base's
+ * outline, short hashes of its folders; the runner leaves out the same folders, and the agent fills them in.
  */
 import { isBelow, isOutlined, shortHash, subtreeHasher } from '../../protocol/subtrees.ts'
 import { failure } from '../../common/errors/upload.ts'

@@ -83,9 +83,8 @@ export function sharesInode(entry: ManifestFile, source: Source, distDir: string
 }
 
 /**
- * Takes a file from another release and verifies the copy: a file that no longer has the bytes of its manifest
- * never becomes part of a new release. The file keeps its modification time, from which Next.js derives
- * `Last-Modified` and `ETag`.
+ * Takes a file from another release, with its modification time, and verifies the copy: a file that no longer has the
+ * bytes of its manifest never becomes part of a new release.
  * @returns how the file was taken; null: it is damaged or gone
  */
 async function reuseFile(
