@@ -62572,13 +62572,12 @@ var external_node_buffer_ = __nccwpck_require__(4573);
 
 /**
  * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later layer wins.
- * Read folder by folder each time: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
-function overlaid(layers, excluded, shared = () => false) {
+function overlaid(layers, excluded, shared) {
     // The last one first: it wins.
     const places = layers.toReversed().map((layer) => placeOf(layer, ''));
-    return { [Symbol.iterator]: () => below('', places, excluded, shared) };
+    return below('', places, excluded, shared);
 }
 function* below(path, places, excluded, shared) {
     const children = new Map();
@@ -62754,7 +62753,7 @@ function compareBytes(a, b) {
  * no content. Where two layers have the same path, the later one wins.
  * @param workspace a link in `public` to something in it becomes that file or folder
  * @param sharedPaths relative to the app: the server has its own content there, and links at them are not followed
- * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
  */
 async function assemble(output, workspace = output.directory, sharedPaths = []) {
     const { relativeAppDir } = output;
@@ -62766,14 +62765,7 @@ async function assemble(output, workspace = output.directory, sharedPaths = []) 
         ...(await publicLayers(output, root, shared)),
     ];
     const entries = overlaid(layers, excludedPaths(output), (path) => shared.has(path));
-    return {
-        entries: {
-            *[Symbol.iterator]() {
-                for (const entry of entries)
-                    yield withoutOthers(entry, output);
-            },
-        },
-    };
+    return { entries: Array.from(entries, (entry) => withoutOthers(entry, output)) };
 }
 /**
  * What Next.js loads at run time is not readable by other users of the server: `.env` files, and the build except for
@@ -62815,20 +62807,8 @@ async function publicLayers({ publicDirectory, relativeAppDir }, workspace, shar
 }
 /** Returns the entries with one more, in its place. */
 function withEntry(entries, entry) {
-    return {
-        *[Symbol.iterator]() {
-            let pending = entry;
-            for (const next of entries) {
-                if (pending !== undefined && compareBytes(pending.path, next.path) < 0) {
-                    yield pending;
-                    pending = undefined;
-                }
-                yield next;
-            }
-            if (pending !== undefined)
-                yield pending;
-        },
-    };
+    const next = entries.findIndex(({ path }) => compareBytes(entry.path, path) < 0);
+    return entries.toSpliced(next < 0 ? entries.length : next, 0, entry);
 }
 
 ;// CONCATENATED MODULE: ./build/next/binary.js
@@ -63009,12 +62989,9 @@ function misfitsOf(family, machine) {
     if (loaded.length === 0) {
         if (optional || hasWasm)
             return [];
-        return [
-            {
-                problem: `${name} is built for ${native_modules_list(binaries.map(({ target }) => native_modules_describe(target)))}, and the server is ${describeMachine(machine)}`,
-                remedy: remedyForPlatform(packageName, machine),
-            },
-        ];
+        const targets = native_modules_list(binaries.map(({ target }) => native_modules_describe(target)));
+        const problem = `${name} is built for ${targets}, and the server is ${describeMachine(machine)}`;
+        return [{ problem, remedy: remedyForPlatform(packageName, machine) }];
     }
     const newest = loaded
         .flatMap(({ target }) => target.glibc ?? [])
@@ -63025,33 +63002,25 @@ function misfitsOf(family, machine) {
         ? loaded.flatMap(({ target }) => target.abi ?? [])
         : [];
     const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0;
-    return [
-        ...(tooNew
-            ? [
-                {
-                    problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
-                    remedy: 'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
-                },
-            ]
-            : []),
-        ...(abis.length > 0 && !abis.includes(machine.nodeAbi)
-            ? [
-                {
-                    problem: `${name} is compiled for a Node.js with module version ${native_modules_list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
-                    remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
-                },
-            ]
-            : []),
-        ...(needsSse42(family, machine) && machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
-            ? [
-                {
-                    problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
-                    remedy: "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-                        'Otherwise compile sharp from source against the system’s libvips.',
-                },
-            ]
-            : []),
+    const lacksSse42 = machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2');
+    const misfits = [
+        tooNew && {
+            problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
+            remedy: 'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
+        },
+        abis.length > 0 &&
+            !abis.includes(machine.nodeAbi) && {
+            problem: `${name} is compiled for a Node.js with module version ${native_modules_list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
+            remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
+        },
+        needsSse42(family, machine) &&
+            lacksSse42 && {
+            problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
+            remedy: "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
+                'Otherwise compile sharp from source against the system’s libvips.',
+        },
     ];
+    return misfits.filter((misfit) => misfit !== false);
 }
 /** sharp 0.33 to 0.35 itself checks for SSE 4.2 at run time, in its binaries for x64 alone. */
 function needsSse42({ packageName }, { arch }) {
@@ -63082,7 +63051,7 @@ function remedyForPlatform(packageName, machine) {
         `If the app never loads ${packageName} at run time, leave it out with outputFileTracingExcludes.`);
 }
 function familiesIn(entries) {
-    const files = [...entries].filter((entry) => entry.kind === 'file');
+    const files = entries.filter((entry) => entry.kind === 'file');
     const sources = new Map(files.map(({ path, source }) => [path, source]));
     const wasm = new Set(files.filter(({ path }) => WASM.test(path)).map(({ path }) => ownerOf(path, sources).key));
     const found = files
@@ -64031,7 +64000,7 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
         size: (0,external_node_fs_namespaceObject.statSync)(launcherFile).size,
         mode: 0o644,
     };
-    const entries = [...withEntry(tree.entries, launcher)];
+    const entries = withEntry(tree.entries, launcher);
     refusePointers(entries.filter(isPointerOfRelease).map(({ path }) => path));
     const paths = new Set(entries.map(({ path }) => path));
     const lacking = readAtRunTime(output).filter(({ path }) => !paths.has(path));

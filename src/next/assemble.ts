@@ -18,7 +18,7 @@ import { isInside } from './paths.ts'
  * no content. Where two layers have the same path, the later one wins.
  * @param workspace a link in `public` to something in it becomes that file or folder
  * @param sharedPaths relative to the app: the server has its own content there, and links at them are not followed
- * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
  */
 export async function assemble(
   output: BuildOutput,
@@ -34,13 +34,7 @@ export async function assemble(
     ...(await publicLayers(output, root, shared)),
   ]
   const entries = overlaid(layers, excludedPaths(output), (path) => shared.has(path))
-  return {
-    entries: {
-      *[Symbol.iterator]() {
-        for (const entry of entries) yield withoutOthers(entry, output)
-      },
-    },
-  }
+  return { entries: Array.from(entries, (entry) => withoutOthers(entry, output)) }
 }
 
 /**
@@ -84,18 +78,7 @@ async function publicLayers(
 }
 
 /** Returns the entries with one more, in its place. */
-export function withEntry(entries: Iterable<TreeEntry>, entry: TreeEntry): Iterable<TreeEntry> {
-  return {
-    *[Symbol.iterator]() {
-      let pending: TreeEntry | undefined = entry
-      for (const next of entries) {
-        if (pending !== undefined && compareBytes(pending.path, next.path) < 0) {
-          yield pending
-          pending = undefined
-        }
-        yield next
-      }
-      if (pending !== undefined) yield pending
-    },
-  }
+export function withEntry(entries: readonly TreeEntry[], entry: TreeEntry): readonly TreeEntry[] {
+  const next = entries.findIndex(({ path }) => compareBytes(entry.path, path) < 0)
+  return entries.toSpliced(next < 0 ? entries.length : next, 0, entry)
 }

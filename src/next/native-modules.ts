@@ -62,12 +62,9 @@ function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
   const loaded = binaries.filter(({ target }) => runsOn(target, machine))
   if (loaded.length === 0) {
     if (optional || hasWasm) return []
-    return [
-      {
-        problem: `${name} is built for ${list(binaries.map(({ target }) => describe(target)))}, and the server is ${describeMachine(machine)}`,
-        remedy: remedyForPlatform(packageName, machine),
-      },
-    ]
+    const targets = list(binaries.map(({ target }) => describe(target)))
+    const problem = `${name} is built for ${targets}, and the server is ${describeMachine(machine)}`
+    return [{ problem, remedy: remedyForPlatform(packageName, machine) }]
   }
   const newest = loaded
     .flatMap(({ target }) => target.glibc ?? [])
@@ -78,35 +75,27 @@ function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
     ? loaded.flatMap(({ target }) => target.abi ?? [])
     : []
   const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0
-  return [
-    ...(tooNew
-      ? [
-          {
-            problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
-            remedy:
-              'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
-          },
-        ]
-      : []),
-    ...(abis.length > 0 && !abis.includes(machine.nodeAbi)
-      ? [
-          {
-            problem: `${name} is compiled for a Node.js with module version ${list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
-            remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
-          },
-        ]
-      : []),
-    ...(needsSse42(family, machine) && machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
-      ? [
-          {
-            problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
-            remedy:
-              "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-              'Otherwise compile sharp from source against the system’s libvips.',
-          },
-        ]
-      : []),
+  const lacksSse42 = machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
+  const misfits = [
+    tooNew && {
+      problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
+      remedy:
+        'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
+    },
+    abis.length > 0 &&
+      !abis.includes(machine.nodeAbi) && {
+        problem: `${name} is compiled for a Node.js with module version ${list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
+        remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
+      },
+    needsSse42(family, machine) &&
+      lacksSse42 && {
+        problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
+        remedy:
+          "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
+          'Otherwise compile sharp from source against the system’s libvips.',
+      },
   ]
+  return misfits.filter((misfit) => misfit !== false)
 }
 
 /** sharp 0.33 to 0.35 itself checks for SSE 4.2 at run time, in its binaries for x64 alone. */
@@ -143,10 +132,8 @@ function remedyForPlatform(packageName: string, machine: Machine): string {
   )
 }
 
-type File = Extract<TreeEntry, { kind: 'file' }>
-
-function familiesIn(entries: Iterable<TreeEntry>): readonly Family[] {
-  const files = [...entries].filter((entry): entry is File => entry.kind === 'file')
+function familiesIn(entries: readonly TreeEntry[]): readonly Family[] {
+  const files = entries.filter((entry) => entry.kind === 'file')
   const sources = new Map(files.map(({ path, source }) => [path, source]))
   const wasm = new Set(
     files.filter(({ path }) => WASM.test(path)).map(({ path }) => ownerOf(path, sources).key),
