@@ -2102,6 +2102,10 @@ function listed(names, count = names.length) {
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+/** Joins the texts that are not empty. */
+function joined(texts, between = ' ') {
+    return texts.filter((text) => text !== '').join(between);
+}
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
     const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];

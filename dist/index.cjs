@@ -58127,12 +58127,7 @@ const CHECK_MARKS = { ok: '✔', doubt: '⚠', fail: '✖' };
 function wouldFail({ findings }) {
     return findings.some(({ effect }) => effect === 'ends');
 }
-const nothingKnown = {
-    live: null,
-    release: null,
-    uploadedBytes: 0,
-    sent: null,
-};
+const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
 /** Returns the outcome of a run that ended before anything live was changed. */
 function untouched({ live, release, uploadedBytes, sent }) {
     return {
@@ -59523,6 +59518,10 @@ function listed(names, count = names.length) {
 }
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+/** Joins the texts that are not empty. */
+function joined(texts, between = ' ') {
+    return texts.filter((text) => text !== '').join(between);
 }
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
@@ -61368,16 +61367,14 @@ function tell(id, { repaired, changed }, dryRun, log) {
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
-    return { everywhere: inAll(histories), good: goodEverywhere(histories) };
+    const verified = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null));
+    return { everywhere: inAll(histories), good: inAll(verified) };
 }
 function historiesOf(plan, hosts, pipeline) {
     return onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host) => {
         const { releases } = await host.agent().call('releases', {});
         return releases;
     });
-}
-function goodEverywhere(histories) {
-    return inAll(histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null)));
 }
 function inAll([first = [], ...others]) {
     return first
@@ -61886,20 +61883,14 @@ async function endOf({ activation }, host, pipeline) {
     try {
         const verdict = await pipeline.run('health-check', async () => {
             const value = await throughLosses(host, work, pipeline.log.info).catch((error) => neverBegan(host, error));
-            return {
-                value,
-                detail: value.failure?.message ?? endInWords(value),
-            };
+            return { value, detail: value.failure?.message ?? endInWords(value) };
         });
         const reason = reviveFailure(verdict);
         return { name: host.name, verdict, failure: reason && named(host.name, reason) };
     }
     catch (error) {
-        return {
-            name: host.name,
-            verdict: unseen(host, error, true),
-            failure: named(host.name, Failure.from(error)),
-        };
+        const { name } = host;
+        return { name, verdict: unseen(host, error, true), failure: named(name, Failure.from(error)) };
     }
 }
 function endInWords({ status, watch }) {
@@ -67864,12 +67855,11 @@ async function dryRun(hosts, { inputs }, known, pipeline, act) {
         for (const finding of dryRun.findings)
             dry_run_tell(finding, log.log);
         const { name, facts } = host;
-        const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE };
+        const value = { name, status: 'kept', live: facts.serving, ...nothingMore, dryRun };
         return { value, detail: dry_run_detailOf(dryRun) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
 async function dry_run_ask({ inputs }, { agent }, release) {
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = release === null ? { host: runtime.host, port: runtime.port } : null;
@@ -67889,7 +67879,7 @@ function dry_run_listOf({ files }) {
     return files.length > dry_run_MOST_LINES ? [...lines, `…and ${files.length - dry_run_MOST_LINES} more`] : lines;
 }
 function dry_run_tell({ effect, message, remedy }, log) {
-    const line = [withoutFullStop(message), ...(remedy === null ? [] : [remedy])].join('. ');
+    const line = joined([withoutFullStop(message), remedy ?? ''], '. ');
     if (effect === 'waits' || effect === 'recovers')
         log.info(line);
     else
@@ -67976,7 +67966,7 @@ function status_linesOf({ releases, workers, journal }) {
         ...workers.map(({ pid, status, release, phase, restarts, memoryBytes, cache }) => `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ${cacheOf(cache)}, ` +
             `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
         ...workers.flatMap(({ pid, traffic }) => (traffic === null ? [] : `worker ${pid}: ${countsOf(traffic)}`)),
-        ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
+        ...journal.map(({ time, step, state, detail }) => joined(['journal:', time, step ?? '', state, detail])),
     ];
 }
 function countsOf(traffic) {
@@ -68001,17 +67991,13 @@ function cacheOf(cache) {
     return cache.shared ? 'cache shared' : `cache its own (${cache.why})`;
 }
 function serves({ status, phase }) {
-    return (status === 'online' || isOrphan({ status })) && phase === 'open';
-}
-/** PM2's daemon has died, and the worker serves on. */
-function isOrphan({ status }) {
-    return status === 'orphaned';
+    return (status === 'online' || status === 'orphaned') && phase === 'open';
 }
 function status_detailOf({ releases, workers, lock, interrupted, lived }) {
     const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
     if (lived !== null)
         remarks.push(lived);
-    const orphans = workers.filter(isOrphan).length;
+    const orphans = workers.filter(({ status }) => status === 'orphaned').length;
     if (orphans > 0) {
         remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`);
     }
@@ -68080,22 +68066,11 @@ async function upload(release, host, log) {
     const { id, sentBytes } = course;
     const bytes = totalSize(missingFiles(manifest, course.asked.format()));
     const { count } = course.asked;
+    const ofFiles = manifest.files.length;
+    const files = `sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), reused ${ofFiles - count}`;
     return {
-        value: {
-            id,
-            sentBytes,
-            sent: {
-                files: count,
-                bytes,
-                ofFiles: manifest.files.length,
-                ofBytes: manifest.bytes,
-            },
-        },
-        detail: [
-            `${id}: sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), ` +
-                `reused ${manifest.files.length - count}`,
-            ...remarks(course, leftOut),
-        ].join('; '),
+        value: { id, sentBytes, sent: { files: count, bytes, ofFiles, ofBytes: manifest.bytes } },
+        detail: [`${id}: ${files}`, ...remarks(course, leftOut)].join('; '),
     };
 }
 /** A single host can take the next id where another deploy began in the same second. */
@@ -68823,13 +68798,11 @@ function renderDryRun({ name, dryRun }) {
             .toSorted((a, b) => Number(b.effect === 'ends') - Number(a.effect === 'ends'))
             .map(describeFinding),
     ]);
-    return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
+    return joined([list, renderFiles(name, sending)], '\n\n');
 }
 function describeFinding({ effect, message, remedy }) {
-    return [
-        EFFECTS[effect],
-        [message, ...(remedy === null ? [] : [remedy])].map((text) => prose(asSentence(text))).join(' '),
-    ];
+    const next = remedy === null ? '' : prose(asSentence(remedy));
+    return [EFFECTS[effect], joined([prose(asSentence(message)), next])];
 }
 function describeSending({ files, of }) {
     if (files.length === 0)
@@ -69034,6 +69007,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -69102,12 +69076,9 @@ function mark({ succeeded, status, hosts }) {
 }
 function renderFailure({ origin }, { code, message, remedy, evidence }) {
     const name = markdown_link(`\`${markdown_escape(code)}\``, origin && errorUrl(origin, code));
-    const parts = [
-        `**What failed:** ${prose(withoutFullStop(message))} (${name}).`,
-        remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`,
-        renderOwnEvidence(evidence),
-    ];
-    return parts.filter((part) => part !== '').join('\n\n');
+    const what = `**What failed:** ${prose(withoutFullStop(message))} (${name}).`;
+    const next = remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`;
+    return joined([what, next, renderOwnEvidence(evidence)], '\n\n');
 }
 /** The facts that people ask for after a run, one line each. */
 function renderFacts(report) {
@@ -69171,15 +69142,17 @@ function renderRelease(id, { command, outcome, origin }) {
 }
 function renderSource(source, origin) {
     const { commit = '', actor = '' } = source ?? {};
-    const of = commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
-    return [of, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
+    return joined([renderCommit(commit, origin), byActor(actor)]);
 }
-function shortCommit(commit, origin) {
-    return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+function renderCommit(commit, origin) {
+    return commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
 }
 function renderRun({ actor, runUrl, runNumber }) {
     const run = runUrl === null ? '' : markdown_link(runNumber === 0 ? 'this run' : `#${runNumber}`, runUrl);
-    return [run, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
+    return joined([run, byActor(actor)]);
+}
+function byActor(actor) {
+    return actor === '' ? '' : `by ${markdown_escape(actor)}`;
 }
 function renderSent({ sent, uploadedBytes }) {
     if (sent === null)
@@ -69218,6 +69191,7 @@ function renderPhases(rows) {
     };
     return markdown_table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
 }
+const INTERRUPTED = 'a deploy, which the next deploy or rollback finishes or restores';
 function renderServer({ name, server }) {
     if (server === null)
         return '';
@@ -69225,17 +69199,11 @@ function renderServer({ name, server }) {
     return titled(on('Server', name), [
         ['Disk', `${formatBytes(freeBytes)} free`],
         ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
-        [
-            'Interrupted',
-            interrupted === null ? '' : 'a deploy, which the next deploy or rollback finishes or restores',
-        ],
+        ['Interrupted', interrupted === null ? '' : INTERRUPTED],
     ]);
 }
 function renderJournal({ name, server }) {
-    const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) => [time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]
-        .filter((text) => text !== '')
-        .join(' ')
-        .replace(/\s+/g, ' '));
+    const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) => joined([time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]).replace(/\s+/g, ' '));
     return lines.length === 0 ? '' : folded(on('Journal', name), verbatim(lines.join('\n')));
 }
 function renderReleases({ name, releases, server }, origin) {
@@ -69243,21 +69211,17 @@ function renderReleases({ name, releases, server }, origin) {
         return '';
     const rows = releases.map((release) => {
         const { id, info, bytes } = release;
-        return [
-            id,
-            [stateOf(release, releases), age(id, server)].filter((text) => text !== '').join(', '),
-            info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
-            formatBytes(bytes),
-        ];
+        const state = joined([stateOf(release, releases), age(id, server)], ', ');
+        const { commit = '' } = info ?? {};
+        const source = { markdown: markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit)) };
+        return [id, state, info === null ? 'damaged' : source, formatBytes(bytes)];
     });
     return markdown_table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
 }
-/** A release's id is the UTC second of its upload. */
 function age(id, server) {
     if (server === null)
         return '';
-    const uploaded = Date.parse(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
-    const ms = Date.parse(server.now) - uploaded;
+    const ms = Date.parse(server.now) - releaseTime(id).getTime();
     return Number.isNaN(ms) ? '' : formatAge(ms);
 }
 const WORKER_STATES = {
@@ -69286,16 +69250,8 @@ function renderTraffic({ name, workers }) {
             return [];
         const { answers, aborted, slowestMs } = traffic;
         const [, good = 0, redirected = 0, refused = 0, failed = 0] = answers;
-        return [
-            [
-                String(pid),
-                String(good + redirected),
-                String(refused),
-                String(failed),
-                String(aborted),
-                `${format_formatDuration(traffic_p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`,
-            ],
-        ];
+        const times = `${format_formatDuration(traffic_p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`;
+        return [[...[pid, good + redirected, refused, failed, aborted].map(String), times]];
     });
     if (rows.length === 0)
         return '';
@@ -71659,12 +71615,10 @@ const COULD_NOT_UPDATE = 'Could not update the deployment on GitHub';
 
 
 
-
 /** @param preview its name @param now when it is written */
 function renderComment(report, preview, now) {
     const { outcome, command, origin, url, durationMs } = report;
     const isThere = outcome.status === 'live';
-    const commit = origin?.commit ?? '';
     const at = `${now.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
     return [
         `### ${mark(outcome)} Preview ${markdown_escape(preview)}`,
@@ -71672,7 +71626,7 @@ function renderComment(report, preview, now) {
         bullets([
             ['Address', url === null || outcome.liveRelease === null ? '' : renderUrl(url)],
             ['Status', markdown_code(outcome.status)],
-            ['Commit', commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit))],
+            ['Commit', renderCommit(origin?.commit ?? '', origin)],
             ['Sent', isThere ? renderSent(outcome) : ''],
             ['Time', `${at}, took ${format_formatDuration(durationMs)}`],
             ['Run', origin?.runUrl ? markdown_link('log and summary', origin.runUrl) : ''],

@@ -122,12 +122,7 @@ export interface Known {
   readonly sent: Sent | null
 }
 
-export const nothingKnown: Known = {
-  live: null,
-  release: null,
-  uploadedBytes: 0,
-  sent: null,
-}
+export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0, sent: null }
 
 /** Returns the outcome of a run that ended before anything live was changed. */
 export function untouched({ live, release, uploadedBytes, sent }: Known): Outcome {

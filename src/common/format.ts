@@ -41,6 +41,11 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
+/** Joins the texts that are not empty. */
+export function joined(texts: readonly string[], between = ' '): string {
+  return texts.filter((text) => text !== '').join(between)
+}
+
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 export function formatLimit(ms: number): string {
   const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000]

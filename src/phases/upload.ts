@@ -83,22 +83,11 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
   const { id, sentBytes } = course
   const bytes = totalSize(missingFiles(manifest, course.asked.format()))
   const { count } = course.asked
+  const ofFiles = manifest.files.length
+  const files = `sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), reused ${ofFiles - count}`
   return {
-    value: {
-      id,
-      sentBytes,
-      sent: {
-        files: count,
-        bytes,
-        ofFiles: manifest.files.length,
-        ofBytes: manifest.bytes,
-      },
-    },
-    detail: [
-      `${id}: sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), ` +
-        `reused ${manifest.files.length - count}`,
-      ...remarks(course, leftOut),
-    ].join('; '),
+    value: { id, sentBytes, sent: { files: count, bytes, ofFiles, ofBytes: manifest.bytes } },
+    detail: [`${id}: ${files}`, ...remarks(course, leftOut)].join('; '),
   }
 }
 
