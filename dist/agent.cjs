@@ -779,11 +779,7 @@ const operations = {
     },
     /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
-        params: object({
-            id: releaseId,
-            files: count,
-            compression,
-        }),
+        params: object({ id: releaseId, files: count, compression }),
         result: object({ bytes: count }),
     },
     /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
@@ -9626,11 +9622,9 @@ async function removePreview(layout, { lockTimeoutMs, dryRun }, pm2) {
                 await removeSocket(layout);
             return { release, found };
         }
-        if (hasFolder) {
-            await (0,promises_namespaceObject.mkdir)(layout.lock, { recursive: true, mode: 0o700 });
-            // It goes with the folder.
-            await takeLock(layout.lock, 'the removal of this preview', lockTimeoutMs);
-        }
+        // It goes with the folder.
+        if (hasFolder)
+            await lockFolder(layout.lock, 'the removal of this preview', lockTimeoutMs);
         await removeSocket(layout);
         const processes = await find();
         const records = await readWorkers(layout.workers);
@@ -10722,10 +10716,7 @@ function agent_serve(options, input) {
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
     const written = (bytes) => new Promise((resolve) => write(bytes, () => resolve()));
-    serveSession(readAhead(input), written, createOperations(options)).then(() => process.exit(0), (error) => {
-        console.error(error);
-        process.exit(1);
-    });
+    exitAfter(serveSession(readAhead(input), written, createOperations(options)));
 }
 /**
  * In bytes. sshd buffers 2 MiB (OpenSSH 9.2), then the sender waits: with small files, which cost the server
@@ -10740,7 +10731,10 @@ function activate(jobFile) {
     process.stderr.on('error', () => undefined);
     process.on('SIGHUP', () => undefined);
     closeToOthers();
-    runJob(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
+    exitAfter(runJob(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')));
+}
+function exitAfter(work) {
+    work.then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);
     });

@@ -56759,10 +56759,7 @@ function readTable(env, workspace, problems) {
     const names = Object.keys(table);
     const given = new Map(names.map((name) => [name, givenFor(name, env, workspace, problems)]));
     const values = names.map((name) => [name, table[name].read(given.get(name))]);
-    return {
-        values: Object.fromEntries(values),
-        isGiven: (name) => given.get(name)?.verbatim !== null,
-    };
+    return { values: Object.fromEntries(values), isGiven: (name) => given.get(name)?.verbatim !== null };
 }
 function givenFor(name, env, workspace, problems) {
     const raw = env[`INPUT_${name.toUpperCase()}`] ?? '';
@@ -58908,11 +58905,7 @@ const operations = {
     },
     /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
-        params: object({
-            id: messages_releaseId,
-            files: count,
-            compression,
-        }),
+        params: object({ id: messages_releaseId, files: count, compression }),
         result: object({ bytes: count }),
     },
     /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
@@ -64309,9 +64302,7 @@ function buildsCheckout({ command }) {
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 function packageName(inputs) {
-    if (looksAtServer(inputs))
-        return packageNameIfAny(inputs);
-    return readName(inputs);
+    return looksAtServer(inputs) ? packageNameIfAny(inputs) : readName(inputs);
 }
 function readName({ workspace, ...inputs }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;

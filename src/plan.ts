@@ -54,8 +54,7 @@ export function buildsCheckout({ command }: Pick<Inputs, 'command'>): boolean {
 
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 export function packageName(inputs: Inputs): string | undefined {
-  if (looksAtServer(inputs)) return packageNameIfAny(inputs)
-  return readName(inputs)
+  return looksAtServer(inputs) ? packageNameIfAny(inputs) : readName(inputs)
 }
 
 function readName({ workspace, ...inputs }: Inputs): string | undefined {

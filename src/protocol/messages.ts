@@ -462,11 +462,7 @@ export const operations = {
   },
   /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
   fill: {
-    params: object({
-      id: releaseId,
-      files: count,
-      compression,
-    }),
+    params: object({ id: releaseId, files: count, compression }),
     result: object({ bytes: count }),
   },
   /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
