@@ -108,7 +108,6 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
@@ -127,7 +126,6 @@ class Failure extends Error {
     inContext(remark) {
         return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
     }
-    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -502,7 +500,6 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
-    /** Absolute path of the Node that runs the agent. */
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
@@ -519,12 +516,10 @@ const serverFacts = object({
     /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
-    /** Where PM2 was looked for; empty where it was found. */
     searched: list(string),
     freeBytes: number,
     /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
     zstd: guards_boolean,
-    /** The newest id of a release or an upload. */
     newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
@@ -536,11 +531,9 @@ const serverFacts = object({
     canary: nullable(releaseId),
     /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
-    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -604,7 +597,6 @@ const probation = object({
     /** How the release before did until then; null: unknown. */
     before: nullable(share),
     restartsBefore: count,
-    /** The workers that are watched. */
     pids: list(count),
     /** What comes of it if nothing objects. */
     verdict,
@@ -676,10 +668,8 @@ const activationRequest = object({
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release as differences from the base. */
 const offered = {
     base: nullable(releaseId),
-    /** SHA-256 of the whole manifest. */
     contentHash: string,
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
@@ -705,7 +695,6 @@ const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 const finding = object({
     /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: oneOf(...findingEffects),
-    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -717,7 +706,6 @@ const surveyRow = object({
     value: string,
     remedy: nullable(string),
 });
-/** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
     status: count,
@@ -805,7 +793,6 @@ const operations = {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
             /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -828,7 +815,6 @@ const operations = {
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were restored from other releases. */
             repaired: list(string),
             /** Paths outside of code that differ from the upload. */
             changed: list(string),
@@ -864,7 +850,6 @@ const operations = {
     /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
     preparePreview: {
         params: object({
-            /** The most memory that the preview may use. */
             memoryBytes: count,
         }),
         result: object({
@@ -879,7 +864,6 @@ const operations = {
         params: object({ ttlMs: count, limit: nullable(count) }),
         result: object({ removed: list(prunedPreview) }),
     },
-    /** Removes the preview with all that belongs to it. */
     removePreview: {
         params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
         result: object({
@@ -984,7 +968,6 @@ async function copyKeepingTime(source, path, mode, { mtimeMs }) {
     await (0,promises_namespaceObject.chmod)(path, mode);
     await (0,promises_namespaceObject.utimes)(path, mtimeMs / 1000, mtimeMs / 1000);
 }
-/** Readable by others. */
 const READABLE = 0o755;
 /**
  * Creates a folder of a release, with its parents, readable by others whatever the umask is. Synchronous: it
@@ -1227,7 +1210,6 @@ function commandOf(pid) {
         return '';
     }
 }
-/** Returns these processes and all their descendants. */
 function withDescendants(roots) {
     const children = new Map();
     for (const pid of pids()) {
@@ -1362,7 +1344,6 @@ async function servingRelease(layout) {
 
 
 const SHA256 = /^[0-9a-f]{64}$/;
-/** Where a release has the launcher. */
 const LAUNCHER = '.gapless/launcher.cjs';
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
 const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
@@ -1370,7 +1351,6 @@ const directory = object({ kind: oneOf('directory'), path: string });
 const kind = object({ kind: oneOf('file', 'link', 'directory') });
 const kinds = { file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder whose content is the same as the base's. */
 const same = object({ kind: oneOf('same'), path: string });
 /** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
@@ -1470,7 +1450,6 @@ function layoutOf(base) {
 function releaseDirectory(layout, id) {
     return (0,external_node_path_namespaceObject.join)(layout.releases, id);
 }
-/** Gapless's files inside a release. */
 function releaseFiles(directory) {
     const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
     return {
@@ -1738,7 +1717,6 @@ function assertOpen(path, isFolder, command) {
     if (failure !== null)
         throw failure;
 }
-/** Returns null where this user may write in it. */
 function whyClosed(path, isFolder, command, cause) {
     try {
         if (isFolder && !(0,external_node_fs_namespaceObject.statSync)(path).isDirectory())
@@ -2390,7 +2368,6 @@ const holderGuard = object({
     bootId: string,
     /** The holder in words: the run's URL or "an activation". */
     owner: string,
-    /** The activation that needs the lock, if any. */
     activation: nullable(string),
     since: string,
 });
@@ -2423,7 +2400,6 @@ async function lockFolder(directory, owner, timeoutMs, waiting) {
 function withdrawn() {
     return server_failure('withdrawn');
 }
-/** Returns who holds the lock, in words, or null. */
 async function lockHolder(directory) {
     return (await currentHolder(directory))?.words ?? null;
 }
@@ -2433,7 +2409,6 @@ async function lockedFor(directory) {
     return holder === null || holder.pid === process.pid ? null : holder.activation;
 }
 const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
-/** Returns the lock, or its holder. */
 async function tryLock(directory, owner, activation) {
     const highest = (await lockNumbers(directory)).at(-1) ?? 0;
     const holder = highest > 0 ? await holderOf(directory, highest) : null;
@@ -2914,7 +2889,6 @@ async function markRejected(layout, id) {
     for (const file of [staged, verified])
         await (0,promises_namespaceObject.rm)(file, { force: true });
 }
-/** Records that a release was verified and waits to be promoted. */
 async function markStaged(layout, id) {
     const { staged } = filesOf(layout, id);
     await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644);
@@ -3617,7 +3591,6 @@ function heldBy(pid, sockets) {
 function descriptorOf(pid, inode) {
     return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
 }
-/** The sockets that a process has open, with their descriptors. */
 function socketsOf(pid) {
     const folder = `/proc/${pid}/fd`;
     try {
@@ -5932,11 +5905,9 @@ function servedBefore(releases, current) {
         .sort((a, b) => (a.at < b.at ? -1 : 1))
         .map(({ id }) => id);
 }
-/** Returns the release to go back to, or null. */
 function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
-/** Returns the state of a release in a word, for people. */
 function history_stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
@@ -6054,7 +6025,6 @@ function hashInTurn(file, buffer) {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle, buffer) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
     for (;;) {
@@ -6212,7 +6182,6 @@ async function staticFiles(layout, id) {
     }
     return found;
 }
-/** Returns the release's own static folder, absolute, or null. */
 async function staticFolder(layout, id) {
     const { staticPath } = await readInfo(layout, id);
     if (staticPath === null)
@@ -6621,7 +6590,6 @@ const PREVIEW_NAME = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
 
 /** The kernel takes this many bytes for the address of a Unix socket. */
 const LONGEST_SOCKET = 107;
-/** The app whose preview this is. */
 function appOf({ base }) {
     return layoutOf((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(base)));
 }
@@ -7714,15 +7682,12 @@ async function writtenFiles(layout, id, other) {
         return path.endsWith('/') ? `${inApp}/` : inApp;
     });
 }
-/** Null where the file is gone. */
 function written_statOf(file) {
     return (0,promises_namespaceObject.lstat)(file).catch(() => null);
 }
-/** Null where the file cannot be read. */
 function hashOf(file) {
     return hashFile(file).catch(() => null);
 }
-/** Gapless's own files in a release. */
 const OWN = '.gapless';
 /** What the build, Next.js or the agent puts there, and the folder of packages or of the build. */
 function isBuilt(path, distDir) {
@@ -8089,7 +8054,6 @@ async function cleanUp(layout, keep, activation = null, alive = () => undefined)
 }
 /** An activation releases the lock a moment after its verdict, in ms. */
 const AFTERMATH = 5000;
-/** Returns the lock, or its holder. */
 async function lockUnlessHeld({ lock }, activation) {
     let holder = '';
     const giveUp = async () => {
@@ -8155,7 +8119,6 @@ async function releasesInUse(layout, ids) {
             directories.some((used) => used === directory || used.startsWith(directory + external_node_path_namespaceObject.sep)));
     }));
 }
-/** Removes the leftovers of sessions and activations that died. */
 async function removeLeftovers(layout) {
     const { incoming, activations, own, lock, workers, candidates } = layout;
     for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
@@ -8422,7 +8385,6 @@ function kernelTells(version) {
     const [major = 0, minor = 0] = version.split('.').map(Number);
     return major > 5 || (major === 5 && minor >= 8);
 }
-/** Returns what `sync` prints; null when it fails. */
 function output(args) {
     return new Promise((resolve) => {
         const timer = setTimeout(resolve, LIMIT, null);
@@ -8572,8 +8534,7 @@ async function encryptionKey(layout, create) {
     const mine = `${file}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
     await writeFileAtomic(mine, `${(0,external_node_crypto_namespaceObject.randomBytes)(BYTES).toString('base64')}\n`, 0o600);
     try {
-        // A link never replaces the key of another deploy. A file system without hard links has only the rename,
-        // which does.
+        // A link never replaces the key of another deploy. A file system without hard links has only the rename, which does.
         await (0,promises_namespaceObject.link)(mine, file).catch((error) => error.code === 'EEXIST' ? undefined : (0,promises_namespaceObject.rename)(mine, file));
         await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
     }
@@ -9230,7 +9191,6 @@ class Bitmap {
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
     }
-    /** How many bits are set. */
     get count() {
         return this.#count;
     }
@@ -9249,7 +9209,6 @@ class Bitmap {
         this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
         this.#count += 1;
     }
-    /** Sets the bits of the other bitmap, too. */
     include(other) {
         for (let index = 0; index < other.#bytes.length * 8; index += 1)
             if (other.has(index))
@@ -9980,8 +9939,7 @@ async function linkShared(layout, directory, appFolder, paths) {
     async function linkOne(path, kind) {
         const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(root, appFolder, path));
         await (0,promises_namespaceObject.mkdir)(parent, { recursive: true, mode: 0o755 });
-        // A folder on the way may be a link inside the release: the new link is relative to the folder's real
-        // path.
+        // A folder on the way may be a link inside the release: the new link is relative to the folder's real path.
         const real = await (0,promises_namespaceObject.realpath)(parent);
         assertInside(root, real, path);
         const inRelease = (0,external_node_path_namespaceObject.join)(real, path.slice(path.lastIndexOf('/') + 1));

@@ -55789,7 +55789,6 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
@@ -55808,7 +55807,6 @@ class Failure extends Error {
     inContext(remark) {
         return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
     }
-    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -56226,7 +56224,6 @@ function memory(text) {
     }
     return bytes;
 }
-/** Inclusive ranges of HTTP status codes. */
 function statusRanges(text) {
     return text.split(',').map((part) => {
         const [, from, to = from] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(part.trim()) ?? [];
@@ -56284,7 +56281,6 @@ function publicUrl(text) {
 function inPlaceOfPreview(url, name) {
     return url.replaceAll(PLACEHOLDER, name);
 }
-/** A GitHub environment's name, as GitHub takes it. */
 function environmentName(text) {
     if (text.length > 255 || control.test(text))
         throw new Unusable('a name of at most 255 characters');
@@ -56639,7 +56635,6 @@ const linesOrColons = /[\n:]/;
  */
 const table = {
     command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove', 'check', 'setup')),
-    /** The release to roll back to, or to promote. */
     release: optional(releaseId),
     'dry-run': withDefault('false', values_boolean),
     host: list(linesOrCommas, hostEntry),
@@ -56665,12 +56660,11 @@ const table = {
     'bin-path': list(linesOrColons, binPath),
     /** Relative to the workspace. */
     'working-directory': withDefault('.', repositoryPath),
-    /** `none` skips the step. */
     /** Of the Node that setup brings. */
     'node-version': withDefault('24', nodeVersion),
+    /** `none` skips the step. */
     'install-command': row_text,
     'build-command': row_text,
-    /** Ids of advisories. */
     'allow-vulnerable': list(linesOrCommas, advisory),
     'app-port': optional(values_port),
     'app-host': optional(listenHost),
@@ -56705,7 +56699,6 @@ const table = {
     preview: optional(previewName),
     'preview-ttl': withDefault('14d', duration({ atLeast: 1, atMost: 365 * day })),
     'preview-limit': withDefault('10', integer(1, 1000)),
-    /** With `{preview}` in it. */
     url: optional(publicUrl),
     'github-token': row_password,
     environment: optional(environmentName),
@@ -56865,7 +56858,6 @@ function targetsFrom(values, agentSocket, problems) {
         problems.add(inputs_failure('invalid-input: server named twice', { host: twice.host }));
     return targets;
 }
-/** The jump host. */
 function proxyFrom(values, [target]) {
     const entry = values['proxy-host'];
     if (entry === null || target === undefined)
@@ -56992,7 +56984,6 @@ const politeDrainMs = 6000;
 const smallestWorkerBytes = 128 * 2 ** 20;
 /** On GitHub's own runners. */
 const longestJobMs = 6 * 60 * 60_000;
-/** What is legal, yet seldom meant. */
 function warningsOf({ key, passphrase, command, canary, watch }, runtime) {
     const { health } = runtime;
     const warnings = [
@@ -57416,7 +57407,6 @@ function readPackageJson(directory) {
 function parseObject(text) {
     return asObject(parseJson(text));
 }
-/** Returns the JSON in a text, or undefined when it is none. */
 function parseJson(text) {
     try {
         // npm and Node accept a byte order mark in package.json, JSON.parse does not.
@@ -58034,7 +58024,6 @@ function refuseUnsupportedNext(range) {
 function installedNextVersion(directory) {
     return nextIn(ancestors(directory))?.version;
 }
-/** Returns the Next.js of the first of the folders that has one. */
 function nextIn(folders) {
     return folders
         .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next')))
@@ -58628,7 +58617,6 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
-    /** Absolute path of the Node that runs the agent. */
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
@@ -58645,12 +58633,10 @@ const serverFacts = object({
     /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
-    /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
     /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
     zstd: guards_boolean,
-    /** The newest id of a release or an upload. */
     newestId: nullable(messages_releaseId),
     /** What `current` points at. */
     live: nullable(messages_releaseId),
@@ -58662,11 +58648,9 @@ const serverFacts = object({
     canary: nullable(messages_releaseId),
     /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
-    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -58730,7 +58714,6 @@ const probation = object({
     /** How the release before did until then; null: unknown. */
     before: nullable(share),
     restartsBefore: count,
-    /** The workers that are watched. */
     pids: guards_list(count),
     /** What comes of it if nothing objects. */
     verdict,
@@ -58802,10 +58785,8 @@ const activationRequest = object({
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release as differences from the base. */
 const offered = {
     base: nullable(messages_releaseId),
-    /** SHA-256 of the whole manifest. */
     contentHash: string,
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
@@ -58831,7 +58812,6 @@ const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 const finding = object({
     /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: guards_oneOf(...findingEffects),
-    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -58843,7 +58823,6 @@ const surveyRow = object({
     value: string,
     remedy: nullable(string),
 });
-/** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
     status: count,
@@ -58931,7 +58910,6 @@ const operations = {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
             /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -58954,7 +58932,6 @@ const operations = {
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were restored from other releases. */
             repaired: guards_list(string),
             /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
@@ -58990,7 +58967,6 @@ const operations = {
     /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
     preparePreview: {
         params: object({
-            /** The most memory that the preview may use. */
             memoryBytes: count,
         }),
         result: object({
@@ -59005,7 +58981,6 @@ const operations = {
         params: object({ ttlMs: count, limit: nullable(count) }),
         result: object({ removed: guards_list(prunedPreview) }),
     },
-    /** Removes the preview with all that belongs to it. */
     removePreview: {
         params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
         result: object({
@@ -59183,7 +59158,6 @@ function* linesOf({ step, state, detail }) {
 function isLastWord({ code }) {
     return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent';
 }
-/** Why an activation did not end live, as an error. */
 function reviveFailure({ failure }) {
     return failure === null ? null : Failure.revive(failure);
 }
@@ -59989,8 +59963,7 @@ async function greet(channel, sentinel, timeoutMs, errors) {
             const next = await Promise.race([input.next(), timeout]);
             if (next.done === true) {
                 const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {};
-                // Killed from outside, for example when the kernel is short of memory: that says nothing about the
-                // shell.
+                // Killed from outside, for example when the kernel is short of memory: that says nothing about the shell.
                 if (signal !== undefined)
                     throw connect_failure('connection-lost: killed', { signal });
                 throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`);
@@ -60305,7 +60278,6 @@ function evidence(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/login.js
-/** Returns the methods that the inputs allow. */
 function methodsOf(login, key) {
     return [
         ...(key ? ['publickey'] : []),
@@ -60510,8 +60482,7 @@ function logIn(peer, transport, context) {
         client.on('handshake', () => clearTimeout(handshake));
         client.on('ready', () => {
             deadline.removeEventListener('abort', expire);
-            // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else
-            // changes.
+            // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else changes.
             if (!attempt.hostVerified)
                 return fail(connectionReset(undefined, attempt));
             log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`);
@@ -61282,11 +61253,9 @@ function servedBefore(releases, current) {
         .sort((a, b) => (a.at < b.at ? -1 : 1))
         .map(({ id }) => id);
 }
-/** Returns the release to go back to, or null. */
 function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
-/** Returns the state of a release in a word, for people. */
 function stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
@@ -62666,8 +62635,7 @@ function file(path, source) {
  * have the target. Any other link would point at whatever the server has there.
  */
 function layers_link(from, path, source) {
-    // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from
-    // there.
+    // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from there.
     const target = external_node_path_namespaceObject.posix.normalize(readLink(source, path));
     if (staysIn(from, source, target))
         return { kind: 'link', path, target };
@@ -62789,7 +62757,6 @@ async function publicLayers({ publicDirectory, relativeAppDir }, workspace, shar
         return [];
     throw layers_escapes(prefix, found.source);
 }
-/** Returns the entries with one more, in its place. */
 function withEntry(entries, entry) {
     const next = entries.findIndex(({ path }) => compareBytes(entry.path, path) < 0);
     return entries.toSpliced(next < 0 ? entries.length : next, 0, entry);
@@ -63245,7 +63212,6 @@ function startProgress(log, what, total, now = () => performance.now()) {
 
 
 const SHA256 = /^[0-9a-f]{64}$/;
-/** Where a release has the launcher. */
 const LAUNCHER = '.gapless/launcher.cjs';
 const manifest_file = object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
 const manifest_link = object({ kind: guards_oneOf('link'), path: string, target: string });
@@ -63253,7 +63219,6 @@ const directory = object({ kind: guards_oneOf('directory'), path: string });
 const kind = object({ kind: guards_oneOf('file', 'link', 'directory') });
 const kinds = { file: manifest_file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder whose content is the same as the base's. */
 const same = object({ kind: guards_oneOf('same'), path: string });
 /** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
@@ -63369,7 +63334,6 @@ function hashInTurn(file, buffer) {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle, buffer) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(buffer);
     for (;;) {
@@ -63535,7 +63499,6 @@ class Bitmap {
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
     }
-    /** How many bits are set. */
     get count() {
         return this.#count;
     }
@@ -63554,7 +63517,6 @@ class Bitmap {
         this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
         this.#count += 1;
     }
-    /** Sets the bits of the other bitmap, too. */
     include(other) {
         for (let index = 0; index < other.#bytes.length * 8; index += 1)
             if (other.has(index))
@@ -64872,7 +64834,6 @@ function showLines(log) {
 
 
 
-/** The run was cancelled while the test ran. */
 class Cancelled extends Error {
     #signal;
     constructor(signal) {
@@ -66644,7 +66605,6 @@ async function versionOf(program, directory, env) {
 const LONGEST_VERSION = 1000;
 /** corepack's shims download the real program. */
 const VERSION_TIMEOUT_MS = 60_000;
-/** The shell's exit code for a missing program. */
 const NOT_FOUND = 127;
 function command_endOf(code) {
     if (code === null)
@@ -66654,7 +66614,6 @@ function command_endOf(code) {
 function definedIn(env) {
     return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
-/** Keeps the end of streams that are also shown in the log. */
 function keepTail() {
     let tail = '';
     let truncated = false;
@@ -67260,7 +67219,6 @@ async function build_run(code, input, command, environment, { log = process.stdo
 
 
 
-/** Returns each error once, in order. */
 function findBuildErrors(output) {
     const lines = withoutSequences(output).split(/\r?\n/);
     const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
@@ -67390,7 +67348,6 @@ function isOlderThanSources({ directory, builtAt }) {
     const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
     return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
 }
-/** Where Next.js and its users keep the sources of a build. */
 const SOURCES = [
     'app',
     'pages',
@@ -68109,7 +68066,6 @@ async function preparePreview(plan, hosts, pipeline) {
         pipeline.log.warning(line);
     return { sharesUser: seen.some(({ sharesUser }) => sharesUser), unreachable, removed: expired };
 }
-/** Removes the previews beyond `preview-limit`. */
 function limitPreviews(plan, hosts, pipeline) {
     return prune(plan, hosts, pipeline, 'cleanup', plan.inputs['preview-limit']);
 }
@@ -69071,7 +69027,6 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
     const next = remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`;
     return joined([what, next, renderOwnEvidence(evidence)], '\n\n');
 }
-/** The facts that people ask for after a run, one line each. */
 function renderFacts(report) {
     const { command, outcome, origin, rows, durationMs } = report;
     const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome;
@@ -71181,19 +71136,15 @@ function problemOf(write) {
 /** What the main step tells the post step, which reports a run that was interrupted. */
 
 
-/** Records that the run has reported. */
 function markFinished(log) {
     state_saveState(log, 'finished', 'true', 'the post step may report this run as interrupted');
 }
-/** Records the activation that this run may begin. */
 function rememberActivation(id, log) {
     state_saveState(log, 'activation', id, 'after a cancelled job the post step cannot tell how the run ended');
 }
-/** Records the release that may go live from now on. */
 function rememberRelease(id, log) {
     state_saveState(log, 'release', id, 'after a cancelled job the post step may not know that the swap had begun');
 }
-/** Records the deployment on GitHub that this run has begun. */
 function rememberDeployment(id, log) {
     state_saveState(log, 'deployment', String(id), 'after a cancelled job the deployment on GitHub stays in progress');
 }

@@ -827,7 +827,6 @@ function heldBy(pid, sockets) {
 function descriptorOf(pid, inode) {
     return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
 }
-/** The sockets that a process has open, with their descriptors. */
 function socketsOf(pid) {
     const folder = `/proc/${pid}/fd`;
     try {
@@ -1001,7 +1000,6 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
@@ -1020,7 +1018,6 @@ class Failure extends Error {
     inContext(remark) {
         return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
     }
-    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -1391,7 +1388,6 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
-    /** Absolute path of the Node that runs the agent. */
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
@@ -1408,12 +1404,10 @@ const serverFacts = object({
     /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
-    /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
     /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
     zstd: guards_boolean,
-    /** The newest id of a release or an upload. */
     newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
@@ -1425,11 +1419,9 @@ const serverFacts = object({
     canary: nullable(releaseId),
     /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
-    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -1493,7 +1485,6 @@ const probation = object({
     /** How the release before did until then; null: unknown. */
     before: nullable(share),
     restartsBefore: count,
-    /** The workers that are watched. */
     pids: guards_list(count),
     /** What comes of it if nothing objects. */
     verdict,
@@ -1565,10 +1556,8 @@ const activationRequest = object({
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release as differences from the base. */
 const offered = {
     base: nullable(releaseId),
-    /** SHA-256 of the whole manifest. */
     contentHash: string,
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
@@ -1594,7 +1583,6 @@ const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 const finding = object({
     /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: oneOf(...findingEffects),
-    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -1606,7 +1594,6 @@ const surveyRow = object({
     value: string,
     remedy: nullable(string),
 });
-/** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
     status: count,
@@ -1694,7 +1681,6 @@ const operations = {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
             /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -1717,7 +1703,6 @@ const operations = {
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were restored from other releases. */
             repaired: guards_list(string),
             /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
@@ -1753,7 +1738,6 @@ const operations = {
     /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
     preparePreview: {
         params: object({
-            /** The most memory that the preview may use. */
             memoryBytes: count,
         }),
         result: object({
@@ -1768,7 +1752,6 @@ const operations = {
         params: object({ ttlMs: count, limit: nullable(count) }),
         result: object({ removed: guards_list(prunedPreview) }),
     },
-    /** Removes the preview with all that belongs to it. */
     removePreview: {
         params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
         result: object({

@@ -19,7 +19,6 @@ export interface Outcome {
   readonly status: RunStatus
   /** Whether the run did what it was asked to do. The step succeeds only then. */
   readonly succeeded: boolean
-  /** The release to deploy or to roll back to. */
   readonly release: string | null
   readonly previousRelease: string | null
   /** The release that a rollback without `release` goes to. Null if the hosts differ. */
@@ -34,7 +33,6 @@ export interface Outcome {
   readonly infos: readonly ReleaseInfo[]
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
-  /** What a preview command found and did; null for all others. */
   readonly preview: PreviewNotes | null
 }
 
@@ -59,7 +57,6 @@ export interface Sent {
 /** The marks of a check's levels, in the log and in the summary. */
 export const CHECK_MARKS = { ok: '✔', doubt: '⚠', fail: '✖' } as const
 
-/** How a run ended on one host. */
 export interface HostOutcome {
   /** Null for the only host of a run. */
   readonly name: string | null
@@ -79,11 +76,9 @@ export interface HostOutcome {
   readonly checks?: readonly Check[]
 }
 
-/** What a dry run found out about a host. */
 export interface DryRun {
   /** Null for a rollback, which sends nothing. */
   readonly sending: { readonly files: readonly SentFile[]; readonly of: FileCount } | null
-  /** Releases that the cleanup would remove. */
   readonly pruned: readonly string[]
   readonly findings: readonly Finding[]
 }
@@ -148,11 +143,9 @@ export function notSharing(workers: readonly { readonly cache: CacheSharing | nu
   return [...reasons].map((why) => `each worker keeps its cache to itself: ${why}`)
 }
 
-/** How the activation ended on one host. */
 export interface Ended {
   readonly name: string | null
   readonly verdict: Verdict
-  /** Why the release is not live. */
   readonly failure: Failure | null
 }
 

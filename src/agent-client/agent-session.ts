@@ -21,7 +21,6 @@ import { longestSilence, watchSilence } from './silence.ts'
 import type { Trace } from './trace.ts'
 
 export interface CallOptions {
-  /** The body that follows the request, in pieces. */
   readonly body?: AsyncIterable<Buffer>
   readonly onEvent?: (value: unknown) => void
   /** Told of each data frame of the answer, and never waits. */
@@ -229,8 +228,7 @@ async function greet(
       const next = await Promise.race([input.next(), timeout])
       if (next.done === true) {
         const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {}
-        // Killed from outside, for example when the kernel is short of memory: that says nothing about the
-        // shell.
+        // Killed from outside, for example when the kernel is short of memory: that says nothing about the shell.
         if (signal !== undefined) throw failure('connection-lost: killed', { signal })
         throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`)
       }

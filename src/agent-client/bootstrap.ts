@@ -23,7 +23,6 @@ import {
 export interface Bootstrap {
   /** Random text that separates the agent's output from what the login shell printed before. */
   readonly sentinel: string
-  /** The agent's code. */
   readonly source: Buffer
   /** Keep the agent on the server; false for runs that change nothing there. */
   readonly persist: boolean

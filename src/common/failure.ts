@@ -35,7 +35,6 @@ export class Failure extends Error {
     this.evidence = options.evidence
   }
 
-  /** Returns any thrown value as a Failure. */
   static from(error: unknown, code: keyof typeof texts = 'internal'): Failure {
     if (error instanceof Failure) return error
     const problem = error instanceof Error ? error.message : String(error)
@@ -56,7 +55,6 @@ export class Failure extends Error {
     return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`)
   }
 
-  /** Returns the same failure in other words. */
   reworded(
     message: string,
     { remedy = this.remedy, evidence = this.evidence }: FailureOptions = {},

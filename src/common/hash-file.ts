@@ -43,7 +43,6 @@ function hashInTurn(file: string, buffer: Buffer): string {
   }
 }
 
-/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle: number, buffer: Buffer): string {
   const hash = createHash('sha256').update(buffer)
   for (;;) {

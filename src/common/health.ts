@@ -7,7 +7,6 @@ export interface HealthCheck {
   readonly path: string
   /** Accepted status ranges, inclusive. */
   readonly status: readonly (readonly number[])[]
-  /** Text that the answer must contain. */
   readonly body: string | null
   readonly timeoutMs: number
   readonly intervalMs: number

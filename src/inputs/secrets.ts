@@ -2,9 +2,7 @@ import type { Runtime } from '../protocol/messages.ts'
 import { type InputName, table, type Values } from './table.ts'
 
 interface Masking {
-  /** Every value to mask. */
   readonly secrets: readonly string[]
-  /** The keys of `env` whose values are not. */
   readonly unmasked: readonly string[]
 }
 

@@ -11,7 +11,6 @@ const smallestWorkerBytes = 128 * 2 ** 20
 /** On GitHub's own runners. */
 const longestJobMs = 6 * 60 * 60_000
 
-/** What is legal, yet seldom meant. */
 export function warningsOf(
   { key, passphrase, command, canary, watch }: Values,
   runtime: Runtime,

@@ -32,7 +32,6 @@ export function readAppPackage(directory: string, workspace: string): PackageJso
 
 export interface NxProject {
   readonly name: string
-  /** The folder of `nx.json`. */
   readonly root: string
 }
 

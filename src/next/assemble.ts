@@ -77,7 +77,6 @@ async function publicLayers(
   throw escapes(prefix, found.source)
 }
 
-/** Returns the entries with one more, in its place. */
 export function withEntry(entries: readonly TreeEntry[], entry: TreeEntry): readonly TreeEntry[] {
   const next = entries.findIndex(({ path }) => compareBytes(entry.path, path) < 0)
   return entries.toSpliced(next < 0 ? entries.length : next, 0, entry)

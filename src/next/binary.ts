@@ -98,9 +98,7 @@ export function compareVersions(a: string, b: string): number {
 
 interface DynamicSection {
   readonly machine: number
-  /** Names of the libraries it is linked with. */
   readonly needed: readonly string[]
-  /** Versions of the symbols that it needs of them. */
   readonly versions: readonly string[]
 }
 

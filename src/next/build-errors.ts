@@ -20,7 +20,6 @@ export interface Position {
   readonly column: number
 }
 
-/** Returns each error once, in order. */
 export function findBuildErrors(output: string): readonly BuildError[] {
   const lines = withoutSequences(output).split(/\r?\n/)
   const found = lines.flatMap((line, index) =>

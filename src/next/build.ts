@@ -14,9 +14,7 @@ export interface StepOptions {
   readonly workspace?: string | undefined
   /** `install-command` or `build-command`: `none` skips the step, nothing lets it be found by itself. */
   readonly command?: string | null
-  /** Defaults to this process's environment. */
   readonly environment?: NodeJS.ProcessEnv | undefined
-  /** Additional environment variables of the step. */
   readonly variables?: Readonly<Record<string, string>> | undefined
   /** The names in the input `env`, which the step does not see. */
   readonly runTimeVariables?: readonly string[] | undefined

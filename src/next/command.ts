@@ -96,7 +96,6 @@ const LONGEST_VERSION = 1000
 /** corepack's shims download the real program. */
 const VERSION_TIMEOUT_MS = 60_000
 
-/** The shell's exit code for a missing program. */
 const NOT_FOUND = 127
 
 function endOf(code: number | null): string {
@@ -110,7 +109,6 @@ function definedIn(env: NodeJS.ProcessEnv): Record<string, string> {
   )
 }
 
-/** Keeps the end of streams that are also shown in the log. */
 function keepTail() {
   let tail = ''
   let truncated = false

@@ -54,7 +54,6 @@ function isOlderThanSources({ directory, builtAt }: BuildOutput): boolean {
   return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt)
 }
 
-/** Where Next.js and its users keep the sources of a build. */
 const SOURCES = [
   'app',
   'pages',

@@ -58,7 +58,6 @@ export function overlaid(
   return below('', places, excluded, shared)
 }
 
-/** What a layer has at a path of the release. */
 interface Place {
   readonly layer: Layer
   /** On this machine; undefined where the layer itself starts further below. */
@@ -181,8 +180,7 @@ function file(path: string, source: string): TreeEntry {
  * have the target. Any other link would point at whatever the server has there.
  */
 function link(from: Layer, path: string, source: string): TreeEntry | undefined {
-  // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from
-  // there.
+  // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from there.
   const target = posix.normalize(readLink(source, path))
   if (staysIn(from, source, target)) return { kind: 'link', path, target }
   const real = elsewhereInRepository(from, source)

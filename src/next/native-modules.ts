@@ -7,9 +7,7 @@ import { parseObject } from './package-json.ts'
 
 /** The server, as far as it decides what can run there. */
 export interface Machine {
-  /** Node's version. */
   readonly node: string
-  /** Node's `NODE_MODULE_VERSION`. */
   readonly nodeAbi: string
   readonly platform: string
   /** In the words of `process.arch`. */

@@ -7,7 +7,6 @@ import { asObject, parseObject } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
 import { nextIn } from './supported.ts'
 
-/** The output of `next build`, verified to exist. */
 export interface BuildOutput {
   /** The app's folder, absolute. */
   readonly directory: string

@@ -45,7 +45,6 @@ export function parseObject(text: string): Readonly<Record<string, unknown>> | u
   return asObject(parseJson(text))
 }
 
-/** Returns the JSON in a text, or undefined when it is none. */
 export function parseJson(text: string): unknown {
   try {
     // npm and Node accept a byte order mark in package.json, JSON.parse does not.

@@ -27,7 +27,6 @@ export interface Project {
   readonly nextRange: string
   /** The Node.js versions that the app and the roots of its workspaces require. */
   readonly nodeRanges: readonly NodeRange[]
-  /** Warnings, one sentence each. */
   readonly doubts: readonly string[]
 }
 

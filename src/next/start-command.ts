@@ -8,7 +8,6 @@ import { findProgram } from './server-modules.ts'
 export interface Program {
   /** Absolute: its first file, or that file's source. */
   readonly file: string
-  /** How the command leads to it. */
   readonly trail: readonly string[]
 }
 

@@ -22,7 +22,6 @@ export function installedNextVersion(directory: string): string | undefined {
   return nextIn(ancestors(directory))?.version
 }
 
-/** Returns the Next.js of the first of the folders that has one. */
 export function nextIn(folders: readonly string[]): PackageJson | undefined {
   return folders
     .map((folder) => readPackageJson(join(folder, 'node_modules/next')))

@@ -67,7 +67,6 @@ export function isLastWord({ code }: Failure): boolean {
   return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent'
 }
 
-/** Why an activation did not end live, as an error. */
 export function reviveFailure({ failure }: Verdict): Failure | null {
   return failure === null ? null : Failure.revive(failure)
 }

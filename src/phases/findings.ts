@@ -11,7 +11,6 @@ export interface Wanted {
   readonly workers: number
   /** The runner's clock, in ms since 1970. */
   readonly now: number
-  /** The app's. */
   readonly port: number
   /** What the app asks of Node; empty: unknown. */
   readonly nodeNeeds: readonly NodeNeed[]

@@ -10,7 +10,6 @@ import type { Log } from '../pipeline.ts'
 
 export interface LocalPort {
   readonly number: number
-  /** No further connection is taken. */
   close(): void
 }
 

@@ -34,7 +34,6 @@ export async function recover(
   return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored
 }
 
-/** What `current` points at, and what serves. */
 type Found = Pick<ServerFacts, 'live' | 'serving'>
 
 /** The server finishes an interrupted activation, or restores the previous release, as it does of a canary. */

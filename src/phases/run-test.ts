@@ -16,7 +16,6 @@ export interface TestRun {
   readonly directory: string
   readonly variables: Readonly<Record<string, string>>
   readonly limitMs: number
-  /** Ends the test. */
   readonly signal: AbortSignal
 }
 

@@ -14,7 +14,6 @@ import { missingFiles } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import type { Host } from '../hosts/host.ts'
 
-/** What every host gets. */
 export interface Release {
   readonly plan: Plan
   readonly output: Built

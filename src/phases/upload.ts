@@ -17,7 +17,6 @@ import { type Committed, type Course, type Release, transfer } from './transfer.
 
 export interface Uploaded {
   readonly id: string
-  /** Content bytes on the wire, compressed. */
   readonly sentBytes: number
   readonly sent: Sent
 }

@@ -8,7 +8,6 @@ import type { Failure } from '../common/failure.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 
-/** Where a release has the launcher. */
 export const LAUNCHER = '.gapless/launcher.cjs'
 
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) })
@@ -24,7 +23,6 @@ const kind = object({ kind: oneOf('file', 'link', 'directory') })
 const kinds = { file, link, directory }
 const anyEntry: Guard<ManifestEntry> = (value, place) => kinds[kind(value, place).kind](value, place)
 
-/** A folder whose content is the same as the base's. */
 const same = object({ kind: oneOf('same'), path: string })
 export type ManifestSame = Guarded<typeof same>
 

@@ -140,7 +140,6 @@ export type WorkerState = Guarded<typeof workerState>
 
 export const serverFacts = object({
   node: string,
-  /** Absolute path of the Node that runs the agent. */
   nodePath: string,
   /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
   nodeAbi: string,
@@ -157,12 +156,10 @@ export const serverFacts = object({
   /** Identifies this folder on this machine, whatever names both have. */
   identity: string,
   pm2: nullable(object({ version: string, path: string, home: string })),
-  /** Where PM2 was looked for; empty where it was found. */
   searched: list(string),
   freeBytes: number,
   /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
   zstd: boolean,
-  /** The newest id of a release or an upload. */
   newestId: nullable(releaseId),
   /** What `current` points at. */
   live: nullable(releaseId),
@@ -174,13 +171,11 @@ export const serverFacts = object({
   canary: nullable(releaseId),
   /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
   probation: nullable(string),
-  /** The holder of the lock, in words. */
   lock: nullable(string),
   now: string,
 })
 export type ServerFacts = Guarded<typeof serverFacts>
 
-/** Failures on the wire. */
 export const failureRecord = object({
   code: matching(/^[a-z][a-z0-9-]{0,63}$/),
   message: string,
@@ -256,7 +251,6 @@ const probation = object({
   /** How the release before did until then; null: unknown. */
   before: nullable(share),
   restartsBefore: count,
-  /** The workers that are watched. */
   pids: list(count),
   /** What comes of it if nothing objects. */
   verdict,
@@ -348,10 +342,8 @@ export const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/
 
 const nothing = object({})
 
-/** A release as differences from the base. */
 const offered = {
   base: nullable(releaseId),
-  /** SHA-256 of the whole manifest. */
   contentHash: string,
   /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
   distDir: string,
@@ -383,7 +375,6 @@ export const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'] a
 const finding = object({
   /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
   effect: oneOf(...findingEffects),
-  /** Code of the failure that it would end with. */
   code: nullable(string),
   message: string,
   remedy: nullable(string),
@@ -399,7 +390,6 @@ const surveyRow = object({
 })
 export type SurveyRow = Guarded<typeof surveyRow>
 
-/** How a candidate became healthy. */
 export const verified = object({
   bootMs: count,
   status: count,
@@ -488,7 +478,6 @@ export const operations = {
     params: object(offered),
     result: object({ missing: string, lack: nullable(failureRecord) }),
   },
-  /** What a run would meet, and what its cleanup would remove. */
   dryRun: {
     params: object({
       /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -511,7 +500,6 @@ export const operations = {
     result: object({
       files: count,
       bytes: count,
-      /** Paths that were restored from other releases. */
       repaired: list(string),
       /** Paths outside of code that differ from the upload. */
       changed: list(string),
@@ -547,7 +535,6 @@ export const operations = {
   /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
   preparePreview: {
     params: object({
-      /** The most memory that the preview may use. */
       memoryBytes: count,
     }),
     result: object({
@@ -562,7 +549,6 @@ export const operations = {
     params: object({ ttlMs: count, limit: nullable(count) }),
     result: object({ removed: list(prunedPreview) }),
   },
-  /** Removes the preview with all that belongs to it. */
   removePreview: {
     params: object({ lockTimeoutMs: count, dryRun: boolean }),
     result: object({

@@ -5,22 +5,18 @@ import { problemOf } from './problem.ts'
 
 type Warn = Pick<Log, 'warning'>
 
-/** Records that the run has reported. */
 export function markFinished(log: Warn): void {
   saveState(log, 'finished', 'true', 'the post step may report this run as interrupted')
 }
 
-/** Records the activation that this run may begin. */
 export function rememberActivation(id: string, log: Warn): void {
   saveState(log, 'activation', id, 'after a cancelled job the post step cannot tell how the run ended')
 }
 
-/** Records the release that may go live from now on. */
 export function rememberRelease(id: string, log: Warn): void {
   saveState(log, 'release', id, 'after a cancelled job the post step may not know that the swap had begun')
 }
 
-/** Records the deployment on GitHub that this run has begun. */
 export function rememberDeployment(id: number, log: Warn): void {
   saveState(log, 'deployment', String(id), 'after a cancelled job the deployment on GitHub stays in progress')
 }

@@ -119,7 +119,6 @@ function renderFailure(
   return joined([what, next, renderOwnEvidence(evidence)], '\n\n')
 }
 
-/** The facts that people ask for after a run, one line each. */
 function renderFacts(report: Report): string {
   const { command, outcome, origin, rows, durationMs } = report
   const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome

@@ -18,7 +18,6 @@ export interface Peer {
   readonly login: Login
   readonly key: ParsedKey | undefined
   readonly policy: HostKeyPolicy
-  /** The types of the certificates that the agent holds. */
   readonly certificates: readonly string[]
 }
 
@@ -69,8 +68,7 @@ export function logIn(peer: Peer, transport: Duplex, context: Context): Promise<
     client.on('handshake', () => clearTimeout(handshake))
     client.on('ready', () => {
       deadline.removeEventListener('abort', expire)
-      // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else
-      // changes.
+      // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else changes.
       if (!attempt.hostVerified) return fail(connectionReset(undefined, attempt))
       log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`)
       resolve(new Session(peer.address, client, transport))

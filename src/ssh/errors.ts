@@ -10,13 +10,9 @@ export interface Attempt {
   stage: 'reach' | 'handshake' | 'login'
   /** What the server sent before its SSH identification, or instead. */
   greeting: string
-  /** What the server showed before the login. */
   banner: string
-  /** The type of the host key that the server showed. */
   hostKeyType: string | undefined
-  /** The host key was the right one. */
   hostVerified: boolean
-  /** The login methods that were tried, in order. */
   readonly tried: string[]
   /** The login methods that the server said it would still take. */
   accepted: readonly string[]

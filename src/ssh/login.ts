@@ -11,7 +11,6 @@ export interface Login {
 
 export type Method = AnyAuthMethod['type']
 
-/** Returns the methods that the inputs allow. */
 export function methodsOf(login: Login, key: ParsedKey | undefined): readonly Method[] {
   return [
     ...(key ? (['publickey'] as const) : []),

@@ -10,7 +10,6 @@ import type { Compression } from '../protocol/messages.ts'
 import { type Manifest, totalSize } from './manifest.ts'
 import { contentParts, manifestStream, missingFiles, type TreeFile } from './stream.ts'
 
-/** What is sent in one compressed stream of its own. */
 export interface PackedPart {
   readonly fileCount: number
   /** Of the files. */

@@ -76,7 +76,6 @@ export async function cleanUp(
 /** An activation releases the lock a moment after its verdict, in ms. */
 const AFTERMATH = 5000
 
-/** Returns the lock, or its holder. */
 async function lockUnlessHeld({ lock }: Layout, activation: string | null): Promise<Lock | string> {
   let holder = ''
   const giveUp = async () => {
@@ -167,7 +166,6 @@ export async function releasesInUse(layout: Layout, ids: readonly string[]): Pro
   )
 }
 
-/** Removes the leftovers of sessions and activations that died. */
 async function removeLeftovers(layout: Layout): Promise<void> {
   const { incoming, activations, own, lock, workers, candidates } = layout
   for (const name of await readdir(incoming)) {

@@ -30,8 +30,7 @@ export async function encryptionKey(layout: Layout, create: boolean): Promise<st
   const mine = `${file}.${randomBytes(6).toString('hex')}`
   await writeFileAtomic(mine, `${randomBytes(BYTES).toString('base64')}\n`, 0o600)
   try {
-    // A link never replaces the key of another deploy. A file system without hard links has only the rename,
-    // which does.
+    // A link never replaces the key of another deploy. A file system without hard links has only the rename, which does.
     await link(mine, file).catch((error: NodeJS.ErrnoException) =>
       error.code === 'EEXIST' ? undefined : rename(mine, file),
     )

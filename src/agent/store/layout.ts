@@ -9,7 +9,6 @@ export interface Layout {
   readonly current: string
   readonly releases: string
   readonly shared: string
-  /** Gapless's own folder. */
   readonly own: string
   readonly incoming: string
   readonly workers: string
@@ -44,7 +43,6 @@ export function releaseDirectory(layout: Layout, id: string): string {
   return join(layout.releases, id)
 }
 
-/** Gapless's files inside a release. */
 export function releaseFiles(directory: string) {
   const own = join(directory, '.gapless')
   return {

@@ -73,7 +73,6 @@ async function staticFiles(layout: Layout, id: string): Promise<readonly StaticF
   return found
 }
 
-/** Returns the release's own static folder, absolute, or null. */
 async function staticFolder(layout: Layout, id: string): Promise<string | null> {
   const { staticPath } = await readInfo(layout, id)
   if (staticPath === null) return null

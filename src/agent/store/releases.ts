@@ -134,7 +134,6 @@ export async function markRejected(layout: Layout, id: string): Promise<void> {
   for (const file of [staged, verified]) await rm(file, { force: true })
 }
 
-/** Records that a release was verified and waits to be promoted. */
 export async function markStaged(layout: Layout, id: string): Promise<void> {
   const { staged } = filesOf(layout, id)
   await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644)

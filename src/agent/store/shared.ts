@@ -32,8 +32,7 @@ export async function linkShared(
   async function linkOne(path: string, kind: Kind): Promise<void> {
     const parent = dirname(join(root, appFolder, path))
     await mkdir(parent, { recursive: true, mode: 0o755 })
-    // A folder on the way may be a link inside the release: the new link is relative to the folder's real
-    // path.
+    // A folder on the way may be a link inside the release: the new link is relative to the folder's real path.
     const real = await realpath(parent)
     assertInside(root, real, path)
     const inRelease = join(real, path.slice(path.lastIndexOf('/') + 1))

@@ -75,17 +75,14 @@ export async function writtenFiles(layout: Layout, id: string, other: string): P
   })
 }
 
-/** Null where the file is gone. */
 function statOf(file: string): Promise<Stats | null> {
   return lstat(file).catch(() => null)
 }
 
-/** Null where the file cannot be read. */
 function hashOf(file: string): Promise<string | null> {
   return hashFile(file).catch(() => null)
 }
 
-/** Gapless's own files in a release. */
 const OWN = '.gapless'
 
 /** What the build, Next.js or the agent puts there, and the folder of packages or of the build. */

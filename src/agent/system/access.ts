@@ -42,7 +42,6 @@ function assertOpen(path: string, isFolder: boolean, command: string): void {
   if (failure !== null) throw failure
 }
 
-/** Returns null where this user may write in it. */
 function whyClosed(path: string, isFolder: boolean, command: string, cause?: unknown): Failure | null {
   try {
     if (isFolder && !statSync(path).isDirectory())

@@ -4,7 +4,6 @@ import { failure } from '../../common/errors/server.ts'
 import { formatBytes } from '../../common/format.ts'
 import type { Failure } from '../../common/failure.ts'
 
-/** What a release needs on the disk. */
 export interface Need {
   bytes: number
   /** Files, folders and links. */

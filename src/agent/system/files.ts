@@ -78,7 +78,6 @@ export async function copyKeepingTime(
   await utimes(path, mtimeMs / 1000, mtimeMs / 1000)
 }
 
-/** Readable by others. */
 const READABLE = 0o755
 
 /**

@@ -22,7 +22,6 @@ const holderGuard = object({
   bootId: string,
   /** The holder in words: the run's URL or "an activation". */
   owner: string,
-  /** The activation that needs the lock, if any. */
   activation: nullable(string),
   since: string,
 })
@@ -39,7 +38,6 @@ export interface Waiting {
    * never ends early: two sessions have resumed one activation, and the working one has the verdict.
    */
   readonly activation?: string
-  /** Called once for each holder that the lock waits for. */
   readonly onWait?: (holder: string) => void
   /** Called while waiting: whether the lock is no longer wanted. */
   readonly giveUp?: () => Promise<boolean>
@@ -82,7 +80,6 @@ export function withdrawn(): Failure {
   return failure('withdrawn')
 }
 
-/** Returns who holds the lock, in words, or null. */
 export async function lockHolder(directory: string): Promise<string | null> {
   return (await currentHolder(directory))?.words ?? null
 }
@@ -101,7 +98,6 @@ interface Holder {
 
 const beginner: Holder = { pid: 0, words: 'a deploy that has just begun', activation: null }
 
-/** Returns the lock, or its holder. */
 async function tryLock(directory: string, owner: string, activation: string | null): Promise<Lock | Holder> {
   const highest = (await lockNumbers(directory)).at(-1) ?? 0
   const holder = highest > 0 ? await holderOf(directory, highest) : null

@@ -45,7 +45,6 @@ export function commandOf(pid: number): string {
   }
 }
 
-/** Returns these processes and all their descendants. */
 export function withDescendants(roots: readonly number[]): readonly number[] {
   const children = new Map<number, number[]>()
   for (const pid of pids()) {
