@@ -9315,6 +9315,7 @@ async function reuseFile(hashFile, source, entry, path, shares) {
 
 
 async function findMissing(entries, distDir) {
+    /** Indexes among the files of the manifest. */
     const missing = new Bitmap();
     const need = { bytes: 0, inodes: 0 };
     const folders = new Set();

@@ -61992,7 +61992,7 @@ function scriptOf({ binPath, path, port }) {
         'n="$HOME/.config/systemd/user/default.target.wants"; for n in "$n"/*.service; do ' +
             'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; lacks "$(sed -n "s/^ExecStart=//p" "$n")"; fi; done',
         'n="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; if XDG_RUNTIME_DIR="$n" systemctl --user show-environment >/dev/null 2>&1 </dev/null; then say systemd yes; fi',
-        'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
+        'if command -v crontab >/dev/null 2>&1; then n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
         `grep -q ":${hex} 0*:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say port taken`,
         'cat /etc/nginx/nginx.conf /etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/* /etc/caddy/Caddyfile 2>/dev/null | ' +
             'sed "s/#.*//" | grep "[^ ]" | head -n 2000 | while read -r n; do say proxy "$n"; done',
@@ -62042,8 +62042,6 @@ function probe_parse(said, errors) {
         boot: one('boot') || (lingers ? unit : ''),
         bootLacks: one('lacks'),
         hasUserSystemd: one('systemd') === 'yes',
-        lingers,
-        hasCrontab: one('crontab') === 'yes',
         portTaken: one('port') === 'taken',
         proxy: all('proxy'),
     };
@@ -62935,23 +62933,21 @@ function findMisfits({ entries }, machine) {
     return familiesIn(entries).flatMap((family) => misfitsOf(family, machine));
 }
 function misfitsOf(family, machine) {
-    const { name, packageName, binaries, optional, hasWasm } = family;
-    const loaded = binaries.filter(({ target }) => runsOn(target, machine));
+    const { name, packageName, targets, optional, hasWasm } = family;
+    const loaded = targets.filter((target) => runsOn(target, machine));
     if (loaded.length === 0) {
         if (optional || hasWasm)
             return [];
-        const targets = native_modules_list(binaries.map(({ target }) => native_modules_describe(target)));
-        const problem = `${name} is built for ${targets}, and the server is ${describeMachine(machine)}`;
+        const built = native_modules_list(targets.map(native_modules_describe));
+        const problem = `${name} is built for ${built}, and the server is ${describeMachine(machine)}`;
         return [{ problem, remedy: remedyForPlatform(packageName, machine) }];
     }
     const newest = loaded
-        .flatMap(({ target }) => target.glibc ?? [])
+        .flatMap(({ glibc }) => glibc ?? [])
         .toSorted(compareVersions)
         .at(-1);
     // A package falls back on its module with Node-API.
-    const abis = loaded.every(({ target }) => target.abi !== null)
-        ? loaded.flatMap(({ target }) => target.abi ?? [])
-        : [];
+    const abis = loaded.every(({ abi }) => abi !== null) ? loaded.flatMap(({ abi }) => abi ?? []) : [];
     const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0;
     const lacksSse42 = machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2');
     const misfits = [
@@ -63009,18 +63005,16 @@ function familiesIn(entries) {
         .filter(({ path }) => LOADABLE.test(path))
         .flatMap(({ path, source }) => {
         const target = readTarget(readBytes(source));
-        return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }];
+        return target === undefined ? [] : [{ owner: ownerOf(path, sources), target }];
     });
     const keys = [...new Set(found.map(({ owner }) => owner.key))];
     return keys.map((key) => {
         const members = found.filter(({ owner }) => owner.key === key);
-        const { owner } = members[0];
         return {
-            name: owner.name,
-            packageName: owner.packageName,
-            optional: members.every((member) => member.owner.optional),
-            hasWasm: wasm.has(owner.key),
-            binaries: members.map(({ binary }) => binary),
+            ...members[0].owner,
+            optional: members.every(({ owner }) => owner.optional),
+            hasWasm: wasm.has(key),
+            targets: members.map(({ target }) => target),
         };
     });
 }
@@ -63154,9 +63148,11 @@ function missingRemedy(place, paths) {
 /** `ENOENT: …, open '/srv/apps/web/releases/20261120155203/x'`, `Cannot find module '/srv/…/x'` (Node.js 18 to 24) */
 const untraced_MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
 /** Next.js traces from version 14 on, where the option was in `experimental`. */
-function include({ directory, nextVersion, ...place }, paths) {
-    const root = rootOf({ directory, nextVersion, ...place });
-    const files = paths.map((path) => (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.join)(root, path)).split(external_node_path_namespaceObject.sep).join('/'));
+function include(place, paths) {
+    const { directory, nextVersion } = place;
+    const files = paths.map((path) => (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.join)(rootOf(place), path))
+        .split(external_node_path_namespaceObject.sep)
+        .join('/'));
     const globs = files.map((file) => `'${file.startsWith('.') ? file : `./${file}`}'`);
     const option = `outputFileTracingIncludes: { '/**': [${globs.join(', ')}] }`;
     const line = Number.parseInt(nextVersion ?? '', 10) === 14 ? `experimental: { ${option} }` : option;
@@ -68317,31 +68313,29 @@ async function setUpHost(host, fetched, version, { run, log }, needs = []) {
     await run('setup-pm2', () => bringPm2(host, seen, fetched, log));
     await run('setup-boot', async () => startAtBoot(host, await host.look()));
 }
+const done = (detail) => ({ value: null, detail });
 async function bringNode(host, seen, fetched, version, log, needs) {
     const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1];
     const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) });
     if (existing !== null && own === undefined && fits(existing.version, needs)) {
-        return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` };
+        return done(`the server has Node ${existing.version} (${existing.path})`);
     }
-    const what = 'Node.js';
+    const { what } = NODE;
     if (seen.libc === 'musl')
         throw build_failure('setup-failed', { what, problem: 'the server uses musl', remedy: MUSL });
     const arch = machineOf(seen.machine);
     if (seen.system !== 'Linux' || arch === null) {
         const remedy = 'Install Node.js from the distribution as root.';
-        throw build_failure('setup-failed', {
-            what,
-            problem: `${seen.system} on ${seen.machine} is not supported`,
-            remedy,
-        });
+        const problem = `${seen.system} on ${seen.machine} is not supported`;
+        throw build_failure('setup-failed', { what, problem, remedy });
     }
     const runs = own !== undefined &&
         seen.nodes.some(({ path, version: found }) => found === own && path.endsWith(`${RUNTIME}/bin/node`));
     if (runs && (own === version || own.startsWith(`${version}.`)))
-        return { value: null, detail: `Node ${own} is there` };
+        return done(`Node ${own} is there`);
     const bundle = await fetched.node(arch, version);
-    await setup_host_send(host, 'node', bundle, 'package/bin/node', '/package', 'bin/node', 'bin/node -p process.version', what, log);
-    return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` };
+    await setup_host_send(host, NODE, bundle, log);
+    return done(`brought Node ${bundle.version} (${formatBytes(bundle.bytes)})`);
 }
 function fits(version, needs) {
     return fitsNext(version) && needs.every(({ range }) => satisfies(version, range) !== false);
@@ -68349,17 +68343,29 @@ function fits(version, needs) {
 async function bringPm2(host, seen, fetched, log) {
     const existing = usablePm2(seen);
     if (existing !== null)
-        return { value: null, detail: `the server has PM2 ${existing.version} (${existing.path})` };
+        return done(`the server has PM2 ${existing.version} (${existing.path})`);
     const bundle = await fetched.pm2();
-    const command = 'node_modules/pm2/bin/pm2';
-    await setup_host_send(host, 'pm2', bundle, 'node_modules', '', command, `test -f ${command}`, 'PM2', log);
-    return { value: null, detail: `brought PM2 ${bundle.version} (${formatBytes(bundle.bytes)})` };
+    await setup_host_send(host, setup_host_PM2, bundle, log);
+    return done(`brought PM2 ${bundle.version} (${formatBytes(bundle.bytes)})`);
 }
-/**
- * Unpacks under another name, tries it, and then gives it its name and its link in one step each.
- * @param members of the archive @param inner folder of the archive, from `/` on @param command relative to it @param trial what must succeed in it
- */
-async function setup_host_send(host, name, bundle, members, inner, command, trial, what, log) {
+const NODE = {
+    name: 'node',
+    what: 'Node.js',
+    members: 'package/bin/node',
+    inner: '/package',
+    command: 'bin/node',
+    trial: 'bin/node -p process.version',
+};
+const setup_host_PM2 = {
+    name: 'pm2',
+    what: 'PM2',
+    members: 'node_modules',
+    inner: '',
+    command: 'node_modules/pm2/bin/pm2',
+    trial: 'test -f node_modules/pm2/bin/pm2',
+};
+/** Unpacks under another name, tries it, and then gives it its name and its link in one step each. */
+async function setup_host_send(host, { name, what, members, inner, command, trial }, bundle, log) {
     const target = `${name}/${bundle.version}`;
     const script = [
         'umask 022; LC_ALL=C; export LC_ALL',
@@ -68421,16 +68427,13 @@ async function startAtBoot(host, seen) {
     const isOurs = boot.endsWith(`/${UNIT}`) || boot.endsWith(MARK);
     if (boot !== '' && !isOurs) {
         const doubt = `, but ${bootLacks} is not there: correct that as root`;
-        return { value: null, detail: `PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}` };
+        return done(`PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}`);
     }
     const node = usableNode(seen)?.path ?? '';
     const pm2 = usablePm2(seen)?.path ?? '';
     // In a unit and in a crontab these have a meaning of their own.
     if (/[%"'\\\n$]/.test(`${node}${pm2}${seen.home}`)) {
-        return {
-            value: null,
-            detail: `nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`,
-        };
+        return done(`nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`);
     }
     const entries = bootEntries(seen.home, node, pm2);
     const body = async function* () {
@@ -68440,14 +68443,11 @@ async function startAtBoot(host, seen) {
     const by = new Map(said).get('boot') ?? '';
     const started = BOOTS[by];
     if (started !== undefined)
-        return { value: null, detail: started };
+        return done(started);
     const command = seen.hasUserSystemd
         ? `loginctl enable-linger ${seen.user}`
         : `(crontab -u ${seen.user} -l; echo '${entries.cron.trim()}') | crontab -u ${seen.user} -`;
-    return {
-        value: null,
-        detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
-    };
+    return done(`nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`);
 }
 const UNIT = 'gapless-pm2.service';
 /** The end of the line in the crontab. */

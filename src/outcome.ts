@@ -78,7 +78,10 @@ export interface HostOutcome {
 
 export interface DryRun {
   /** Null for a rollback, which sends nothing. */
-  readonly sending: { readonly files: readonly SentFile[]; readonly of: FileCount } | null
+  readonly sending: {
+    readonly files: readonly { readonly path: string; readonly size: number }[]
+    readonly of: { readonly files: number; readonly bytes: number }
+  } | null
   readonly pruned: readonly string[]
   readonly findings: readonly Finding[]
 }
@@ -86,16 +89,6 @@ export interface DryRun {
 /** Whether a run without `dry-run` would fail now. */
 export function wouldFail({ findings }: DryRun): boolean {
   return findings.some(({ effect }) => effect === 'ends')
-}
-
-export interface SentFile {
-  readonly path: string
-  readonly size: number
-}
-
-export interface FileCount {
-  readonly files: number
-  readonly bytes: number
 }
 
 export interface ServerState {

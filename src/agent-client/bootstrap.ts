@@ -116,13 +116,9 @@ export function shellWord(path: string): string {
 /** Part of Node's own loader that its types do not have. */
 type CompilingModule = NodeModule & { _compile(code: string, name: string): void }
 
-interface Settings {
-  readonly sentinel: string
+interface Settings extends Omit<Bootstrap, 'source'> {
   readonly hash: string
   readonly size: number
-  readonly persist: boolean
-  readonly path: string
-  readonly options: Pick<AgentOptions, 'appName' | 'binPath' | 'preview'>
 }
 
 /**

@@ -24,22 +24,23 @@ export interface Misfit {
   readonly remedy: string
 }
 
-interface Binary {
-  readonly path: string
-  readonly target: Target
-}
-
-/** Alternative binaries: a server loads the one that is made for it. */
-interface Family {
+/** What a binary belongs to. */
+interface Owner {
+  /** The same for all alternatives. */
+  readonly key: string
   /** A package with its version, or the folder. */
   readonly name: string
   /** What to install for another platform. */
   readonly packageName: string
   /** Its packages are installed only where they fit, such as fsevents (`"os": ["darwin"]`). */
   readonly optional: boolean
+}
+
+/** Alternative binaries: a server loads the one that is made for it. */
+interface Family extends Owner {
   /** WebAssembly is used where no binary fits. */
   readonly hasWasm: boolean
-  readonly binaries: readonly Binary[]
+  readonly targets: readonly Target[]
 }
 
 /** `.node` and shared objects. Executables are started by name and not checked. */
@@ -56,22 +57,20 @@ export function findMisfits({ entries }: Tree, machine: Machine): readonly Misfi
 }
 
 function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
-  const { name, packageName, binaries, optional, hasWasm } = family
-  const loaded = binaries.filter(({ target }) => runsOn(target, machine))
+  const { name, packageName, targets, optional, hasWasm } = family
+  const loaded = targets.filter((target) => runsOn(target, machine))
   if (loaded.length === 0) {
     if (optional || hasWasm) return []
-    const targets = list(binaries.map(({ target }) => describe(target)))
-    const problem = `${name} is built for ${targets}, and the server is ${describeMachine(machine)}`
+    const built = list(targets.map(describe))
+    const problem = `${name} is built for ${built}, and the server is ${describeMachine(machine)}`
     return [{ problem, remedy: remedyForPlatform(packageName, machine) }]
   }
   const newest = loaded
-    .flatMap(({ target }) => target.glibc ?? [])
+    .flatMap(({ glibc }) => glibc ?? [])
     .toSorted(compareVersions)
     .at(-1)
   // A package falls back on its module with Node-API.
-  const abis = loaded.every(({ target }) => target.abi !== null)
-    ? loaded.flatMap(({ target }) => target.abi ?? [])
-    : []
+  const abis = loaded.every(({ abi }) => abi !== null) ? loaded.flatMap(({ abi }) => abi ?? []) : []
   const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0
   const lacksSse42 = machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
   const misfits = [
@@ -140,28 +139,18 @@ function familiesIn(entries: readonly TreeEntry[]): readonly Family[] {
     .filter(({ path }) => LOADABLE.test(path))
     .flatMap(({ path, source }) => {
       const target = readTarget(readBytes(source))
-      return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }]
+      return target === undefined ? [] : [{ owner: ownerOf(path, sources), target }]
     })
   const keys = [...new Set(found.map(({ owner }) => owner.key))]
   return keys.map((key) => {
     const members = found.filter(({ owner }) => owner.key === key)
-    const { owner } = members[0]!
     return {
-      name: owner.name,
-      packageName: owner.packageName,
-      optional: members.every((member) => member.owner.optional),
-      hasWasm: wasm.has(owner.key),
-      binaries: members.map(({ binary }) => binary),
+      ...members[0]!.owner,
+      optional: members.every(({ owner }) => owner.optional),
+      hasWasm: wasm.has(key),
+      targets: members.map(({ target }) => target),
     }
   })
-}
-
-interface Owner {
-  /** The same for all alternatives. */
-  readonly key: string
-  readonly name: string
-  readonly packageName: string
-  readonly optional: boolean
 }
 
 /**

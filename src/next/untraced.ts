@@ -60,9 +60,13 @@ const MISSING =
   /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g
 
 /** Next.js traces from version 14 on, where the option was in `experimental`. */
-function include({ directory, nextVersion, ...place }: Place, paths: readonly string[]): string {
-  const root = rootOf({ directory, nextVersion, ...place })
-  const files = paths.map((path) => relative(directory, join(root, path)).split(sep).join('/'))
+function include(place: Place, paths: readonly string[]): string {
+  const { directory, nextVersion } = place
+  const files = paths.map((path) =>
+    relative(directory, join(rootOf(place), path))
+      .split(sep)
+      .join('/'),
+  )
   const globs = files.map((file) => `'${file.startsWith('.') ? file : `./${file}`}'`)
   const option = `outputFileTracingIncludes: { '/**': [${globs.join(', ')}] }`
   const line = Number.parseInt(nextVersion ?? '', 10) === 14 ? `experimental: { ${option} }` : option
