@@ -62486,13 +62486,8 @@ async function checkUrl(url) {
 
 
 const check = async (plan, { agentFile }, pipeline) => {
-    try {
-        const hosts = await onBareHosts(plan, pipeline, (host, { run, log }) => run('check', () => checkHost(plan, agentFile, host, log)));
-        return concluded([...hosts], await checkUrl(plan.inputs['health-check-url']));
-    }
-    catch (error) {
-        return { ...untouched(nothingKnown), failure: Failure.from(error) };
-    }
+    const hosts = await onBareHosts(plan, pipeline, (host, { run, log }) => run('check', () => checkHost(plan, agentFile, host, log)));
+    return concluded(hosts, await checkUrl(plan.inputs['health-check-url']));
 };
 /** Returns the outcome of a run that ends with the checks of its hosts. @param more of the runner */
 function concluded(hosts, more) {
@@ -68510,8 +68505,6 @@ function bootScript({ unit, cron }) {
 
 
 
-
-
 const setup = async (plan, { agentFile }, pipeline) => {
     const fetched = fetcher();
     try {
@@ -68520,9 +68513,6 @@ const setup = async (plan, { agentFile }, pipeline) => {
             return log.run('check', () => checkHost(plan, agentFile, host, log.log));
         });
         return concluded(hosts, await checkUrl(plan.inputs['health-check-url']));
-    }
-    catch (error) {
-        return { ...untouched(nothingKnown), failure: Failure.from(error) };
     }
     finally {
         fetched.remove();
@@ -71136,37 +71126,26 @@ function problemOf(write) {
 /** What the main step tells the post step, which reports a run that was interrupted. */
 
 
-function markFinished(log) {
-    state_saveState(log, 'finished', 'true', 'the post step may report this run as interrupted');
-}
-function rememberActivation(id, log) {
-    state_saveState(log, 'activation', id, 'after a cancelled job the post step cannot tell how the run ended');
-}
-function rememberRelease(id, log) {
-    state_saveState(log, 'release', id, 'after a cancelled job the post step may not know that the swap had begun');
-}
-function rememberDeployment(id, log) {
-    state_saveState(log, 'deployment', String(id), 'after a cancelled job the deployment on GitHub stays in progress');
-}
-function rememberedDeployment() {
-    return Number(getState('deployment')) || undefined;
-}
-/** Returns the activation that an interrupted run may have begun. */
-function rememberedActivation() {
-    return getState('activation') || undefined;
-}
-/** Returns the release that an interrupted run was about to make live; undefined before the swap. */
-function rememberedRelease() {
-    return getState('release') || undefined;
-}
-function isFinished() {
-    return getState('finished') === 'true';
-}
+/** What follows where it cannot be written. */
+const CONSEQUENCES = {
+    /** The run has reported. */
+    finished: 'the post step may report this run as interrupted',
+    /** The one that this run may begin. */
+    activation: 'after a cancelled job the post step cannot tell how the run ended',
+    /** The one that may go live from now on. */
+    release: 'after a cancelled job the post step may not know that the swap had begun',
+    /** The one on GitHub that this run has begun. */
+    deployment: 'after a cancelled job the deployment on GitHub stays in progress',
+};
 /** The server finishes a deploy whatever the post step knows: a failed write is only warned of. */
-function state_saveState(log, name, value, consequence) {
-    const problem = problemOf(() => saveState(name, value));
+function remember(name, value, log) {
+    const problem = problemOf(() => saveState(name, String(value)));
+    const consequence = CONSEQUENCES[name];
     if (problem !== null)
         log.warning(`Could not save the state of this step (${problem}): ${consequence}.`);
+}
+function remembered(name) {
+    return getState(name) || undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/report/log.js
@@ -71203,7 +71182,7 @@ function createJobLog() {
         maskAll,
         mask: (secret) => maskAll([secret], []),
         redact: (data) => redactAll(data, shown),
-        remember: (release) => rememberRelease(release, { warning }),
+        remember: (release) => remember('release', release, { warning }),
         info,
         warning,
         annotate: (message, { file, line, column }) => error(shown(message), {
@@ -71620,8 +71599,8 @@ async function main() {
         const { workspace, 'working-directory': folder } = inputs;
         const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
-        rememberActivation(plan.activation, log);
-        record = openRecord(plan, { log, onBegun: (id) => rememberDeployment(id, log) });
+        remember('activation', plan.activation, log);
+        record = openRecord(plan, { log, onBegun: (id) => remember('deployment', id, log) });
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);
     }
     catch (error) {
@@ -71630,7 +71609,7 @@ async function main() {
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
     const unrecorded = await endRecord(record, report, plan, log);
     const written = writeReport({ ...report, unrecorded }, log);
-    markFinished(log);
+    remember('finished', true, log);
     process.exit(outcome.succeeded && written ? 0 : 1);
 }
 /** @returns what could not be recorded on GitHub */
@@ -71666,9 +71645,9 @@ function storyOf({ inputs: { command } }, project) {
  * the activation, and reports how that ended.
  */
 async function post() {
-    const activation = rememberedActivation();
+    const activation = remembered('activation');
     // Without an activation, main ended before it had a plan, and reported why.
-    if (isFinished() || activation === undefined)
+    if (remembered('finished') === 'true' || activation === undefined)
         return;
     process.exitCode = 1;
     const begun = performance.now();
@@ -71677,9 +71656,9 @@ async function post() {
     maskSecrets(inputs, log);
     const pipeline = createPipeline(log);
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
-    const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline);
+    const outcome = await afterCancel(plan, remembered('release'), programs(), pipeline);
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
-    const record = openRecord(plan, { log, begun: rememberedDeployment() ?? null });
+    const record = openRecord(plan, { log, begun: Number(remembered('deployment')) || null });
     const unrecorded = await endRecord(record, report, plan, log);
     const written = writeReport({ ...report, unrecorded, title: `${report.title} was interrupted` }, log);
     process.exit(outcome.succeeded && written ? 0 : 1);
