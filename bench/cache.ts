@@ -9,14 +9,14 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
-import http from 'node:http'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { builtExample } from './built-example.ts'
-import { runAction } from '../__tests__/support/runner.ts'
+import { prebuilt, runAction } from '../__tests__/support/runner.ts'
 import { freePort } from '../__tests__/support/port.ts'
 import { startServer } from '../__tests__/support/server.ts'
+import { builtExample } from './built-example.ts'
+import { median } from './median.ts'
+import { answering, load } from './serve/load.ts'
 
 const { values } = parseArgs({
   options: {
@@ -74,26 +74,15 @@ async function lookUp(entry: string, shared: string): Promise<number> {
   }
   try {
     await answering(appPort)
-    await load(appPort, WARM_UP)
+    await rateOf(appPort, WARM_UP)
     await told()
-    await load(appPort, seconds)
+    await rateOf(appPort, seconds)
     return await told()
   } finally {
     const left = once(server, 'exit')
     server.disconnect()
     await left
   }
-}
-
-async function answering(port: number): Promise<void> {
-  const agent = new http.Agent()
-  while (
-    !(await ask(port, agent).then(
-      () => true,
-      () => false,
-    ))
-  )
-    await setTimeout(50)
 }
 
 async function compare(workspace: string, workers: string): Promise<string> {
@@ -118,8 +107,7 @@ async function compareInOrder(
   try {
     for (const [index, { inputs }] of servers.entries()) {
       const settings = {
-        'install-command': 'none',
-        'build-command': 'none',
+        ...prebuilt,
         observe: '0s',
         'candidate-check': 'false',
         instances: workers,
@@ -132,7 +120,7 @@ async function compareInOrder(
     for (let round = 0; round < rounds; round += 1) {
       // In turns as to which comes first: code becomes faster the more it ran.
       for (const index of round % 2 === 0 ? [0, 1] : [1, 0]) {
-        const rate = await load(servers[index]!.appPort, seconds)
+        const rate = await rateOf(servers[index]!.appPort, seconds)
         rates[order[index]!].push(rate)
         process.stderr.write(`${workers} workers, share-cache ${order[index]!}: ${perSecond(rate)}\n`)
       }
@@ -146,44 +134,17 @@ function perSecond(rate: number): string {
   return `${Math.round(rate).toLocaleString('en')} a second`
 }
 
-function median(all: readonly number[]): number {
-  const sorted = all.toSorted((a, b) => a - b)
-  return (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2
-}
-
 /** Until the app answers no faster than before. */
 async function warmUp(port: number): Promise<void> {
   let best = 0
   for (let better = true; better;) {
-    const rate = await load(port, WARM_UP)
+    const rate = await rateOf(port, WARM_UP)
     better = rate > best * 1.02
     best = Math.max(best, rate)
   }
 }
 
 /** @returns answers a second */
-async function load(port: number, forSeconds: number): Promise<number> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS })
-  const begun = performance.now()
-  const until = begun + forSeconds * 1000
-  let requests = 0
-  const client = async () => {
-    while (performance.now() < until) {
-      await ask(port, agent)
-      requests += 1
-    }
-  }
-  await Promise.all(Array.from({ length: CONNECTIONS }, client))
-  agent.destroy()
-  return (requests * 1000) / (performance.now() - begun)
-}
-
-function ask(port: number, agent: http.Agent): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const request = http.get({ host: '127.0.0.1', port, path: values.path, agent }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`HTTP ${response.statusCode}`))
-      response.resume().once('end', resolve)
-    })
-    request.once('error', reject)
-  })
+async function rateOf(port: number, forSeconds: number): Promise<number> {
+  return (await load({ port, path: values.path, keepAlive: true }, CONNECTIONS, forSeconds)).rate
 }

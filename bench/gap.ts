@@ -12,10 +12,11 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildExample } from '../__tests__/support/builds.ts'
 import { type LoadReport, startLoad } from '../__tests__/support/load.ts'
-import { runAction } from '../__tests__/support/runner.ts'
+import { prebuilt, runAction } from '../__tests__/support/runner.ts'
 import { startServer, type TestServer } from '../__tests__/support/server.ts'
 import { until } from '../__tests__/support/until.ts'
 import type { Workspace } from '../__tests__/support/workspace.ts'
+import { median } from './median.ts'
 
 const { values } = parseArgs({
   options: {
@@ -102,10 +103,7 @@ function printParts(): void {
   console.log(`| workers | ${parts.map(({ name }) => name).join(' | ')} |`)
   console.log(`| ---: |${parts.map(() => ' ---: |').join('')}`)
   for (const [workers, all] of spentOn) {
-    const cells = parts.map((_, part) => {
-      const sorted = all.map((spent) => spent[part]!).sort((a, b) => a - b)
-      return `${(sorted[Math.floor(sorted.length / 2)]! / 1000).toFixed(2)} s`
-    })
+    const cells = parts.map((_, part) => `${(median(all.map((spent) => spent[part]!)) / 1000).toFixed(2)} s`)
     console.log(`| ${[workers, ...cells].join(' | ')} |`)
   }
 }
@@ -196,8 +194,7 @@ async function gapless({ server, releases, workers }: Setting): Promise<Activate
     ...server.inputs,
     instances: String(workers),
     observe: values.observe,
-    'install-command': 'none',
-    'build-command': 'none',
+    ...prebuilt,
   }
   const ids: string[] = []
   for (const { path } of releases) {

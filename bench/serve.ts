@@ -11,6 +11,7 @@ import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { builtExample } from './built-example.ts'
+import { median } from './median.ts'
 import { load, type Load } from './serve/load.ts'
 import { memoryOf, processorTimeOf, type Serving, startServers, type Way, ways } from './serve/servers.ts'
 
@@ -150,9 +151,4 @@ function row(workers: number, { title, keepAlive }: Case, samples: readonly Samp
 
 function megabytes(bytes: readonly number[]): string {
   return `${(median(bytes) / 1e6).toFixed(0)} MB`
-}
-
-function median(all: readonly number[]): number {
-  const sorted = all.toSorted((a, b) => a - b)
-  return (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2
 }

@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startServer } from '../__tests__/support/server.ts'
 import { compileSources } from './compile.ts'
+import { median } from './median.ts'
 import { type Upload, uploadWithGapless } from './transfer/gapless.ts'
 import { benchLive } from './transfer/live.ts'
 import { loginFor, type Peer, peersWith } from './transfer/peers.ts'
@@ -213,9 +214,4 @@ function print(title: string, name: string, samples: readonly Sample[]): void {
     samples.length,
   ]
   console.log(`| ${cells.join(' | ')} |`)
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return sorted[sorted.length >> 1]!
 }

@@ -100,10 +100,7 @@ class Failure extends Error {
     code;
     remedy;
     evidence;
-    /**
-     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-     * @param code stable, kebab-case
-     */
+    /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
         this.name = 'Failure';
@@ -111,7 +108,6 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
@@ -130,7 +126,6 @@ class Failure extends Error {
     inContext(remark) {
         return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
     }
-    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -297,10 +292,7 @@ const moment = object({
     answered: count,
     failed: count,
 });
-/**
- * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
- * gave up are not in it.
- */
+/** What one worker has answered, without health checks, upgrades, and requests that the client itself gave up. */
 const traffic = object({
     /** Answers by the first digit of their status, from 1 to 5. */
     answers: list(count),
@@ -454,10 +446,7 @@ const releaseInfo = object({
     built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
-    /**
-     * The folder of Next.js's static files, relative to the release; null in releases from before this was
-     * recorded.
-     */
+    /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
@@ -511,7 +500,6 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
-    /** Absolute path of the Node that runs the agent. */
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
@@ -521,22 +509,17 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /**
-     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-     * unknown.
-     */
+    /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
     cpuFlags: list(string),
     /** Absolute path of the app's folder. */
     path: string,
     /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
-    /** Where PM2 was looked for; empty where it was found. */
     searched: list(string),
     freeBytes: number,
     /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
     zstd: guards_boolean,
-    /** The newest id of a release or an upload. */
     newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
@@ -548,11 +531,9 @@ const serverFacts = object({
     canary: nullable(releaseId),
     /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
-    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -580,10 +561,7 @@ const verdict = object({
     live: nullable(releaseId),
     /** The release that was live before. */
     previous: nullable(releaseId),
-    /**
-     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-     * verified.
-     */
+    /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
@@ -619,7 +597,6 @@ const probation = object({
     /** How the release before did until then; null: unknown. */
     before: nullable(share),
     restartsBefore: count,
-    /** The workers that are watched. */
     pids: list(count),
     /** What comes of it if nothing objects. */
     verdict,
@@ -656,9 +633,7 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /**
-     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-     */
+    /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
@@ -693,10 +668,8 @@ const activationRequest = object({
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release as differences from the base. */
 const offered = {
     base: nullable(releaseId),
-    /** SHA-256 of the whole manifest. */
     contentHash: string,
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
@@ -720,12 +693,8 @@ const prunedPreview = object({
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
-    /**
-     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-     * a gap.
-     */
+    /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: oneOf(...findingEffects),
-    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -737,7 +706,6 @@ const surveyRow = object({
     value: string,
     remedy: nullable(string),
 });
-/** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
     status: count,
@@ -781,9 +749,7 @@ const operations = {
             folders: string,
         }),
     },
-    /**
-     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-     */
+    /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
     stage: {
         params: object({
             ...offered,
@@ -801,11 +767,7 @@ const operations = {
     },
     /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
-        params: object({
-            id: releaseId,
-            files: count,
-            compression,
-        }),
+        params: object({ id: releaseId, files: count, compression }),
         result: object({ bytes: count }),
     },
     /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
@@ -831,7 +793,6 @@ const operations = {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
             /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -854,7 +815,6 @@ const operations = {
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were restored from other releases. */
             repaired: list(string),
             /** Paths outside of code that differ from the upload. */
             changed: list(string),
@@ -890,7 +850,6 @@ const operations = {
     /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
     preparePreview: {
         params: object({
-            /** The most memory that the preview may use. */
             memoryBytes: count,
         }),
         result: object({
@@ -905,7 +864,6 @@ const operations = {
         params: object({ ttlMs: count, limit: nullable(count) }),
         result: object({ removed: list(prunedPreview) }),
     },
-    /** Removes the preview with all that belongs to it. */
     removePreview: {
         params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
         result: object({
@@ -918,10 +876,7 @@ const operations = {
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
-    /**
-     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-     * run was cancelled.
-     */
+    /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, activation: activationId }),
@@ -931,9 +886,7 @@ const operations = {
             kept: list(releaseId),
             /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /**
-             * What the app wrote into releases that no longer serve; reported once for each time that they served.
-             */
+            /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
             written: list(writtenInRelease),
             /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
             runtimes: list(string),
@@ -988,10 +941,7 @@ async function placeAtomic(file, write) {
 async function syncFile(file) {
     await withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
 }
-/**
- * Returns false where a file cannot have a second name: another file system, too many links, the kernel's own
- * rules.
- */
+/** Returns false where a file cannot have a second name: another file system, too many links, the kernel's rules. */
 function tryLink(source, path) {
     try {
         // Synchronous: it takes less time than a turn of the event loop.
@@ -1018,7 +968,6 @@ async function copyKeepingTime(source, path, mode, { mtimeMs }) {
     await (0,promises_namespaceObject.chmod)(path, mode);
     await (0,promises_namespaceObject.utimes)(path, mtimeMs / 1000, mtimeMs / 1000);
 }
-/** Readable by others. */
 const READABLE = 0o755;
 /**
  * Creates a folder of a release, with its parents, readable by others whatever the umask is. Synchronous: it
@@ -1261,11 +1210,10 @@ function commandOf(pid) {
         return '';
     }
 }
-/** Returns these processes and all their descendants. */
 function withDescendants(roots) {
     const children = new Map();
     for (const pid of pids()) {
-        const parent = parentOf(pid);
+        const { parent } = statusOf(pid);
         children.set(parent, [...(children.get(parent) ?? []), pid]);
     }
     const found = new Set(roots);
@@ -1275,10 +1223,7 @@ function withDescendants(roots) {
             found.add(child);
     return [...found];
 }
-/**
- * Returns the living processes of the group that a process leads or led. While a group has members, the kernel
- * does not reuse its number.
- */
+/** The living processes of a group. While a group has members, the kernel does not reuse its number. */
 function groupLedBy(leader) {
     const now = process_identity_startTimeOf(leader.pid);
     // Signals take -1 for every process, and 0 for the sender's own group.
@@ -1286,7 +1231,9 @@ function groupLedBy(leader) {
         return [];
     return pids().filter((pid) => {
         const startTime = process_identity_startTimeOf(pid);
-        return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
+        return (startTime !== null &&
+            Number(startTime) >= Number(leader.startTime) &&
+            statusOf(pid).group === leader.pid);
     });
 }
 /** In bytes; 0 where the process has ended. */
@@ -1297,12 +1244,6 @@ function memoryOf(pid) {
     catch {
         return 0;
     }
-}
-function parentOf(pid) {
-    return statusOf(pid).parent;
-}
-function groupOf(pid) {
-    return statusOf(pid).group;
 }
 /** Zeros where the process has exited. */
 function statusOf(pid) {
@@ -1397,14 +1338,12 @@ async function servingRelease(layout) {
 
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
- * sent in one brotli stream as differences from a release on the server: a folder without differences is one
- * line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is sent in
+ * one brotli stream as differences from a release on the server: a folder without differences is one line.
  */
 
 
 const SHA256 = /^[0-9a-f]{64}$/;
-/** Where a release has the launcher. */
 const LAUNCHER = '.gapless/launcher.cjs';
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
 const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
@@ -1412,7 +1351,6 @@ const directory = object({ kind: oneOf('directory'), path: string });
 const kind = object({ kind: oneOf('file', 'link', 'directory') });
 const kinds = { file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder whose content is the same as the base's. */
 const same = object({ kind: oneOf('same'), path: string });
 /** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
@@ -1446,10 +1384,7 @@ function parseEntry(line) {
         throw leavesRelease(entry);
     return entry;
 }
-/**
- * Parses a line of a manifest on the server's disk, from any version.
- * @throws Failure `malformed-message` or `unsafe-path`
- */
+/** Parses a line of a manifest on the server's disk, from any version. @throws as parseEntry does */
 function parseStored(line) {
     const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
@@ -1515,7 +1450,6 @@ function layoutOf(base) {
 function releaseDirectory(layout, id) {
     return (0,external_node_path_namespaceObject.join)(layout.releases, id);
 }
-/** Gapless's files inside a release. */
 function releaseFiles(directory) {
     const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
     return {
@@ -1530,6 +1464,9 @@ function releaseFiles(directory) {
         caches: (0,external_node_path_namespaceObject.join)(own, 'caches'),
         launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
+}
+function filesOf(layout, id) {
+    return releaseFiles(releaseDirectory(layout, id));
 }
 /** Creates the folders that a deploy needs. `.gapless` holds secrets, and only the user may read it. */
 function makeFolders(layout) {
@@ -1741,18 +1678,13 @@ const server_texts = {
 const server_failure = failures(server_texts);
 
 ;// CONCATENATED MODULE: ./build/agent/system/access.js
-/**
- * Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno.
- */
+/** Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno. */
 
 
 
 
 
-/**
- * @throws Failure `path-not-writable` when this user may not write in the folder, or in the one it would be
- * created in
- */
+/** @throws Failure `path-not-writable` when this user may not write in it, or in the folder it would be made in */
 function assertWritable(folder) {
     const standing = nearestExisting(folder);
     const { username } = (0,external_node_os_namespaceObject.userInfo)();
@@ -1785,7 +1717,6 @@ function assertOpen(path, isFolder, command) {
     if (failure !== null)
         throw failure;
 }
-/** Returns null where this user may write in it. */
 function whyClosed(path, isFolder, command, cause) {
     try {
         if (isFolder && !(0,external_node_fs_namespaceObject.statSync)(path).isDirectory())
@@ -1833,9 +1764,8 @@ function isDiskFull(error) {
 /** Returns any error of the agent as a Failure: `disk-full`, `path-not-writable` or `agent-failed`. */
 function toFailure(error) {
     const { code, path } = error;
-    if (isDiskFull(error)) {
+    if (isDiskFull(error))
         return server_failure('disk-full', { problem: error.message }, { cause: error });
-    }
     switch (code) {
         case 'EACCES':
         case 'EPERM':
@@ -1848,10 +1778,7 @@ function toFailure(error) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/reserve.js
-/**
- * A reserve of disk space: an activation must be able to restore, and to record its verdict, on a disk that
- * filled up while it ran.
- */
+/** A reserve of disk space, to restore and record the verdict on a disk that filled up during the activation. */
 
 
 
@@ -1885,9 +1812,8 @@ async function withReserve(folder, act) {
 /** In ms: much shorter than any deadline of a worker. */
 const LOOK = 1000;
 /**
- * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its
- * workers could not record that they serve.
- * @returns a function that stops the guard
+ * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its workers
+ * could not record that they serve. @returns a function that stops the guard
  */
 function guardReserve(folder) {
     const probe = `${folder}.probe`;
@@ -2124,6 +2050,12 @@ const activation_failure = failures(activation_texts);
 
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
+/** In ms. */
+const UNITS = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+];
 function formatDuration(ms) {
     // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
     if (ms < 999.5)
@@ -2135,12 +2067,7 @@ function formatDuration(ms) {
 }
 /** Formats an age in its largest unit. @param ms negative where two clocks differ */
 function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    const [name, length] = UNITS.find(([, size]) => ms >= size) ?? ['', 0];
     return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
 }
 function formatBytes(bytes) {
@@ -2160,14 +2087,13 @@ function listed(names, count = names.length) {
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+/** Joins the texts that are not empty. */
+function joined(texts, between = ' ') {
+    return texts.filter((text) => text !== '').join(between);
+}
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
 /** For a sentence that goes on. */
@@ -2358,9 +2284,8 @@ function versionOfNode(node) {
     return status === 0 && abi !== '' ? { version, abi } : null;
 }
 /**
- * Removes the versions that setup has replaced, once no process runs from them.
+ * Removes the versions that setup has replaced, once nothing runs from them. @returns what was removed, below the home
  * @param used files that are needed, whatever the processes say
- * @returns what was removed, below the home
  */
 async function removeOldRuntimes(used, home = (0,external_node_os_namespaceObject.homedir)(), youngMs = JUST_BROUGHT) {
     const removed = [];
@@ -2454,15 +2379,11 @@ const holderGuard = object({
     bootId: string,
     /** The holder in words: the run's URL or "an activation". */
     owner: string,
-    /** The activation that needs the lock, if any. */
     activation: nullable(string),
     since: string,
 });
 const POLL = 200;
-/**
- * Takes the lock, and waits up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if `giveUp` said so
- */
+/** Waits up to `timeoutMs` for its holder. @throws Failure `locked`, or `withdrawn` if `giveUp` said so */
 async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
     const deadline = performance.now() + timeoutMs;
     let told = '';
@@ -2476,9 +2397,8 @@ async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveU
         const itself = activation !== undefined && taken.activation === activation;
         if (!itself && (await giveUp?.()))
             throw withdrawn();
-        if (!itself && performance.now() >= deadline) {
+        if (!itself && performance.now() >= deadline)
             throw server_failure('locked', { holder: taken.words });
-        }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
     }
 }
@@ -2491,7 +2411,6 @@ async function lockFolder(directory, owner, timeoutMs, waiting) {
 function withdrawn() {
     return server_failure('withdrawn');
 }
-/** Returns who holds the lock, in words, or null. */
 async function lockHolder(directory) {
     return (await currentHolder(directory))?.words ?? null;
 }
@@ -2501,7 +2420,6 @@ async function lockedFor(directory) {
     return holder === null || holder.pid === process.pid ? null : holder.activation;
 }
 const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
-/** Returns the lock, or its holder. */
 async function tryLock(directory, owner, activation) {
     const highest = (await lockNumbers(directory)).at(-1) ?? 0;
     const holder = highest > 0 ? await holderOf(directory, highest) : null;
@@ -2572,10 +2490,7 @@ async function holderOf(directory, number) {
         return null;
     return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
 }
-/**
- * Returns null where the lock is released, or where a power cut lost its content: a lock is created whole, so
- * its holder is gone.
- */
+/** Null where the lock is released, or a power cut lost its content: a lock is created whole, so its holder is gone. */
 function readHolder(text) {
     try {
         return parse(holderGuard, text, 'lock');
@@ -2841,8 +2756,7 @@ async function* readLines(source) {
 
 /**
  * @param wants whether the entry of a line is of use; links always are
- * @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link, which would be
- * elsewhere
+ * @throws Failure `malformed-message`, or `unsafe-path`, also for an entry below a link, which would be elsewhere
  */
 async function* readManifest(file, wants = () => true) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
@@ -2897,26 +2811,20 @@ async function newestId(layout) {
 }
 /** By its metadata: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
 async function isRelease(layout, id) {
-    return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info);
+    return RELEASE_ID.test(id) && exists(filesOf(layout, id).info);
 }
-/**
- * Returns the release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else is in its place
- */
+/** Returns the release that `current` points at, or null. @throws Failure `current-not-a-link` */
 async function liveRelease(layout) {
     const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
-    if (stat !== null && !stat.isSymbolicLink()) {
+    if (stat !== null && !stat.isSymbolicLink())
         throw server_failure('current-not-a-link', { path: layout.current });
-    }
     const [target, releases] = await Promise.all([layout.current, layout.releases].map(releases_realPath));
     if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
         return null;
     const id = (0,external_node_path_namespaceObject.basename)(target);
     return (await isRelease(layout, id)) ? id : null;
 }
-/**
- * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
- */
+/** Returns the target of `current` as the link has it, if it exists and is no release of this app; else null. */
 async function foreignCurrent(layout) {
     const isForeign = (await liveRelease(layout)) === null && (await releases_realPath(layout.current)) !== null;
     return isForeign ? linkTarget(layout.current) : null;
@@ -2961,23 +2869,21 @@ const PREPARED = 'current-to-';
 function preparedLink(layout, id) {
     return (0,external_node_path_namespaceObject.join)(layout.own, PREPARED + id);
 }
-async function readInfo(layout, id) {
-    const { info } = releaseFiles(releaseDirectory(layout, id));
-    const text = await readIfThere(info);
-    if (text === null)
-        throw server_failure('release-damaged', { release: id, path: info, problem: 'is missing' });
-    return parse(releaseInfo, text, info);
+function readInfo(layout, id) {
+    return readOwn(id, filesOf(layout, id).info, releaseInfo);
 }
-async function readRuntime(layout, id) {
-    const file = releaseFiles(releaseDirectory(layout, id)).runtime;
+function readRuntime(layout, id) {
+    return readOwn(id, filesOf(layout, id).runtime, runtime);
+}
+async function readOwn(id, file, guard) {
     const text = await readIfThere(file);
     if (text === null)
         throw server_failure('release-damaged', { release: id, path: file, problem: 'is missing' });
-    return parse(runtime, text, file);
+    return parse(guard, text, file);
 }
 /** Returns what was recorded about the release since it served, or null if it never did. */
 async function verificationOf(layout, id) {
-    const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
+    const text = await readIfThere(filesOf(layout, id).verified);
     if (text === null)
         return null;
     const found = parse(verification, text, 'verified.json');
@@ -2990,18 +2896,17 @@ async function activatedAt(layout, id) {
 }
 /** Removes the records that a release served or is staged, because it was rejected afterwards. */
 async function markRejected(layout, id) {
-    const { verified, staged } = releaseFiles(releaseDirectory(layout, id));
+    const { verified, staged } = filesOf(layout, id);
     for (const file of [staged, verified])
         await (0,promises_namespaceObject.rm)(file, { force: true });
 }
-/** Records that a release was verified and waits to be promoted. */
 async function markStaged(layout, id) {
-    const { staged } = releaseFiles(releaseDirectory(layout, id));
+    const { staged } = filesOf(layout, id);
     await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644);
 }
 /** Once a newer release is live, the mark counts no more. */
 async function isStaged(layout, id, live) {
-    return (live === null || id > live) && exists(releaseFiles(releaseDirectory(layout, id)).staged);
+    return (live === null || id > live) && exists(filesOf(layout, id).staged);
 }
 async function listReleases(layout) {
     const live = await liveRelease(layout);
@@ -3022,7 +2927,7 @@ async function listReleases(layout) {
 async function contentBytes(layout, id) {
     let bytes = 0;
     try {
-        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+        for await (const entry of readManifest(filesOf(layout, id).manifest)) {
             if (entry.kind === 'file')
                 bytes += entry.size;
         }
@@ -3708,7 +3613,6 @@ function heldBy(pid, sockets) {
 function descriptorOf(pid, inode) {
     return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
 }
-/** The sockets that a process has open, with their descriptors. */
 function socketsOf(pid) {
     const folder = `/proc/${pid}/fd`;
     try {
@@ -4265,10 +4169,7 @@ function percent(counts) {
 
 
 const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
-/**
- * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
- * free.
- */
+/** The memory that the groups leave a process, in bytes. Pages that the kernel drops on demand count as free. */
 function memoryLeft(process, at = kernel) {
     const { v1, v2 } = groupsOf(process, 'memory', at);
     const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
@@ -4296,10 +4197,7 @@ function groupsOf(process, controller, { proc, cgroup }) {
         v2: foldersUpTo(cgroup, pathOf('')),
     };
 }
-/**
- * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
- * mount.
- */
+/** Without a cgroup namespace a container sees a path that is not mounted: its group is the top of the mount. */
 function foldersUpTo(top, path) {
     if (path === undefined || !path.startsWith('/'))
         return [];
@@ -4503,9 +4401,9 @@ function isSame(bound, path) {
 /** Returns the processes that have these sockets open, as far as this user may see. */
 function holdersOf(ends) {
     const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
-    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
+    return wanted.size === 0 ? [] : pids().filter((pid) => daemon_filesOf(pid).some((file) => wanted.has(file)));
 }
-function filesOf(pid) {
+function daemon_filesOf(pid) {
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
             try {
@@ -5364,10 +5262,7 @@ function canary_count({ pid, release, traffic }, canary, own, others) {
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
 ;// CONCATENATED MODULE: ./build/common/timeout.js
-/**
- * Settles as `answer` does, or rejects with the error of `late`.
- * @param timeoutMs from now on
- */
+/** Settles as `answer` does, or rejects with the error of `late`. @param timeoutMs from now on */
 function withTimeout(answer, timeoutMs, late) {
     return new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(late()), timeoutMs);
@@ -6030,10 +5925,7 @@ async function afterFailure({ world, job, activation, resumed }, state, error) {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
-/**
- * Returns the releases that served before the current one and were not left by a rollback, in the order in
- * which they served.
- */
+/** Returns the releases that served before the current one and that no rollback left, in the order of serving. */
 function servedBefore(releases, current) {
     const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
     return releases
@@ -6042,11 +5934,9 @@ function servedBefore(releases, current) {
         .sort((a, b) => (a.at < b.at ? -1 : 1))
         .map(({ id }) => id);
 }
-/** Returns the release to go back to, or null. */
 function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
-/** Returns the state of a release in a word, for people. */
 function history_stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
@@ -6068,7 +5958,7 @@ function history_stateOf({ id, live, left, staged, activatedAt }, releases) {
 /** Records that a release served. When the release comes back, its place in the order stays. */
 async function markServing(layout, id, { activation, kind, replaced }) {
     const known = await verifications(layout);
-    const write = (other, verification) => writeFileAtomic(releaseFiles(releaseDirectory(layout, other)).verified, JSON.stringify(verification), 0o644);
+    const write = (other, verification) => writeFileAtomic(filesOf(layout, other).verified, JSON.stringify(verification), 0o644);
     for (const [other, verification] of known) {
         if (other === id)
             continue;
@@ -6106,9 +5996,7 @@ function laterThan(known) {
     const latest = Math.max(0, ...[...known.values()].map(({ activatedAt }) => Date.parse(activatedAt) || 0));
     return new Date(Math.max(Date.now(), latest + 1)).toISOString();
 }
-/**
- * Returns the release to go back to from the current one, or null. @param except a release that does not count
- */
+/** Returns the release to go back to from the current one, or null. @param except a release that does not count */
 async function previousRelease(layout, current, except = null) {
     const releases = [...(await verifications(layout))]
         .filter(([id]) => id !== except)
@@ -6131,10 +6019,7 @@ const external_node_stream_promises_namespaceObject = require("node:stream/promi
 
 
 
-/**
- * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
- * bytes.
- */
+/** In bytes. Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. */
 const SMALL = 256 * 1024;
 /** Returns the SHA-256 of a file in hex. */
 async function hashFile(file, size) {
@@ -6169,7 +6054,6 @@ function hashInTurn(file, buffer) {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle, buffer) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
     for (;;) {
@@ -6206,24 +6090,23 @@ function sha256(bytes) {
 async function assertLauncher(layout, id) {
     if (await isProven(layout, id, await uploadedLauncher(layout, id)))
         return;
-    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const { launcher } = filesOf(layout, id);
     throw server_failure('release-damaged: launcher', { path: launcher });
 }
 /**
- * Restores a modified launcher of a release that must come back: from the same bytes in another release, else
- * from the newest release with an intact launcher. Launchers can read the releases of older launchers.
+ * Restores a modified launcher of a release that must come back: from the same bytes in another release, else from the
+ * newest release with an intact launcher. Launchers can read the releases of older launchers.
  * @returns what was done, or null where nothing was wrong
- * @throws Failure `release-damaged` when no release has an intact launcher
+ * @throws Failure `release-damaged`
  */
 async function repairLauncher(layout, id) {
     const uploaded = await uploadedLauncher(layout, id);
     if (await isProven(layout, id, uploaded))
         return null;
     const source = await provenElsewhere(layout, id, uploaded);
-    const { launcher } = releaseFiles(releaseDirectory(layout, id));
-    if (source === null) {
+    const { launcher } = filesOf(layout, id);
+    if (source === null)
         throw server_failure('release-damaged: every launcher', { path: launcher });
-    }
     const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
     if (stat !== null && !stat.isFile())
         await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
@@ -6233,7 +6116,7 @@ async function repairLauncher(layout, id) {
 /** Returns the launcher's manifest entry; null where the manifest has none or cannot be read. */
 async function uploadedLauncher(layout, id) {
     try {
-        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+        for await (const entry of readManifest(filesOf(layout, id).manifest)) {
             if (entry.kind === 'file' && entry.path === LAUNCHER)
                 return entry;
         }
@@ -6246,7 +6129,7 @@ async function uploadedLauncher(layout, id) {
 async function isProven(layout, id, uploaded) {
     if (uploaded === null)
         return false;
-    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const { launcher } = filesOf(layout, id);
     const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
     if (!stat?.isFile() || stat.size !== uploaded.size)
         return false;
@@ -6257,7 +6140,7 @@ async function provenElsewhere(layout, except, wanted) {
     const launchers = await Promise.all(others.map(async (id) => ({ id, uploaded: await uploadedLauncher(layout, id) })));
     const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash);
     for (const { id, uploaded } of [...same, ...launchers]) {
-        const { launcher } = releaseFiles(releaseDirectory(layout, id));
+        const { launcher } = filesOf(layout, id);
         const content = await (0,promises_namespaceObject.readFile)(launcher).catch(() => null);
         if (content !== null && sha256(content) === uploaded?.hash)
             return { id, content };
@@ -6277,13 +6160,9 @@ async function provenElsewhere(layout, except, wanted) {
 
 
 /**
- * Links the static files of every other release that ever served into this one, except where it has a file of
- * that name. Next.js lists static files when it boots (14, 15, 16), so this runs before its workers boot;
- * running workers do not notice.
- *
- * Each release's own manifest counts, not what was linked into it: a file goes when the last release that was
- * built with it goes. Hard links take no space; static files are never written again.
- *
+ * Links the static files of every other release that ever served into this one, except where it has a file of that
+ * name. Next.js lists static files when it boots (14, 15, 16): this runs before that, and running workers do not
+ * notice. Each release's own manifest counts: a file goes when the last release that was built with it goes.
  * @param served releases that served although they were never verified
  * @returns how many files this call added
  * @throws where the release itself cannot be read or written; skips what is wrong with the others
@@ -6301,10 +6180,7 @@ async function carryStatic(layout, id, served = []) {
     }
     return { files };
 }
-/**
- * Returns the releases that visitors may have a page of, newest first. `current` can point at one that failed
- * later.
- */
+/** The releases that visitors may have a page of, newest first. `current` can point at one that failed later. */
 async function servedReleases(layout, except, served) {
     const known = new Set([...served, await liveRelease(layout)]);
     const found = [];
@@ -6335,7 +6211,6 @@ async function staticFiles(layout, id) {
     }
     return found;
 }
-/** Returns the release's own static folder, absolute, or null. */
 async function staticFolder(layout, id) {
     const { staticPath } = await readInfo(layout, id);
     if (staticPath === null)
@@ -6606,10 +6481,7 @@ const HEALTH_CHECK_AGENT = 'gapless-health-check';
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -6747,7 +6619,6 @@ const PREVIEW_NAME = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
 
 /** The kernel takes this many bytes for the address of a Unix socket. */
 const LONGEST_SOCKET = 107;
-/** The app whose preview this is. */
 function appOf({ base }) {
     return layoutOf((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(base)));
 }
@@ -7576,9 +7447,7 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
 
 /** Packages, but neither the ones in `public` nor the folder where packages keep caches. */
 const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/;
-/**
- * Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16).
- */
+/** Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16). */
 const WRITTEN_BY_NEXT = ['cache', 'server/app', 'server/pages', 'server/route-cache'];
 const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/;
 /** @param distDir of Next.js, relative to the release */
@@ -7624,10 +7493,7 @@ function distDirOf({ distDir, staticPath, entry }) {
 
 
 
-/**
- * The name of an upload, and its name once its session is over. An upload that was resumed can be interrupted
- * again.
- */
+/** An upload's name, and its name once its session is over. A resumed upload can be interrupted again. */
 const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/;
 const INTERRUPTED = '.interrupted';
 /** Renames what an upload has received when its session is over, so that the next upload finds it. */
@@ -7654,10 +7520,7 @@ async function takeOverUpload(layout, id) {
     if (await exists(directory))
         await setAside(directory);
 }
-/**
- * Returns the file that names the session of an upload, and of the release made from it: nobody removes the
- * release while that session lives.
- */
+/** The file that names the session of an upload, and of its release: nobody removes that while the session lives. */
 function uploadOwner(directory) {
     return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
 }
@@ -7812,10 +7675,7 @@ async function repair_putBack(path, entry, source = '') {
         return false;
     }
 }
-/**
- * Returns false where a link is in the place of a folder on the way: what is behind it does not belong to the
- * release.
- */
+/** Returns false where a link stands for a folder on the way: what is behind it does not belong to the release. */
 async function staysInside(directory, path) {
     for (let folder = (0,external_node_path_namespaceObject.dirname)(path); folder !== '.'; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
         const real = await (0,promises_namespaceObject.realpath)((0,external_node_path_namespaceObject.join)(directory, folder)).catch(() => null);
@@ -7845,10 +7705,8 @@ async function inShared(layout, id) {
     return (path) => paths.some((shared) => path === shared || path.startsWith(`${shared}/`));
 }
 /**
- * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside
- * of code that differ from the upload. Files that another release has with the same content, such as a sitemap
- * that each release makes when it boots, are not lost and not reported.
- *
+ * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside of code
+ * that differ from the upload. What the other release has too, such as a sitemap made at boot, is not lost.
  * @param other the release that serves instead of this one
  * @returns paths relative to the app; a folder, with a slash, where the manifest names nothing in it
  */
@@ -7906,15 +7764,12 @@ async function writtenFiles(layout, id, other) {
         return path.endsWith('/') ? `${inApp}/` : inApp;
     });
 }
-/** Null where the file is gone. */
 function written_statOf(file) {
     return (0,promises_namespaceObject.lstat)(file).catch(() => null);
 }
-/** Null where the file cannot be read. */
 function hashOf(file) {
     return hashFile(file).catch(() => null);
 }
-/** Gapless's own files in a release. */
 const OWN = '.gapless';
 /** What the build, Next.js or the agent puts there, and the folder of packages or of the build. */
 function isBuilt(path, distDir) {
@@ -7935,11 +7790,9 @@ function isBuilt(path, distDir) {
 
 
 /**
- * Verifies the release's manifest by its hash, and the release by its manifest. Restores what is missing or
- * damaged from a release that still has it. A file outside of code that was written after the release was made
- * stays: it may be the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths
- * are skipped.
- *
+ * Verifies the manifest by its hash, and the release by its manifest. Restores what is missing or damaged from a
+ * release that still has it. A file outside of code that was written later stays: it may be the app's data, such as a
+ * SQLite file, which the build's copy would destroy. Shared paths are skipped.
  * @param repair false: change nothing, and report what could be restored
  * @returns paths that were restored, and paths outside of code that differ from the upload
  * @throws Failure `release-damaged` naming the first path of code that cannot be restored
@@ -8186,7 +8039,6 @@ const MOST_PATHS = 20;
 /**
  * Searches releases that have served and were not searched since.
  * @param live the release that serves instead; null: none, and nothing is reported
- * @param ids of all releases, also of those whose last workers still drain
  */
 async function reportWritten(layout, live, ids) {
     const written = [];
@@ -8195,7 +8047,7 @@ async function reportWritten(layout, live, ids) {
         if (live === null || id === live)
             continue;
         const served = await verificationOf(layout, id).catch(() => null);
-        const { reported } = releaseFiles(releaseDirectory(layout, id));
+        const { reported } = filesOf(layout, id);
         if (served === null)
             continue;
         // A release that serves again is searched again.
@@ -8217,9 +8069,8 @@ async function reportWritten(layout, live, ids) {
 
 ;// CONCATENATED MODULE: ./build/agent/operations/cleanup.js
 /**
- * Removes old releases: never the current one, the previous one, or one that a process still uses, and none
- * before a cleanup has reported what the app wrote into it. Also removes leftovers of dead runs, agents of
- * earlier versions, and the beginning of the journal.
+ * Removes old releases: never the current, the previous, or one in use, and none before a cleanup has reported what the
+ * app wrote into it. Also removes leftovers of dead runs, earlier agents, and the beginning of the journal.
  */
 
 
@@ -8285,7 +8136,6 @@ async function cleanUp(layout, keep, activation = null, alive = () => undefined)
 }
 /** An activation releases the lock a moment after its verdict, in ms. */
 const AFTERMATH = 5000;
-/** Returns the lock, or its holder. */
 async function lockUnlessHeld({ lock }, activation) {
     let holder = '';
     const giveUp = async () => {
@@ -8302,7 +8152,8 @@ async function lockUnlessHeld({ lock }, activation) {
     }
 }
 async function verifiedAmong(layout, ids) {
-    return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
+    const times = await Promise.all(ids.map((id) => activatedAt(layout, id).catch(() => null)));
+    return ids.filter((_, index) => times[index] !== null);
 }
 /** Returns the releases that are no longer wanted; a process may still use one. */
 async function outdated(layout, keep, { ids, live, previous, verified }) {
@@ -8313,10 +8164,7 @@ async function outdated(layout, keep, { ids, live, previous, verified }) {
     const claimed = await claimedReleases(layout, ids);
     return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
 }
-/**
- * Returns what the cleanup after a run would remove, as things are now.
- * @param release that the run would activate
- */
+/** Returns what the cleanup after a run would remove, as things are now. @param release that the run would activate */
 async function releasesToRemove(layout, keep, release) {
     const ids = await releaseIds(layout);
     const verified = new Set([...(await verifiedAmong(layout, ids)), release]);
@@ -8353,7 +8201,6 @@ async function releasesInUse(layout, ids) {
             directories.some((used) => used === directory || used.startsWith(directory + external_node_path_namespaceObject.sep)));
     }));
 }
-/** Removes the leftovers of sessions and activations that died. */
 async function removeLeftovers(layout) {
     const { incoming, activations, own, lock, workers, candidates } = layout;
     for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
@@ -8394,12 +8241,8 @@ async function removeOldAgents({ own }) {
 }
 /** @param age in ms */
 async function isOlder(path, age) {
-    const changed = await (0,promises_namespaceObject.lstat)(path).then(({ mtimeMs }) => mtimeMs, () => Date.now());
-    return Date.now() - changed > age;
-}
-async function keepIf(items, test) {
-    const results = await Promise.all(items.map(test));
-    return items.filter((_, index) => results[index]);
+    const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+    return stat !== null && Date.now() - stat.mtimeMs > age;
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/tunnel.js
@@ -8573,10 +8416,7 @@ function tunnelFor({ body, event, send, alive }, limitMs) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/parallel.js
-/**
- * Calls `act` on all items, up to `limit` at once. Rejects with the first failure, once the running calls have
- * ended.
- */
+/** Calls `act` on all items, `limit` at once. Rejects with the first failure, once the running calls have ended. */
 async function inParallel(items, limit, act) {
     const rest = each(items);
     let failed = false;
@@ -8627,7 +8467,6 @@ function kernelTells(version) {
     const [major = 0, minor = 0] = version.split('.').map(Number);
     return major > 5 || (major === 5 && minor >= 8);
 }
-/** Returns what `sync` prints; null when it fails. */
 function output(args) {
     return new Promise((resolve) => {
         const timer = setTimeout(resolve, LIMIT, null);
@@ -8764,10 +8603,7 @@ function encryptionKeyFile({ own }) {
     return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
 }
 /**
- * Returns the app's key. The first deploy creates it; of two deploys at the same moment one creates it, and
- * both return that key.
- *
- * @param create false: do not create one
+ * Returns the app's key. The first deploy creates it; two deploys at the same moment return the same key.
  * @returns base64, or null where there is none
  * @throws Failure `encryption-key-damaged`
  */
@@ -8780,8 +8616,7 @@ async function encryptionKey(layout, create) {
     const mine = `${file}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
     await writeFileAtomic(mine, `${(0,external_node_crypto_namespaceObject.randomBytes)(BYTES).toString('base64')}\n`, 0o600);
     try {
-        // A link never replaces the key of another deploy. A file system without hard links has only the rename,
-        // which does.
+        // A link never replaces the key of another deploy. A file system without hard links has only the rename, which does.
         await (0,promises_namespaceObject.link)(mine, file).catch((error) => error.code === 'EEXIST' ? undefined : (0,promises_namespaceObject.rename)(mine, file));
         await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
     }
@@ -8806,10 +8641,7 @@ async function readKey(file) {
 
 
 
-/**
- * The bootstrap has asked the login shell already where it found no Node otherwise. Returns its folders, or
- * none.
- */
+/** Returns its folders, or none. The bootstrap has asked already where it found no Node otherwise. */
 function loginPath() {
     const path = process.env[LOGIN_PATH] ?? askLoginShell();
     return path.split(external_node_path_namespaceObject.delimiter).filter((folder) => folder.startsWith('/'));
@@ -8986,9 +8818,7 @@ function subtrees_isBelow(path, folder) {
 }
 /** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6;
-/**
- * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
- */
+/** A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file. */
 const WORTH_IT = 4;
 function isOutlined({ entries }) {
     return entries >= WORTH_IT;
@@ -9037,9 +8867,8 @@ const upload_failure = failures(upload_texts);
 
 ;// CONCATENATED MODULE: ./build/agent/upload/outline.js
 /**
- * An upload names only its differences from a release on the server, its base. Before the upload the agent
- * sends the outline of the base: short hashes of its folders. The runner leaves out the folders with the same
- * hash, and the agent fills them in from the base's manifest.
+ * An upload names only its differences from a release on the server, its base. The agent first sends the base's
+ * outline, short hashes of its folders; the runner leaves out the same folders, and the agent fills them in.
  */
 
 
@@ -9060,7 +8889,7 @@ async function outline(layout, ...others) {
                 if (isOutlined(subtree))
                     hashes.push(shortHash(subtree));
             });
-            for await (const entry of readManifest(manifestOf(layout, base)))
+            for await (const entry of readManifest(filesOf(layout, base).manifest))
                 hasher.add(entry);
             hasher.end();
             if (hashes.length > 0)
@@ -9075,7 +8904,7 @@ async function outline(layout, ...others) {
 }
 /** @throws Failure `base-changed` when the base lacks what the upload leaves out */
 async function* fillIn(layout, base, difference) {
-    const entries = base === null ? outline_none() : readManifest(manifestOf(layout, base));
+    const entries = base === null ? outline_none() : readManifest(filesOf(layout, base).manifest);
     try {
         let next = await nextOf(entries);
         for await (const line of readLines(difference)) {
@@ -9098,11 +8927,16 @@ async function* fillIn(layout, base, difference) {
         await entries.return();
     }
 }
+/** @param hash of the whole manifest that has arrived. @throws Failure `base-changed` or `upload-corrupt` */
+function assertWhole(hash, contentHash, base) {
+    if (hash === contentHash)
+        return;
+    throw base === null
+        ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
+        : baseChanged();
+}
 function baseChanged() {
     return upload_failure('base-changed');
-}
-function manifestOf(layout, id) {
-    return releaseFiles(releaseDirectory(layout, id)).manifest;
 }
 async function nextOf(entries) {
     try {
@@ -9118,8 +8952,18 @@ async function* outline_none() {
     yield* [];
 }
 
+;// CONCATENATED MODULE: ./build/common/check.js
+const ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
+const doubt = (what, value, remedy) => {
+    return { level: 'doubt', what, value, remedy };
+};
+const fail = (what, value, remedy) => {
+    return { level: 'fail', what, value, remedy };
+};
+
 ;// CONCATENATED MODULE: ./build/agent/operations/survey.js
 /** check's rows that only the agent can tell: PM2, what else it runs, and what earlier runs left. Changes nothing. */
+
 
 
 
@@ -9147,13 +8991,6 @@ async function survey({ layout, appName, home, now: { all }, move, }) {
     ];
     return rows.filter((row) => row !== null);
 }
-const ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
-const doubt = (what, value, remedy) => ({
-    level: 'doubt',
-    what,
-    value,
-    remedy,
-});
 function nodeOfPm2(move) {
     if (move === null)
         return null;
@@ -9287,8 +9124,7 @@ async function* decompress(body, compression = 'brotli') {
 }
 /**
  * Writes the files of one stream of contents, in order, without flushing them.
- * @param time modification time of all files: Next.js derives `Last-Modified` and `ETag` from it, which must be
- * the same on all hosts
+ * @param time of modification, the same on all hosts: Next.js derives `Last-Modified` and `ETag` from it
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
 async function receive(directory, files, time, folder, contents) {
@@ -9417,9 +9253,8 @@ async function lackOfDiskSpace(folder, need) {
         return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize));
     }
     // Some file systems (btrfs) have no fixed number of inodes and report 0.
-    if (files > 0 && ffree < need.inodes) {
+    if (files > 0 && ffree < need.inodes)
         return lacking(`${need.inodes} inodes`, String(ffree));
-    }
     return null;
 }
 
@@ -9438,7 +9273,6 @@ class Bitmap {
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
     }
-    /** How many bits are set. */
     get count() {
         return this.#count;
     }
@@ -9457,7 +9291,6 @@ class Bitmap {
         this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
         this.#count += 1;
     }
-    /** Sets the bits of the other bitmap, too. */
     include(other) {
         for (let index = 0; index < other.#bytes.length * 8; index += 1)
             if (other.has(index))
@@ -9483,10 +9316,7 @@ class Bitmap {
 
 /** Node has four threads for files; the hashing happens between their turns. */
 const AT_ONCE = 8;
-/**
- * Starts at once, and runs while other files still arrive.
- * @param flushing gets the files that are not flushed yet
- */
+/** Starts at once, and runs while other files still arrive. @param flushing gets the files that are not flushed yet */
 function startReuse(directory, distDir, entries, flushing) {
     const damaged = new Bitmap();
     const unflushed = [];
@@ -9531,17 +9361,13 @@ function startReuse(directory, distDir, entries, flushing) {
         },
     };
 }
-/**
- * Whether the new file becomes a hard link to its source. Both must be code: an empty module and an empty
- * upload have the same content.
- */
+/** Whether the new file becomes a hard link. Both must be code: an empty module and an empty upload are the same. */
 function sharesInode(entry, source, distDir) {
     return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir);
 }
 /**
- * Takes a file from another release and verifies the copy: a file that no longer has the bytes of its manifest
- * never becomes part of a new release. The file keeps its modification time, from which Next.js derives
- * `Last-Modified` and `ETag`.
+ * Takes a file from another release, with its modification time, and verifies the copy: a file that no longer has the
+ * bytes of its manifest never becomes part of a new release.
  * @returns how the file was taken; null: it is damaged or gone
  */
 async function reuseFile(hashFile, source, entry, path, shares) {
@@ -9571,6 +9397,7 @@ async function reuseFile(hashFile, source, entry, path, shares) {
 
 
 async function findMissing(entries, distDir) {
+    /** Indexes among the files of the manifest. */
     const missing = new Bitmap();
     const need = { bytes: 0, inodes: 0 };
     const folders = new Set();
@@ -9621,7 +9448,6 @@ async function* withSources(entries, sourceOf) {
 
 
 
-
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 async function compare(layout, { base, contentHash, distDir }, body, isPreview = false) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
@@ -9634,11 +9460,7 @@ async function compare(layout, { base, contentHash, distDir }, body, isPreview =
         hash.update(formatEntry(entry));
         entries.push(entry);
     }
-    if (hash.digest('hex') !== contentHash) {
-        throw base === null
-            ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
-            : baseChanged();
-    }
+    assertWhole(hash.digest('hex'), contentHash, base);
     await findSources(layout, wanted, '', isPreview ? await neighboursOf(layout) : []);
     const { missing, need } = await findMissing(withSources(entries, sourcesIn(from, base, wanted)), distDir);
     const lack = await lackOfDiskSpace(nearestExisting(layout.base), need);
@@ -9653,7 +9475,8 @@ async function dryRun({ layout, appName, socket = null }, { release, run, addres
     for (const check of checksOf({ layout, appName, address: where, said }, running)) {
         claims.push(await ending(check));
     }
-    const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
+    const own = running.all.filter(({ name }) => name === appName);
+    const foreign = own.filter((process) => !isOurs(process, programOf(layout)));
     const findings = [
         waiting(await lockHolder(layout.lock)),
         interrupted(await interruptedActivation(layout)),
@@ -9682,45 +9505,30 @@ async function ending(check) {
 function waiting(holder) {
     if (holder === null)
         return null;
-    const message = `The lock is held by ${holder}.`;
-    return {
-        effect: 'waits',
-        code: 'locked',
-        message,
-        remedy: 'A run waits for the lock for at most `lock-timeout`.',
-    };
+    const remedy = 'A run waits for the lock for at most `lock-timeout`.';
+    return { effect: 'waits', code: 'locked', message: `The lock is held by ${holder}.`, remedy };
 }
 function interrupted(activation) {
     if (activation === null)
         return null;
     const message = 'An earlier run was interrupted after the swap.';
-    return {
-        effect: 'recovers',
-        code: null,
-        message,
-        remedy: 'A run first finishes that run, or restores the previous release.',
-    };
+    const remedy = 'A run first finishes that run, or restores the previous release.';
+    return { effect: 'recovers', code: null, message, remedy };
 }
 function replacing(target) {
     if (target === null)
         return null;
-    return {
-        effect: 'replaces',
-        code: null,
-        message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
-    };
+    const message = `\`current\` points at "${target}", which Gapless did not deploy.`;
+    const remedy = 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.';
+    return { effect: 'replaces', code: null, message, remedy };
 }
 function gap(foreign) {
     if (foreign.length === 0)
         return null;
     const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`);
-    return {
-        effect: 'gap',
-        code: null,
-        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
-        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
-    };
+    const message = `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`;
+    const remedy = 'The first deploy restarts the app, with a short gap. Later deploys have no gap.';
+    return { effect: 'gap', code: null, message, remedy };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/proxy-access.js
@@ -9856,11 +9664,9 @@ async function removePreview(layout, { lockTimeoutMs, dryRun }, pm2) {
                 await removeSocket(layout);
             return { release, found };
         }
-        if (hasFolder) {
-            await (0,promises_namespaceObject.mkdir)(layout.lock, { recursive: true, mode: 0o700 });
-            // It goes with the folder.
-            await takeLock(layout.lock, 'the removal of this preview', lockTimeoutMs);
-        }
+        // It goes with the folder.
+        if (hasFolder)
+            await lockFolder(layout.lock, 'the removal of this preview', lockTimeoutMs);
         await removeSocket(layout);
         const processes = await find();
         const records = await readWorkers(layout.workers);
@@ -9972,8 +9778,7 @@ function assertNotForAll(folder, stickyIsFine) {
 }
 /**
  * Checks the way to a path in `shared`. Parts that do not exist yet are fine.
- * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or
- * could: everybody may be allowed to write in the shared folder
+ * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or could
  */
 function assertOwnWay(shared, path) {
     let way = shared;
@@ -10054,10 +9859,7 @@ async function inspectServer(layout, search, pm2Home, move = null) {
         now: new Date().toISOString(),
     };
 }
-/**
- * By the boot id, not by /etc/machine-id: machines cloned from one image share the latter, and their inode
- * numbers too.
- */
+/** By the boot id: machines cloned from one image share /etc/machine-id, and their inode numbers too. */
 function identityOf(base, standing) {
     const { dev, ino } = (0,external_node_fs_namespaceObject.statSync)(standing, { bigint: true });
     return [bootId(), dev, ino, (0,external_node_path_namespaceObject.relative)(standing, base)].join(':');
@@ -10096,10 +9898,7 @@ async function readableByOthers(work) {
         process.umask(before);
     }
 }
-/**
- * For processes that an activation starts: under umask 0 PM2's folder would be writable by everybody (seen in
- * 7.0.4), and with it the daemon's socket, its dump and its pid file.
- */
+/** For processes of an activation: under umask 0 everybody could write in PM2's folder (7.0.4), and to its daemon. */
 function closeToOthers() {
     process.umask(process.umask() | 0o002);
 }
@@ -10109,9 +9908,8 @@ function closeToOthers() {
 /** In bytes. */
 const LARGE = 1024 * 1024;
 /**
- * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
- * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
- * kept meanwhile, and even a large release has few of them.
+ * Small files in the manifest's order, then the few large ones by size, which are kept meanwhile: a small file costs
+ * the server far more time than its bytes cost the network, so the server catches up while the large ones arrive.
  */
 function largeOnesLast() {
     const large = [];
@@ -10135,10 +9933,7 @@ function* inSendingOrder(files) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/links.js
-/**
- * Where the links of a release lead on this machine. The runner judged their text; only the server can resolve
- * them.
- */
+/** Where the links of a release lead. The runner judged their text; only the server can resolve them. */
 
 
 
@@ -10155,17 +9950,18 @@ async function assertLinksStay(directory, manifest, served) {
         if (entry.kind !== 'link' || (await isReplaced(directory, entry)))
             continue;
         const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? '';
-        if (!(await staysIn((0,external_node_path_namespaceObject.join)(directory, folder), (0,external_node_path_namespaceObject.join)(directory, entry.path))))
-            throw leadsOut(entry, folder);
+        if (await staysIn((0,external_node_path_namespaceObject.join)(directory, folder), (0,external_node_path_namespaceObject.join)(directory, entry.path)))
+            continue;
+        const { path, target } = entry;
+        const named = folder === '' ? 'the release' : JSON.stringify(folder);
+        throw server_failure('symlink-escapes', { path, target, folder: named });
     }
 }
 /** The path itself, or a folder above it, is a shared path. */
 async function isReplaced(directory, { path, target }) {
     return (await (0,promises_namespaceObject.readlink)((0,external_node_path_namespaceObject.join)(directory, path)).catch(() => null)) !== target;
 }
-/**
- * Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays.
- */
+/** Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays. */
 async function staysIn(root, path) {
     let at = (0,external_node_path_namespaceObject.dirname)(path);
     let rest = [path.slice(at.length + 1)];
@@ -10197,13 +9993,6 @@ async function staysIn(root, path) {
         rest = [...target.split('/'), ...rest];
     }
 }
-function leadsOut({ path, target }, folder) {
-    return server_failure('symlink-escapes', {
-        path,
-        target,
-        folder: folder === '' ? 'the release' : JSON.stringify(folder),
-    });
-}
 
 ;// CONCATENATED MODULE: ./build/agent/store/shared.js
 /** `shared-dirs` and `shared-files`: paths of a release that live in `<path>/shared` and outlast releases. */
@@ -10215,10 +10004,8 @@ function leadsOut({ path, target }, folder) {
 
 
 /**
- * Links the shared paths into a release that is being built. What the first release has at such a path becomes
- * the shared content; what later releases have there is left out.
- *
- * @param directory the release
+ * Links the shared paths into a release that is being built. What the first release has at such a path becomes the
+ * shared content; what later releases have there is left out.
  * @param appFolder the folder of server.js in the release: the paths are relative to the app
  * @returns the paths where something was left out that differs from the shared content
  * @throws Failure `path-unsafe` where another user has put something in the way
@@ -10235,8 +10022,7 @@ async function linkShared(layout, directory, appFolder, paths) {
     async function linkOne(path, kind) {
         const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(root, appFolder, path));
         await (0,promises_namespaceObject.mkdir)(parent, { recursive: true, mode: 0o755 });
-        // A folder on the way may be a link inside the release: the new link is relative to the folder's real
-        // path.
+        // A folder on the way may be a link inside the release: the new link is relative to the folder's real path.
         const real = await (0,promises_namespaceObject.realpath)(parent);
         assertInside(root, real, path);
         const inRelease = (0,external_node_path_namespaceObject.join)(real, path.slice(path.lastIndexOf('/') + 1));
@@ -10316,10 +10102,7 @@ async function differs(brought, target) {
     }
     return false;
 }
-/**
- * A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a
- * folder.
- */
+/** A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a folder. */
 async function assertKind(place, kind, path, where) {
     const stat = await (0,promises_namespaceObject.lstat)(await (0,promises_namespaceObject.realpath)(place).catch(() => place));
     if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
@@ -10408,17 +10191,12 @@ function createUploads(layout, isPreview = false) {
             await writeOwner(uploadOwner(directory));
             const wanted = new Map();
             const from = await layoutOfBase(layout, base, isPreview);
-            const hash = await writeManifest(from, base, body, manifest, wanted);
-            if (hash !== contentHash) {
-                throw base === null
-                    ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
-                    : baseChanged();
-            }
+            assertWhole(await writeManifest(from, base, body, manifest, wanted), contentHash, base);
             await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : []);
             const sourceOf = sourcesIn(from, base, wanted);
-            const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
-            await assertDiskSpace(directory, survey.need);
-            const { missing, reusedBytes } = survey;
+            const found = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
+            const { missing, need, reusedBytes } = found;
+            await assertDiskSpace(directory, need);
             const flushing = startFlushing(directory);
             upload = {
                 id,
@@ -10456,9 +10234,8 @@ function createUploads(layout, isPreview = false) {
         },
         async commit(params, progress) {
             const current = begun(params.id);
-            if (current.missing > 0) {
+            if (current.missing > 0)
                 throw upload_failure('upload-incomplete', { problem: 'its contents never arrived' });
-            }
             const damaged = await upload_proven(current, progress);
             if (damaged.count > 0 && !current.askedAgain) {
                 current.missing = damaged.count;
@@ -10532,10 +10309,7 @@ async function wasCommitted(layout, id, contentHash) {
     await removeInterrupted(layout);
     return true;
 }
-/**
- * Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in
- * hex
- */
+/** Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in hex */
 async function writeManifest(layout, base, body, file, wanted) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
     async function* lines() {
@@ -10676,9 +10450,8 @@ function createOperations({ base, appName, binPath, preview = false, agentFile, 
             : { all: await pm2.all(), daemon, program: await pm2.program() });
     };
     const context = (node = process.execPath) => {
-        if (agentFile === '') {
+        if (agentFile === '')
             throw server_failure('agent-not-kept', { folder: layout.own });
-        }
         return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node, cwd };
     };
     /** Null where a deploy leaves the daemon on its Node. A preview touches nothing but itself. */
@@ -10984,10 +10757,7 @@ function agent_serve(options, input) {
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
     const written = (bytes) => new Promise((resolve) => write(bytes, () => resolve()));
-    serveSession(readAhead(input), written, createOperations(options)).then(() => process.exit(0), (error) => {
-        console.error(error);
-        process.exit(1);
-    });
+    exitAfter(serveSession(readAhead(input), written, createOperations(options)));
 }
 /**
  * In bytes. sshd buffers 2 MiB (OpenSSH 9.2), then the sender waits: with small files, which cost the server
@@ -11002,7 +10772,10 @@ function activate(jobFile) {
     process.stderr.on('error', () => undefined);
     process.on('SIGHUP', () => undefined);
     closeToOthers();
-    runJob(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
+    exitAfter(runJob(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')));
+}
+function exitAfter(work) {
+    work.then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);
     });

@@ -55781,10 +55781,7 @@ class Failure extends Error {
     code;
     remedy;
     evidence;
-    /**
-     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-     * @param code stable, kebab-case
-     */
+    /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
         this.name = 'Failure';
@@ -55792,7 +55789,6 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
@@ -55811,7 +55807,6 @@ class Failure extends Error {
     inContext(remark) {
         return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
     }
-    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -56229,7 +56224,6 @@ function memory(text) {
     }
     return bytes;
 }
-/** Inclusive ranges of HTTP status codes. */
 function statusRanges(text) {
     return text.split(',').map((part) => {
         const [, from, to = from] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(part.trim()) ?? [];
@@ -56287,7 +56281,6 @@ function publicUrl(text) {
 function inPlaceOfPreview(url, name) {
     return url.replaceAll(PLACEHOLDER, name);
 }
-/** A GitHub environment's name, as GitHub takes it. */
 function environmentName(text) {
     if (text.length > 255 || control.test(text))
         throw new Unusable('a name of at most 255 characters');
@@ -56506,10 +56499,8 @@ function adviceFor({ value }) {
 /** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
 const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/;
 /**
- * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
- * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
- * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
- * (an id) and an ecosystem file.
+ * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since the name is
+ * also a folder's and part of the names of log files. What PM2's commands read as something else is refused.
  */
 function appName(text) {
     const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text;
@@ -56522,14 +56513,11 @@ function appName(text) {
 }
 /**
  * The app's name where `app-name` is not given.
- *
- * @param packageName `name` in the app's package.json
- * @throws Failure `missing-input` when there is none, or none that PM2 could use
+ * @throws Failure `missing-input` when package.json has none, or none that PM2 could use
  */
 function appNameFromPackage(packageName) {
-    if (packageName === undefined || packageName === '') {
+    if (packageName === undefined || packageName === '')
         throw inputs_failure('missing-input: app name');
-    }
     try {
         return appName(packageName);
     }
@@ -56570,10 +56558,7 @@ function hostEntry(text) {
 
 ;// CONCATENATED MODULE: ./build/inputs/node-options.js
 
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
+/** Both break pnpm trees, and let an old worker read the new release's files through `current` (PM2 7.0.4). */
 const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
 /** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
 function nodeOptions(text) {
@@ -56650,7 +56635,6 @@ const linesOrColons = /[\n:]/;
  */
 const table = {
     command: withDefault('deploy', oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove', 'check', 'setup')),
-    /** The release to roll back to, or to promote. */
     release: optional(releaseId),
     'dry-run': withDefault('false', values_boolean),
     host: list(linesOrCommas, hostEntry),
@@ -56681,7 +56665,6 @@ const table = {
     /** `none` skips the step. */
     'install-command': row_text,
     'build-command': row_text,
-    /** Ids of advisories. */
     'allow-vulnerable': list(linesOrCommas, advisory),
     'app-port': optional(values_port),
     'app-host': optional(listenHost),
@@ -56716,7 +56699,6 @@ const table = {
     preview: optional(previewName),
     'preview-ttl': withDefault('14d', duration({ atLeast: 1, atMost: 365 * day })),
     'preview-limit': withDefault('10', integer(1, 1000)),
-    /** With `{preview}` in it. */
     url: optional(publicUrl),
     'github-token': row_password,
     environment: optional(environmentName),
@@ -56770,10 +56752,7 @@ function readTable(env, workspace, problems) {
     const names = Object.keys(table);
     const given = new Map(names.map((name) => [name, givenFor(name, env, workspace, problems)]));
     const values = names.map((name) => [name, table[name].read(given.get(name))]);
-    return {
-        values: Object.fromEntries(values),
-        isGiven: (name) => given.get(name)?.verbatim !== null,
-    };
+    return { values: Object.fromEntries(values), isGiven: (name) => given.get(name)?.verbatim !== null };
 }
 function givenFor(name, env, workspace, problems) {
     const raw = env[`INPUT_${name.toUpperCase()}`] ?? '';
@@ -56879,7 +56858,6 @@ function targetsFrom(values, agentSocket, problems) {
         problems.add(inputs_failure('invalid-input: server named twice', { host: twice.host }));
     return targets;
 }
-/** The jump host. */
 function proxyFrom(values, [target]) {
     const entry = values['proxy-host'];
     if (entry === null || target === undefined)
@@ -56940,18 +56918,16 @@ function checkTogether({ command, host, url, 'candidate-check': candidateCheck, 
     if (!isPreview && url !== null && inPlaceOfPreview(url, '') !== url) {
         problems.add(inputs_failure('invalid-input: url of previews', { command }));
     }
-    if (!isGiven('host')) {
+    if (!isGiven('host'))
         problems.add(inputs_failure('missing-input'));
-    }
     if (!isGiven('username') && host.some(({ username }) => username === null)) {
         problems.add(inputs_failure('missing-input: username'));
     }
     if (!isGiven('key') && !isGiven('password') && agentSocket === null) {
         problems.add(inputs_failure('missing-input: key'));
     }
-    if (!isGiven('known-hosts') && !isGiven('fingerprint')) {
+    if (!isGiven('known-hosts') && !isGiven('fingerprint'))
         problems.add(inputs_failure('missing-input: host key'));
-    }
     if (!isGiven('proxy-host')) {
         for (const name of proxyInputs)
             if (isGiven(name))
@@ -57008,53 +56984,39 @@ const politeDrainMs = 6000;
 const smallestWorkerBytes = 128 * 2 ** 20;
 /** On GitHub's own runners. */
 const longestJobMs = 6 * 60 * 60_000;
-/** What is legal, yet seldom meant. */
 function warningsOf({ key, passphrase, command, canary, watch }, runtime) {
     const { health } = runtime;
-    const suspicions = [
-        [
-            runtime.drainTimeoutMs < politeDrainMs,
+    const warnings = [
+        runtime.drainTimeoutMs < politeDrainMs &&
             'Input `drain-timeout` is below 6s: a deploy may break off requests in flight and reset idle keep-alive connections.',
-        ],
-        [
-            runtime.observeMs === 0,
+        runtime.observeMs === 0 &&
             'Input `observe` is 0: a release that crashes just after its first answer receives traffic before anyone notices.',
-        ],
-        [
-            health.intervalMs >= health.timeoutMs,
+        health.intervalMs >= health.timeoutMs &&
             'Input `health-check-interval` is not below `health-check-timeout`: the health check makes only one request.',
-        ],
-        [
-            runtime.maxMemoryBytes !== null && runtime.maxMemoryBytes < smallestWorkerBytes,
+        runtime.maxMemoryBytes !== null &&
+            runtime.maxMemoryBytes < smallestWorkerBytes &&
             'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
-        ],
-        [
-            runtime.port < 1024,
+        runtime.port < 1024 &&
             'Input `app-port` is below 1024: a process needs special privileges to listen there.',
-        ],
-        [
-            canary > 0 && command !== 'deploy' && command !== 'promote',
+        canary > 0 &&
+            command !== 'deploy' &&
+            command !== 'promote' &&
             `Input \`canary\` has no effect with \`command: ${command}\`: it is for \`deploy\` and \`promote\`.`,
-        ],
-        [
-            canary + watch >= longestJobMs,
+        canary + watch >= longestJobMs &&
             'Inputs `canary` and `watch` together last 6 hours or more: a runner of GitHub ends the job before that.',
-        ],
-        [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
+        passphrase !== null && key === null && 'Input `passphrase` is set without `key` and has no effect.',
     ];
-    return [...suspicions.filter(([holds]) => holds).map(([, warning]) => warning), ...earlyVariables(runtime)];
+    return [...warnings.filter((warning) => warning !== false), ...earlyVariables(runtime)];
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
 
 /**
- * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
- * from them or fetched from a vault, nor the single lines of a key.
+ * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed from them or
+ * fetched from a vault, nor the single lines of a key.
  *
- * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
- * hide no secret and turn every `true`, `3000` or `production` of the log into `***`. GitHub drops a job's output that
- * holds a masked text, so nothing that is a part of what a run must say is masked either.
- *
+ * Of `env`, any value may be a secret, so all are masked but those that plainly are none, such as `true`, `3000` or
+ * `production`. GitHub drops a job's output that holds a masked text, so nothing that a run must say is masked either.
  * @param words what a run says, whatever it deploys
  */
 function maskingOf(inputs, words) {
@@ -57116,9 +57078,7 @@ function decoded(text) {
 
 /**
  * Reads and checks every input.
- *
- * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
- *   lists every one of them, and its code is the common one, else `invalid-input`
+ * @throws Failure `missing-input` or `invalid-input`; of several problems it lists all, and its code is the common one
  */
 function readInputs(env) {
     const problems = new Problems();
@@ -57150,10 +57110,8 @@ const external_node_v8_namespaceObject = require("node:v8");
 /** How much memory a process uses for garbage. */
 
 /**
- * Keeps V8's young generation at its initial size. It doubles under load, up to 100 MB on a machine with much
- * memory, and contains only garbage; each collection frees the buffers of what was sent. V8 reads the factor
- * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); setting a size now would be
- * too late.
+ * Keeps V8's young generation at its initial size. It doubles under load, up to 100 MB on a machine with much memory,
+ * and contains only garbage. V8 reads the factor whenever it is about to grow (Node 24); a size would be set too late.
  */
 function stayLean() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--semi-space-growth-factor=1');
@@ -57378,8 +57336,6 @@ function isDirectory(path) {
     return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isDirectory();
 }
 /**
- * Returns the text of a file.
- *
  * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
  * @throws Failure `file-unreadable`
  */
@@ -57424,21 +57380,15 @@ function isMissing(error) {
 
 
 
-/**
- * Reads the package.json in a folder.
- *
- * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
- */
+/** @returns undefined when there is none @throws Failure `invalid-package-json`, `file-unreadable` */
 function readPackageJson(directory) {
     const file = (0,external_node_path_namespaceObject.join)(directory, 'package.json');
     const text = readTextIfAny(file);
     if (text === undefined)
         return undefined;
     const value = parseObject(text);
-    if (value === undefined) {
+    if (value === undefined)
         throw build_failure('invalid-package-json', { file });
-    }
     const nodeRange = asObject(value.engines)?.node;
     const dependencies = asObject(value.dependencies) ?? {};
     return {
@@ -57457,7 +57407,6 @@ function readPackageJson(directory) {
 function parseObject(text) {
     return asObject(parseJson(text));
 }
-/** Returns the JSON in a text, or undefined when it is none. */
 function parseJson(text) {
     try {
         // npm and Node accept a byte order mark in package.json, JSON.parse does not.
@@ -57493,12 +57442,11 @@ function ancestors(directory, end) {
 
 
 
-const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
-const hasNextConfiguration = (directory) => CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
+const NEXT_CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
+const hasNextConfiguration = (directory) => NEXT_CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
 /**
  * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its
  * own has neither the name nor the scripts of the one above: those are the repository's.
- *
  * @returns undefined where the folder has no package.json, and is no app that could do without
  */
 function readAppPackage(directory, workspace) {
@@ -57538,10 +57486,9 @@ function nxProject(directory, workspace) {
 
 
 
+
 /**
  * Checks what will be served, before anything is built.
- *
- * @param directory the app's folder
  * @param sharedPaths relative to the app: the server has its own content there
  * @returns warnings about what the build may lack, one sentence each
  * @throws Failure `checkout-incomplete`
@@ -57551,28 +57498,21 @@ function assertCheckedOut(directory, workspace, sharedPaths = []) {
     const named = (path) => (0,external_node_path_namespaceObject.relative)(workspace, path);
     const served = (0,external_node_path_namespaceObject.join)(directory, 'public');
     const empty = emptySubmodules(workspace).filter((path) => !isShared(path));
-    refuseSubmodules(empty.filter((path) => isInside(served, path)).map(named));
-    refusePointers(pointersBelow(served)
-        .filter((path) => !isShared(path))
-        .map(named));
-    const bundled = usesLfs(directory, workspace)
-        ? pointersBelow(directory).filter((path) => !isShared(path))
-        : [];
-    return [
-        ...(empty.length === 0
-            ? []
-            : [`The submodule ${checkout_list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
-        ...(bundled.length === 0
-            ? []
-            : [
-                `${checkout_list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
-            ]),
-        ...(isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) && readsHistory(directory)
-            ? [
-                `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
-            ]
-            : []),
+    refuse('checkout-incomplete: submodule', empty.filter((path) => isInside(served, path)).map(named));
+    const pointers = pointersBelow(served).filter((path) => !isShared(path));
+    refusePointers(pointers.map(named));
+    const lfs = usesLfs(directory, workspace) ? pointersBelow(directory) : [];
+    const bundled = lfs.filter((path) => !isShared(path));
+    const doubts = [
+        empty.length > 0 &&
+            `The submodule ${checkout_list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`,
+        bundled.length > 0 &&
+            `${checkout_list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
+        isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) &&
+            readsHistory(directory) &&
+            `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
     ];
+    return doubts.filter((doubt) => doubt !== false);
 }
 const CHECKOUT = 'under `with:` of the step with actions/checkout';
 /** Whether an entry of the release is a Git LFS pointer. Packages from npm are skipped. */
@@ -57583,14 +57523,11 @@ function isPointerOfRelease(entry) {
 }
 /** @throws Failure `checkout-incomplete` when there is one */
 function refusePointers(paths) {
-    if (paths.length === 0)
-        return;
-    throw build_failure('checkout-incomplete', { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
+    refuse('checkout-incomplete', paths);
 }
-function refuseSubmodules(paths) {
-    if (paths.length === 0)
-        return;
-    throw build_failure('checkout-incomplete: submodule', { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
+function refuse(key, paths) {
+    if (paths.length > 0)
+        throw build_failure(key, { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
 }
 /** Returns the submodules that the checkout left out: their folders are empty. */
 function emptySubmodules(workspace) {
@@ -57642,7 +57579,7 @@ function startOf(file, length) {
 const HISTORY = /\bgit\s+(?:describe|log|rev-list|show|blame|diff)\b/;
 function readsHistory(directory) {
     const { build, prebuild } = readPackageJson(directory)?.scripts ?? {};
-    const configurations = ['js', 'mjs', 'ts'].map((extension) => readTextIfAny((0,external_node_path_namespaceObject.join)(directory, `next.config.${extension}`)));
+    const configurations = NEXT_CONFIGURATIONS.map((name) => readTextIfAny((0,external_node_path_namespaceObject.join)(directory, name)));
     return [build, prebuild, ...configurations].some((text) => typeof text === 'string' && HISTORY.test(text));
 }
 
@@ -57662,6 +57599,65 @@ function withoutComments(code) {
     return [...kept, code.slice(at)].join('').replace(/^[ \t]*\/\/.*$/gm, '');
 }
 
+;// CONCATENATED MODULE: ./build/next/ecosystem-file.js
+/** PM2's ecosystem files, read without executing them. */
+
+
+
+
+const ECOSYSTEM_FILES = [
+    'ecosystem.config.js',
+    'ecosystem.config.cjs',
+    'ecosystem.config.mjs',
+    'ecosystem.json',
+];
+/** Larger files are not read. In characters. */
+const ecosystem_file_LONGEST = 100_000;
+/** Returns the commands that it starts; undefined where there is no such file, empty where its scripts are computed. */
+function readEcosystem(file) {
+    const text = readTextIfAny(file)?.slice(0, ecosystem_file_LONGEST);
+    if (text === undefined)
+        return undefined;
+    const apps = (0,external_node_path_namespaceObject.extname)(file) === '.json' ? appsInJson(text) : appsInText(text);
+    return apps.map(({ script, args, cwd }) => {
+        const folder = cwd === undefined ? undefined : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), cwd);
+        return {
+            command: args === undefined ? script : `${script} ${args}`,
+            directory: folder !== undefined && isDirectory(folder) ? folder : (0,external_node_path_namespaceObject.dirname)(file),
+        };
+    });
+}
+function appsInJson(text) {
+    const content = parseJson(text);
+    const apps = asObject(content)?.apps ?? content;
+    return (Array.isArray(apps) ? apps : [apps]).flatMap((app) => {
+        const { script, args, cwd } = asObject(app) ?? {};
+        if (typeof script !== 'string')
+            return [];
+        return [{ script, args: Array.isArray(args) ? args.join(' ') : ecosystem_file_textOf(args), cwd: ecosystem_file_textOf(cwd) }];
+    });
+}
+function ecosystem_file_textOf(value) {
+    return typeof value === 'string' ? value : undefined;
+}
+/** JavaScript and YAML: an app ends where the next one starts. */
+function appsInText(text) {
+    const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '');
+    return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {
+        const script = ecosystem_file_valueOf('script', app);
+        return script === undefined ? [] : [{ script, args: ecosystem_file_valueOf('args', app), cwd: ecosystem_file_valueOf('cwd', app) }];
+    });
+}
+function ecosystem_file_valueOf(key, app) {
+    const [, list, quote, quoted, plain] = new RegExp(`(?:^|[\\s{,"'])${key}["']?\\s*:\\s*(?:\\[([^\\]]{0,2000})\\]|(["'\`])([^"'\`\\n]{0,2000})\\2|([^\\s"'\`{\\[(,][^\\n,]{0,2000}))`).exec(app) ?? [];
+    if (list !== undefined)
+        return list.replace(/["'`,]/g, ' ');
+    if (quote !== undefined)
+        return quoted;
+    // YAML needs no quotes; in JavaScript this is an expression.
+    return plain !== undefined && /^[\w./@-]+(?: [\w./@ -]+)?$/.test(plain.trim()) ? plain.trim() : undefined;
+}
+
 ;// CONCATENATED MODULE: ./build/next/server-modules.js
 /** The JavaScript and TypeScript files of a program, and whether one of them starts Next.js itself. */
 
@@ -57673,12 +57669,7 @@ const EXTENSIONS = ['.js', '.ts', '.mjs', '.mts', '.cjs', '.cts', '.tsx', '.jsx'
 /** More files are not read: a custom server imports Next.js early. */
 const MOST_FILES = 100;
 const MOST_CHARACTERS = 500_000;
-/**
- * Searches a program for the file that imports Next.js, which only a custom server does.
- *
- * @param entry its first file
- * @param workspace files outside are not read
- */
+/** Searches a program for the file that imports Next.js, which only a custom server does. */
 function findCustomServer(entry, workspace) {
     return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(server_modules_codeOf(file))));
 }
@@ -57692,10 +57683,7 @@ function modulesOf(entry, workspace) {
     }
     return files;
 }
-/**
- * Returns the sources of a program that is named by its path, with or without an extension, by its folder, or
- * compiled.
- */
+/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
 function findProgram(directory, word, workspace) {
     const found = resolveModule((0,external_node_path_namespaceObject.join)(directory, word)) ?? sourceOf(directory, word);
     return found !== undefined && isRead(found, workspace) ? found : undefined;
@@ -57747,63 +57735,6 @@ function isRead(file, workspace) {
     return isInside(workspace, file) && !(0,external_node_path_namespaceObject.relative)(workspace, file).split(external_node_path_namespaceObject.sep).includes('node_modules');
 }
 
-;// CONCATENATED MODULE: ./build/next/ecosystem-file.js
-/** PM2's ecosystem files, read without executing them. */
-
-
-
-
-/** Larger files are not read. In characters. */
-const ecosystem_file_LONGEST = 100_000;
-/**
- * Returns the commands that an ecosystem file starts.
- *
- * @returns undefined where there is no such file; empty where its scripts are computed
- */
-function readEcosystem(file) {
-    const text = readTextIfAny(file)?.slice(0, ecosystem_file_LONGEST);
-    if (text === undefined)
-        return undefined;
-    const apps = (0,external_node_path_namespaceObject.extname)(file) === '.json' ? appsInJson(text) : appsInText(text);
-    return apps.map(({ script, args, cwd }) => {
-        const folder = cwd === undefined ? undefined : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), cwd);
-        return {
-            command: args === undefined ? script : `${script} ${args}`,
-            directory: folder !== undefined && isDirectory(folder) ? folder : (0,external_node_path_namespaceObject.dirname)(file),
-        };
-    });
-}
-function appsInJson(text) {
-    const content = parseJson(text);
-    const apps = asObject(content)?.apps ?? content;
-    return (Array.isArray(apps) ? apps : [apps]).flatMap((app) => {
-        const { script, args, cwd } = asObject(app) ?? {};
-        if (typeof script !== 'string')
-            return [];
-        return [{ script, args: Array.isArray(args) ? args.join(' ') : ecosystem_file_textOf(args), cwd: ecosystem_file_textOf(cwd) }];
-    });
-}
-function ecosystem_file_textOf(value) {
-    return typeof value === 'string' ? value : undefined;
-}
-/** JavaScript and YAML: an app ends where the next one starts. */
-function appsInText(text) {
-    const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '');
-    return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {
-        const script = ecosystem_file_valueOf('script', app);
-        return script === undefined ? [] : [{ script, args: ecosystem_file_valueOf('args', app), cwd: ecosystem_file_valueOf('cwd', app) }];
-    });
-}
-function ecosystem_file_valueOf(key, app) {
-    const [, list, quote, quoted, plain] = new RegExp(`(?:^|[\\s{,"'])${key}["']?\\s*:\\s*(?:\\[([^\\]]{0,2000})\\]|(["'\`])([^"'\`\\n]{0,2000})\\2|([^\\s"'\`{\\[(,][^\\n,]{0,2000}))`).exec(app) ?? [];
-    if (list !== undefined)
-        return list.replace(/["'`,]/g, ' ');
-    if (quote !== undefined)
-        return quoted;
-    // YAML needs no quotes; in JavaScript this is an expression.
-    return plain !== undefined && /^[\w./@-]+(?: [\w./@ -]+)?$/.test(plain.trim()) ? plain.trim() : undefined;
-}
-
 ;// CONCATENATED MODULE: ./build/next/start-command.js
 /** Follows the command that starts an app in production to the programs that it runs, without executing it. */
 
@@ -57843,7 +57774,7 @@ function followCommand(command, directory, workspace) {
         const resolved = words.filter((word, index) => !scripts.includes(word) && followFile(words, index, folder, isPm2, trail));
         if (!isPm2 || scripts.length + resolved.length > 0)
             return;
-        const standard = ECOSYSTEM_NAMES.find((name) => isFile((0,external_node_path_namespaceObject.resolve)(folder, name)));
+        const standard = ECOSYSTEM_FILES.find((name) => isFile((0,external_node_path_namespaceObject.resolve)(folder, name)));
         if (standard !== undefined)
             followEcosystem(standard, folder, trail);
     }
@@ -57903,26 +57834,11 @@ function followCommand(command, directory, workspace) {
 const RUNNERS = new Set('npm pnpm yarn bun npm-run-all npm-run-all2 run-s run-p concurrently --run turbo nx'.split(' '));
 const PM2 = /^pm2(?:-runtime|-docker|-dev)?$/;
 const ECOSYSTEM = /(?:\.config\.[cm]?[jt]s|\.json|\.ya?ml)$/;
-const ECOSYSTEM_NAMES = [
-    'ecosystem.config.js',
-    'ecosystem.config.cjs',
-    'ecosystem.config.mjs',
-    'ecosystem.json',
-];
 /** They run no program of the app. */
 const NO_PROGRAMS = new Set(('tsc tsup swc babel esbuild webpack rollup eslint prisma wait-on patch-package ' +
     'rm rimraf cp mv mkdir echo sleep export set test [').split(' '));
 /** A name follows these options. */
-const NAMING = new Set([
-    '--name',
-    '-n',
-    '-p',
-    '--port',
-    '-P',
-    '--project',
-    '-e',
-    '--env',
-]);
+const NAMING = new Set('--name -n -p --port -P --project -e --env'.split(' '));
 /** They run a program that is named without an extension. */
 const EXECUTORS = /^(?:node|nodejs|bun|tsx|ts-node|ts-node-esm|babel-node|nodemon|forever)$/;
 /** `next start`: a next.js or a start.ts in the folder has nothing to do with it. */
@@ -57966,11 +57882,9 @@ function simpleCommands(text) {
 
 
 
+
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for
- * development.
- *
- * @param workspace the repository's folder
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
  * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */
@@ -58006,12 +57920,6 @@ function productionCommand(directory, { scripts }) {
         ? undefined
         : { command: `pm2 start ${ecosystem}`, where: "PM2's ecosystem file" };
 }
-const ECOSYSTEM_FILES = [
-    'ecosystem.config.js',
-    'ecosystem.config.cjs',
-    'ecosystem.config.mjs',
-    'ecosystem.json',
-];
 function customServer({ command, where }, trail, directory) {
     const way = trail.map((step) => (step.startsWith('/') ? (0,external_node_path_namespaceObject.relative)(directory, step) : step));
     return build_failure('custom-server', { origin: where, command, server: way.at(-1) ?? '' }, { evidence: way.join('\n→ ') });
@@ -58087,11 +57995,7 @@ function isBetween(version, from, to) {
 function newest(versions) {
     return [...versions].sort((semver_default()).compare).at(-1) ?? '';
 }
-/**
- * Whether the range has a version that is `from` or later.
- *
- * @returns undefined when the range cannot be read, such as `catalog:`
- */
+/** Whether the range has a version that is `from` or later; undefined when it cannot be read, such as `catalog:`. */
 function reaches(range, from) {
     if (semver_default().validRange(range) === null)
         return undefined;
@@ -58118,9 +58022,12 @@ function refuseUnsupportedNext(range) {
 }
 /** Returns the version of Next.js that is installed for an app, if any. */
 function installedNextVersion(directory) {
-    return ancestors(directory)
-        .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next'))?.version)
-        .find((version) => version !== undefined);
+    return nextIn(ancestors(directory))?.version;
+}
+function nextIn(folders) {
+    return folders
+        .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next')))
+        .find((next) => next?.version !== undefined);
 }
 
 ;// CONCATENATED MODULE: ./build/next/project.js
@@ -58137,8 +58044,6 @@ function installedNextVersion(directory) {
 
 /**
  * Finds the Next.js app inside the repository.
- *
- * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
  * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `next-unsupported`,
  *   `custom-server`
@@ -58148,35 +58053,24 @@ function readProject(workspace, workingDirectory) {
     if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
         throw build_failure('outside-workspace', { given: workingDirectory, workspace });
     }
-    const place = { given: workingDirectory };
+    const noApp = (key) => {
+        const apps = findNextApps(workspace, 2);
+        const place = { given: workingDirectory, apps: apps.join(', ') };
+        return build_failure(apps.length === 0 ? key : WITH_OTHER_APPS[key], place);
+    };
     const manifest = readAppPackage(directory, workspace);
     if (manifest === undefined) {
-        const apps = otherApps(workspace);
         if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
-            throw build_failure('no-package-json: submodule', place);
-        throw apps === undefined
-            ? build_failure('no-package-json', place)
-            : build_failure('no-package-json: other apps', { ...place, apps });
+            throw build_failure('no-package-json: submodule', { given: workingDirectory });
+        throw noApp('no-package-json');
     }
     const nextRange = manifest.installed.next;
-    if (typeof nextRange !== 'string') {
-        const apps = otherApps(workspace);
-        throw apps === undefined
-            ? build_failure('not-a-next-app', place)
-            : build_failure('not-a-next-app: other apps', { ...place, apps });
-    }
-    if (isNxRoot(directory, manifest)) {
-        const apps = otherApps(workspace);
-        throw apps === undefined
-            ? build_failure('not-a-next-app: Nx', place)
-            : build_failure('not-a-next-app: Nx, other apps', { ...place, apps });
-    }
-    if (!isNextApp(directory, manifest)) {
-        const apps = otherApps(workspace);
-        throw apps === undefined
-            ? build_failure('not-a-next-app: development', place)
-            : build_failure('not-a-next-app: development, other apps', { ...place, apps });
-    }
+    if (typeof nextRange !== 'string')
+        throw noApp('not-a-next-app');
+    if (isNxRoot(directory, manifest))
+        throw noApp('not-a-next-app: Nx');
+    if (!isNextApp(directory, manifest))
+        throw noApp('not-a-next-app: development');
     refuseUnsupportedNext(nextRange);
     const doubts = refuseCustomServer(directory, workspace, manifest);
     const { name } = manifest;
@@ -58188,6 +58082,13 @@ function readProject(workspace, workingDirectory) {
         nodeRanges: nodeRangesOf(directory, workspace),
     };
 }
+/** The same failure where the repository has apps elsewhere. */
+const WITH_OTHER_APPS = {
+    'no-package-json': 'no-package-json: other apps',
+    'not-a-next-app': 'not-a-next-app: other apps',
+    'not-a-next-app: Nx': 'not-a-next-app: Nx, other apps',
+    'not-a-next-app: development': 'not-a-next-app: development, other apps',
+};
 function nodeRangesOf(directory, workspace) {
     const folders = ancestors(directory, workspace);
     const nearest = folders.find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'package.json')));
@@ -58200,15 +58101,9 @@ function nodeRangesOf(directory, workspace) {
     });
 }
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
-/**
- * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
- */
+/** Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere. */
 function staysInside(workspace, directory) {
     return !(0,external_node_fs_namespaceObject.existsSync)(directory) || isInside((0,external_node_fs_namespaceObject.realpathSync)(workspace), (0,external_node_fs_namespaceObject.realpathSync)(directory));
-}
-function otherApps(workspace) {
-    const apps = findNextApps(workspace, 2);
-    return apps.length === 0 ? undefined : apps.join(', ');
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
@@ -58218,12 +58113,7 @@ const CHECK_MARKS = { ok: '✔', doubt: '⚠', fail: '✖' };
 function wouldFail({ findings }) {
     return findings.some(({ effect }) => effect === 'ends');
 }
-const nothingKnown = {
-    live: null,
-    release: null,
-    uploadedBytes: 0,
-    sent: null,
-};
+const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
 /** Returns the outcome of a run that ended before anything live was changed. */
 function untouched({ live, release, uploadedBytes, sent }) {
     return {
@@ -58432,22 +58322,22 @@ const protocol_failure = failures(protocol_texts);
 function malformed(problem, cause) {
     return protocol_failure('malformed-message', { problem }, { cause });
 }
-function refuse(place, expected) {
+function guards_refuse(place, expected) {
     throw malformed(`${place} is not ${expected}`);
 }
-const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
-const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
-const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+const string = (value, place) => typeof value === 'string' ? value : guards_refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : guards_refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : guards_refuse(place, 'a number');
 /** A non-negative safe integer: sizes, counts, ports, milliseconds. */
-const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : guards_refuse(place, 'a whole number');
 function matching(pattern) {
     return (value, place) => {
         const text = string(value, place);
-        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+        return pattern.test(text) ? text : guards_refuse(place, `like ${pattern.source}`);
     };
 }
 function guards_oneOf(...accepted) {
-    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+    return (value, place) => accepted.includes(value) ? value : guards_refuse(place, `one of ${accepted.join(', ')}`);
 }
 function nullable(guard) {
     return (value, place) => (value === null || value === undefined ? null : guard(value, place));
@@ -58459,7 +58349,7 @@ function missingAs(instead, guard) {
 function guards_list(guard) {
     return (value, place) => Array.isArray(value)
         ? value.map((item, index) => guard(item, `${place}[${index}]`))
-        : refuse(place, 'a list');
+        : guards_refuse(place, 'a list');
 }
 function dictionary(guard) {
     return (value, place) => {
@@ -58478,7 +58368,7 @@ function object(shape) {
 function record(value, place) {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
         ? value
-        : refuse(place, 'an object');
+        : guards_refuse(place, 'an object');
 }
 /** Parses and checks JSON text. @throws Failure `malformed-message` */
 function guards_parse(guard, text, place) {
@@ -58521,10 +58411,7 @@ const moment = object({
     answered: count,
     failed: count,
 });
-/**
- * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
- * gave up are not in it.
- */
+/** What one worker has answered, without health checks, upgrades, and requests that the client itself gave up. */
 const traffic = object({
     /** Answers by the first digit of their status, from 1 to 5. */
     answers: guards_list(count),
@@ -58678,10 +58565,7 @@ const releaseInfo = object({
     built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
-    /**
-     * The folder of Next.js's static files, relative to the release; null in releases from before this was
-     * recorded.
-     */
+    /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
@@ -58735,7 +58619,6 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
-    /** Absolute path of the Node that runs the agent. */
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
@@ -58745,22 +58628,17 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /**
-     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-     * unknown.
-     */
+    /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
     cpuFlags: guards_list(string),
     /** Absolute path of the app's folder. */
     path: string,
     /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
-    /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
     /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
     zstd: guards_boolean,
-    /** The newest id of a release or an upload. */
     newestId: nullable(messages_releaseId),
     /** What `current` points at. */
     live: nullable(messages_releaseId),
@@ -58772,11 +58650,9 @@ const serverFacts = object({
     canary: nullable(messages_releaseId),
     /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
-    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -58804,10 +58680,7 @@ const verdict = object({
     live: nullable(messages_releaseId),
     /** The release that was live before. */
     previous: nullable(messages_releaseId),
-    /**
-     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-     * verified.
-     */
+    /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
     rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
@@ -58843,7 +58716,6 @@ const probation = object({
     /** How the release before did until then; null: unknown. */
     before: nullable(share),
     restartsBefore: count,
-    /** The workers that are watched. */
     pids: guards_list(count),
     /** What comes of it if nothing objects. */
     verdict,
@@ -58880,9 +58752,7 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /**
-     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-     */
+    /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
@@ -58917,10 +58787,8 @@ const activationRequest = object({
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release as differences from the base. */
 const offered = {
     base: nullable(messages_releaseId),
-    /** SHA-256 of the whole manifest. */
     contentHash: string,
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
@@ -58944,12 +58812,8 @@ const prunedPreview = object({
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
-    /**
-     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-     * a gap.
-     */
+    /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: guards_oneOf(...findingEffects),
-    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -58961,7 +58825,6 @@ const surveyRow = object({
     value: string,
     remedy: nullable(string),
 });
-/** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
     status: count,
@@ -59005,9 +58868,7 @@ const operations = {
             folders: string,
         }),
     },
-    /**
-     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-     */
+    /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
     stage: {
         params: object({
             ...offered,
@@ -59025,11 +58886,7 @@ const operations = {
     },
     /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
-        params: object({
-            id: messages_releaseId,
-            files: count,
-            compression,
-        }),
+        params: object({ id: messages_releaseId, files: count, compression }),
         result: object({ bytes: count }),
     },
     /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
@@ -59055,7 +58912,6 @@ const operations = {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
             /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -59078,7 +58934,6 @@ const operations = {
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were restored from other releases. */
             repaired: guards_list(string),
             /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
@@ -59114,7 +58969,6 @@ const operations = {
     /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
     preparePreview: {
         params: object({
-            /** The most memory that the preview may use. */
             memoryBytes: count,
         }),
         result: object({
@@ -59129,7 +58983,6 @@ const operations = {
         params: object({ ttlMs: count, limit: nullable(count) }),
         result: object({ removed: guards_list(prunedPreview) }),
     },
-    /** Removes the preview with all that belongs to it. */
     removePreview: {
         params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
         result: object({
@@ -59142,10 +58995,7 @@ const operations = {
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
-    /**
-     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-     * run was cancelled.
-     */
+    /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, activation: activationId }),
@@ -59155,9 +59005,7 @@ const operations = {
             kept: guards_list(messages_releaseId),
             /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /**
-             * What the app wrote into releases that no longer serve; reported once for each time that they served.
-             */
+            /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
             written: guards_list(writtenInRelease),
             /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
             runtimes: guards_list(string),
@@ -59180,10 +59028,7 @@ const reply = object({
 });
 
 ;// CONCATENATED MODULE: ./build/common/timeout.js
-/**
- * Settles as `answer` does, or rejects with the error of `late`.
- * @param timeoutMs from now on
- */
+/** Settles as `answer` does, or rejects with the error of `late`. @param timeoutMs from now on */
 function withTimeout(answer, timeoutMs, late) {
     return new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(late()), timeoutMs);
@@ -59276,9 +59121,8 @@ const HOOKS = new Set(['pre-activate', 'post-activate']);
 /**
  * Activates a release, and watches the activation through lost connections.
  * @param log told of what happens inside the steps: who holds the lock, what is unusual
- * @param onEntry told of each entry once
- * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and
- * `activation-silent` if nobody knows how it ended
+ * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and `activation-silent`
+ *   if nobody knows how it ended
  */
 function activate(host, request, log, onEntry = () => undefined) {
     let seen = 0;
@@ -59316,7 +59160,6 @@ function* linesOf({ step, state, detail }) {
 function isLastWord({ code }) {
     return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent';
 }
-/** Why an activation did not end live, as an error. */
 function reviveFailure({ failure }) {
     return failure === null ? null : Failure.revive(failure);
 }
@@ -59608,6 +59451,12 @@ function pm2Missing(searched, node) {
 var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
+/** In ms. */
+const UNITS = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+];
 function format_formatDuration(ms) {
     // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
     if (ms < 999.5)
@@ -59619,12 +59468,7 @@ function format_formatDuration(ms) {
 }
 /** Formats an age in its largest unit. @param ms negative where two clocks differ */
 function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    const [name, length] = UNITS.find(([, size]) => ms >= size) ?? ['', 0];
     return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
 }
 function formatBytes(bytes) {
@@ -59644,14 +59488,13 @@ function listed(names, count = names.length) {
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+/** Joins the texts that are not empty. */
+function joined(texts, between = ' ') {
+    return texts.filter((text) => text !== '').join(between);
+}
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
 /** For a sentence that goes on. */
@@ -59728,12 +59571,11 @@ var external_node_zlib_ = __nccwpck_require__(8522);
 var external_node_zlib_default = /*#__PURE__*/__nccwpck_require__.n(external_node_zlib_);
 ;// CONCATENATED MODULE: ./build/agent-client/bootstrap.js
 /**
- * The one command that runs over SSH: a shell line that finds Node, and a few lines of JavaScript that load the
- * agent, and request it first where the server does not have this version.
+ * The one command that runs over SSH: a shell line that finds Node, and JavaScript that loads the agent, and requests
+ * it where the server lacks this version.
  *
- * The user's login shell may be bash, fish, tcsh or any other: all it sees is one single-quoted word without
- * quotes, backslash pairs, exclamation marks or line breaks. Startup files may print first, so nothing is
- * parsed before the sentinel.
+ * All that the login shell, bash, fish or any other, sees is one single-quoted word without quotes, backslash pairs,
+ * exclamation marks or line breaks. Startup files may print first: nothing is parsed before the sentinel.
  */
 
 
@@ -59751,9 +59593,7 @@ function bootstrapCommand({ sentinel, source, persist, path, options }) {
 function squeezed(code) {
     return code.replace(/^\s*(\/\/.*)?\n?/gm, '');
 }
-/**
- * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
- */
+/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
 const LEAN = '--max-semi-space-size=2';
 /**
  * `t` runs the first Node that fits Next.js, or remembers what is wrong with it. One that only the agent runs on is the
@@ -59777,9 +59617,8 @@ function findNode(sentinel, binPath, code) {
     ].join('; ');
 }
 /**
- * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
- * running PM2 daemon, what setup brought, the PATH (`w` is set for these), the PATH of the user's login shell, the usual
- * places, and of several versions the newest.
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the PM2 daemon's,
+ * what setup brought, the PATH (`w` is set so far), the login shell's PATH, the usual places, the newest of several.
  */
 function tryEach(sentinel, binPath) {
     // The first of the PATH is meant: an app of Next.js 14 may run on Node.js 18 beside a newer one.
@@ -59815,9 +59654,8 @@ function shellWord(path) {
     return `${inHome ? '"$HOME"' : ''}"$(printf "${octal.join('')}")"`;
 }
 /**
- * Runs on the server, as text: it must not use anything from this file. Loads the agent from
- * `<path>/.gapless/agent` if it is there with the right hash, or from standard input, before the session's own
- * messages.
+ * Runs on the server, as text: it must not use anything from this file. Loads the agent from `<path>/.gapless/agent` if
+ * it is there with the right hash, or from standard input, before the session's own messages.
  */
 async function loadAgent(settings, require, module) {
     const fs = require('node:fs');
@@ -59960,10 +59798,7 @@ function silent(operation, limitMs) {
 
 
 
-/**
- * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
- * loop.
- */
+/** How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless loop. */
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * Starts the agent.
@@ -59979,9 +59814,8 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     let errors = '';
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
-    if (word === greeting.noNode) {
+    if (word === greeting.noNode)
         throw nodeMissing(detail.split(':').filter((place) => place !== ''));
-    }
     if (word === greeting.needAgent)
         channel.write(agent.source);
     const pending = new Map();
@@ -60131,8 +59965,7 @@ async function greet(channel, sentinel, timeoutMs, errors) {
             const next = await Promise.race([input.next(), timeout]);
             if (next.done === true) {
                 const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {};
-                // Killed from outside, for example when the kernel is short of memory: that says nothing about the
-                // shell.
+                // Killed from outside, for example when the kernel is short of memory: that says nothing about the shell.
                 if (signal !== undefined)
                     throw connect_failure('connection-lost: killed', { signal });
                 throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`);
@@ -60257,9 +60090,7 @@ function matchesHash(hosts, name) {
     const [, , salt = '', hash] = hosts.split('|');
     return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
 }
-/**
- * Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends.
- */
+/** Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends. */
 function glob(pattern, name) {
     let [at, star, retry] = [0, -1, 0];
     for (let index = 0; index < name.length;) {
@@ -60358,8 +60189,10 @@ function loginFailure(error, attempt) {
     if (error.level === 'client-authentication' || /authentication failures/i.test(error.message)) {
         return loginRefused(error, attempt);
     }
-    if (/no matching/i.test(error.message))
-        return noCommonAlgorithm(error, attempt);
+    if (/no matching/i.test(error.message)) {
+        const offered = [error.message, ...attempt.offers].join('\n');
+        return connect_failure('no-common-algorithm', { address }, { evidence: offered, cause: error });
+    }
     return connectionReset(error, attempt);
 }
 /** Whether to try again: yes as long as no login was tried, which a server's fail2ban would count. */
@@ -60400,12 +60233,6 @@ function timeoutFailure({ address, stage, greeting }, cause) {
 function connectionLost(address, cause) {
     return connect_failure('connection-lost', { address }, { ...evidence(cause?.message), cause });
 }
-function connectionClosed(address) {
-    return connect_failure('connection-lost: closed', { address });
-}
-function execRefused(address, cause) {
-    return connect_failure('exec-refused', { address }, { evidence: cause.message, cause });
-}
 /** Reason 1 of a refused channel, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1); ssh2 keeps it. */
 const PROHIBITED = 1;
 function isProhibited(error) {
@@ -60419,15 +60246,6 @@ function atJumpHost(failure, destination) {
     return failure.reworded(`At the jump host, on the way to "${destination}": ${failure.message}`, {
         remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with \`proxy-\`.`.trim(),
     });
-}
-function forwardTimeout(jumpHost, destination) {
-    return connect_failure('connection-timeout: jump host', { jumpHost, destination });
-}
-function loginMissing(address) {
-    return connect_failure('login-missing', { address });
-}
-function passwordExpired(address, prompt) {
-    return connect_failure('login-refused: password expired', { address }, { evidence: prompt });
 }
 function questionFailure(questions, { address, username }) {
     return connect_failure('login-refused: second factor', { address, username }, { evidence: `it asked: ${questions.join(' ')}` });
@@ -60457,15 +60275,11 @@ function loginRefused(cause, attempt) {
     ];
     return connect_failure('login-refused', { address, username, methods: tried.join(', '), causes: causes.join('; ') }, { evidence: seen.join('\n'), cause });
 }
-function noCommonAlgorithm(cause, { address, offers }) {
-    return connect_failure('no-common-algorithm', { address }, { evidence: [cause.message, ...offers].join('\n'), cause });
-}
 function evidence(text) {
     return text ? { evidence: text } : {};
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/login.js
-/** Returns the methods that the inputs allow. */
 function methodsOf(login, key) {
     return [
         ...(key ? ['publickey'] : []),
@@ -60498,10 +60312,8 @@ function nameOf(method) {
     return method === 'agent' ? 'publickey' : method;
 }
 /**
- * Answers one question with the password, and no other: a second question asks for something else, such as a
- * second factor or a new password, and so does a question whose answer is echoed.
- *
- * @param unanswerable called with the questions that a password does not answer
+ * Answers one question with the password, and no other: a second question asks for something else, such as a second
+ * factor or a new password, and so does one whose answer is echoed. @param unanswerable called with those questions
  */
 function passwordPrompt(username, password, unanswerable) {
     let told = false;
@@ -60530,7 +60342,7 @@ var external_node_stream_ = __nccwpck_require__(7075);
 function openChannel(stream, lost) {
     const exit = new Promise((resolve, reject) => {
         stream.once('exit', (code, signal) => resolve({ code, signal }));
-        stream.once('close', () => reject(stream.errored ?? statusMissing()));
+        stream.once('close', () => reject(stream.errored ?? connect_failure('exit-status-missing')));
         void lost.then(reject);
     });
     // A caller that awaits neither the status nor the stream must not crash the process.
@@ -60550,11 +60362,9 @@ function breakChannel(channel, failure) {
     if (!channel.stderr.readableEnded)
         channel.stderr.destroy(failure);
 }
-function statusMissing() {
-    return connect_failure('exit-status-missing');
-}
 
 ;// CONCATENATED MODULE: ./build/ssh/session.js
+
 
 
 /** How long a peer may take to confirm the end of a connection, in ms. */
@@ -60577,34 +60387,25 @@ class Session {
         this.address = address;
         this.#client = client;
         this.#transport = transport;
-        this.#over = new Promise((resolve) => {
-            this.#settle = resolve;
-        });
+        this.#over = new Promise((resolve) => (this.#settle = resolve));
         this.closed = this.#over.then((failure) => (this.#closing ? undefined : failure));
         client.on('error', (error) => this.#lose(error));
         client.on('end', () => this.#lose());
         client.on('close', () => this.#lose());
     }
     exec(command) {
-        return this.#request((done) => {
-            this.#client.exec(command, (error, stream) => error ? done(error) : done(undefined, this.#adopt(stream)));
-        }, (error) => execRefused(this.address, error));
+        return this.#request((done) => this.#client.exec(command, (error, stream) => error ? done(error) : done(undefined, this.#adopt(stream))), (cause) => connect_failure('exec-refused', { address: this.address }, { evidence: cause.message, cause }));
     }
-    /**
-     * Opens a TCP connection from this server to another one.
-     * @throws {Failure} `connection-lost`, `forward-refused`
-     */
+    /** Opens a TCP connection from this server to another one. @throws {Failure} `connection-lost`, `forward-refused` */
     forward(host, port, destination) {
-        return this.#request((done) => {
-            this.#client.forwardOut('127.0.0.1', 0, host, port, done);
-        }, (error) => forwardRefused(this.address, destination, error));
+        return this.#request((done) => this.#client.forwardOut('127.0.0.1', 0, host, port, done), (error) => forwardRefused(this.address, destination, error));
     }
     close() {
         if (this.#failure)
             return;
         this.#closing = true;
         this.#client.end();
-        this.#finish(connectionClosed(this.address));
+        this.#finish(connect_failure('connection-lost: closed', { address: this.address }));
         // A dead peer never answers the goodbye, and an open socket keeps the process alive.
         setTimeout(() => this.#transport.destroy(), LINGER).unref();
     }
@@ -60648,6 +60449,7 @@ class Session {
 
 
 
+
 const KEEPALIVE_INTERVAL = 10_000;
 const KEEPALIVE_COUNT = 3;
 /** How much of the server's text before its SSH identification is shown, in bytes. */
@@ -60682,8 +60484,7 @@ function logIn(peer, transport, context) {
         client.on('handshake', () => clearTimeout(handshake));
         client.on('ready', () => {
             deadline.removeEventListener('abort', expire);
-            // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else
-            // changes.
+            // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else changes.
             if (!attempt.hostVerified)
                 return fail(connectionReset(undefined, attempt));
             log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`);
@@ -60726,10 +60527,7 @@ function startAttempt({ address, username, key, certificates }) {
         agentError: undefined,
     };
 }
-/**
- * Keeps what a server sends before its SSH identification: an overloaded sshd explains itself there, and
- * another kind of server shows itself.
- */
+/** Keeps what a server sends before its SSH identification: there an overloaded sshd or another server shows. */
 function listen(transport, attempt) {
     const hear = (chunk) => {
         attempt.greeting += chunk.toString('latin1', 0, attempt_LONGEST_GREETING - attempt.greeting.length);
@@ -60754,7 +60552,10 @@ function watch(client, attempt, log, fail) {
         attempt.banner = message.trim().slice(0, LONGEST_BANNER);
         log(attempt.banner);
     });
-    client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)));
+    client.on('change password', (prompt) => {
+        const { address } = attempt;
+        fail(connect_failure('login-refused: password expired', { address }, { evidence: prompt }));
+    });
     client.on('error', (error) => {
         // After an agent's error ssh2 continues with the next method.
         if (error.level === 'agent')
@@ -60831,10 +60632,10 @@ function hostKeyPolicy(inputs, host, port) {
     const fingerprints = inputs.fingerprints.map(parseFingerprint);
     const entries = parseKnownHosts(inputs.knownHosts ?? '');
     if (fingerprints.length === 0 && entries.length === 0)
-        throw identityMissing(host);
+        throw connect_failure('host-identity-missing', { host });
     const expected = { ...matchHost(entries, host, port), fingerprints };
     if (expected.certAuthority && expected.accepted.length === 0 && fingerprints.length === 0) {
-        throw certificateUnsupported(host, port);
+        throw connect_failure('host-certificate-unsupported', { host: hostPattern(host, port) });
     }
     const policyFor = (algorithms) => ({
         verify: (key) => judge(key, expected, host, port),
@@ -60872,46 +60673,19 @@ function algorithmsFor({ accepted, fingerprints }) {
         return known;
     return [...known, ...all.filter((name) => !known.includes(name))];
 }
-function judge(key, expected, host, port) {
-    if (expected.revoked.some((revoked) => revoked.equals(key)))
-        return revokedFailure(key, host, port);
-    if (expected.accepted.some((accepted) => accepted.key.equals(key)))
+function judge(key, { accepted, revoked, fingerprints }, host, port) {
+    const shown = { host: hostPattern(host, port), offered: describe(key) };
+    if (revoked.some((each) => each.equals(key)))
+        return connect_failure('host-key-revoked', shown);
+    const fingerprint = fingerprintOf(key);
+    if (accepted.some((each) => each.key.equals(key)) || fingerprints.includes(fingerprint))
         return true;
-    if (expected.fingerprints.includes(fingerprintOf(key)))
-        return true;
-    return expected.accepted.length + expected.fingerprints.length === 0
-        ? unknownFailure(key, host, port)
-        : mismatchFailure(key, expected, host, port);
-}
-function mismatchFailure(key, wanted, host, port) {
-    const expected = [
-        ...wanted.accepted.map((accepted) => describe(accepted.key)),
-        ...wanted.fingerprints,
-    ].join(', ');
-    return connect_failure('host-key-mismatch', { ...trust(key, host, port), expected }, { evidence: knownHostsLine(key, host, port) });
-}
-function unknownFailure(key, host, port) {
-    return connect_failure('host-key-unknown', trust(key, host, port), { evidence: knownHostsLine(key, host, port) });
-}
-function revokedFailure(key, host, port) {
-    return connect_failure('host-key-revoked', { host: hostPattern(host, port), offered: describe(key) });
-}
-function identityMissing(host) {
-    return connect_failure('host-identity-missing', { host });
-}
-function certificateUnsupported(host, port) {
-    return connect_failure('host-certificate-unsupported', { host: hostPattern(host, port) });
-}
-function trust(key, host, port) {
-    return {
-        host: hostPattern(host, port),
-        offered: describe(key),
-        fingerprint: fingerprintOf(key),
-        line: knownHostsLine(key, host, port),
-    };
-}
-function knownHostsLine(key, host, port) {
-    return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
+    const line = `${shown.host} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
+    const expected = [...accepted.map((each) => describe(each.key)), ...fingerprints].join(', ');
+    const trust = { ...shown, fingerprint, line };
+    return expected === ''
+        ? connect_failure('host-key-unknown', trust, { evidence: line })
+        : connect_failure('host-key-mismatch', { ...trust, expected }, { evidence: line });
 }
 function describe(key) {
     return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`;
@@ -60923,10 +60697,8 @@ function describe(key) {
 
 
 /**
- * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
- * or traditional key stays encrypted; PKCS8 is decrypted.
- *
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line, indented,
+ * literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). Only PKCS8 is decrypted.
  * @param input name of the input, for messages; the key itself is never shown
  * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
  * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`
@@ -61092,9 +60864,8 @@ function prove(pem, encrypted, passphrase, input) {
     // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
     const signature = key.sign(challenge);
     const verified = signature instanceof Error ? signature : key.verify(challenge, signature);
-    if (verified !== true) {
+    if (verified !== true)
         throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign');
-    }
 }
 function passphraseOf(input) {
     return input.replace(/key$/, 'passphrase');
@@ -61183,7 +60954,7 @@ function prepare(target, keyInput) {
     const policy = hostKeyPolicy(target.hostKey, host, port);
     const key = login.key ? parsePrivateKey(login.key, login.passphrase ?? undefined, keyInput) : undefined;
     if (methodsOf(login, key).length === 0)
-        throw loginMissing(address);
+        throw connect_failure('login-missing', { address });
     return { host, port, username, address, login, key, policy, certificates: [] };
 }
 /** Notes the certificates that the agent holds, for the message where the login is refused. */
@@ -61245,7 +61016,7 @@ async function withAnyKeyType(peer, open, context) {
 /** A jump host may try for minutes to reach an address that does not answer. */
 function forward(jump, { host, port, address }, deadline) {
     return new Promise((resolve, reject) => {
-        const expire = () => reject(forwardTimeout(jump.address, address));
+        const expire = () => reject(connect_failure('connection-timeout: jump host', { jumpHost: jump.address, destination: address }));
         if (deadline.aborted)
             return expire();
         deadline.addEventListener('abort', expire, { once: true });
@@ -61450,11 +61221,7 @@ function holesOf(version) {
 function describeHole(version, hole) {
     return `Next.js ${version} has the critical hole ${vulnerable_nameOf(hole)}.`;
 }
-/**
- * Returns a warning for each hole that is allowed.
- *
- * @throws Failure `next-vulnerable`
- */
+/** Returns a warning for each hole that is allowed. @throws Failure `next-vulnerable` */
 function refuseVulnerableNext(version, allowed) {
     const holes = holesOf(version);
     const isAllowed = ({ ids }) => ids.some((id) => allowed.includes(id));
@@ -61479,10 +61246,7 @@ function firstSafe(version) {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
-/**
- * Returns the releases that served before the current one and were not left by a rollback, in the order in
- * which they served.
- */
+/** Returns the releases that served before the current one and that no rollback left, in the order of serving. */
 function servedBefore(releases, current) {
     const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
     return releases
@@ -61491,11 +61255,9 @@ function servedBefore(releases, current) {
         .sort((a, b) => (a.at < b.at ? -1 : 1))
         .map(({ id }) => id);
 }
-/** Returns the release to go back to, or null. */
 function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
-/** Returns the state of a release in a word, for people. */
 function stateOf({ id, live, left, staged, activatedAt }, releases) {
     if (live)
         return 'live';
@@ -61570,16 +61332,14 @@ function tell(id, { repaired, changed }, dryRun, log) {
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
-    return { everywhere: inAll(histories), good: goodEverywhere(histories) };
+    const verified = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null));
+    return { everywhere: inAll(histories), good: inAll(verified) };
 }
 function historiesOf(plan, hosts, pipeline) {
     return onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host) => {
         const { releases } = await host.agent().call('releases', {});
         return releases;
     });
-}
-function goodEverywhere(histories) {
-    return inAll(histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null)));
 }
 function inAll([first = [], ...others]) {
     return first
@@ -61625,8 +61385,8 @@ function releasesIn(history) {
 /** Longer than a run pauses between two hosts, in ms. */
 const QUIET = 2000;
 /**
- * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts that differ belong to a run that will lock the next host in a moment, or to one
- * that died between two hosts.
+ * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts
+ * that differ belong to a run that will lock the next host in a moment, or to one that died between two hosts.
  * @returns the facts of each host then, or when `lock-timeout` is over
  */
 async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } }, hosts, pipeline) {
@@ -62005,9 +61765,8 @@ async function finish({ host, facts: { interrupted, live, serving, canary, proba
     return recovery.catch(() => ({ live, serving: served }));
 }
 /**
- * A run that died between two hosts left some with the new release and some with the old one. All get the newest of
- * the current releases that was verified on every host. Where a host lacks one of the current releases it missed a
- * deploy, which the next deploy repairs.
+ * A run that died between two hosts left some with the new release and some with the old one. All get the newest of the
+ * current releases that was verified on every host. A host that lacks one has missed a deploy: the next repairs that.
  * @returns what is current on all hosts afterwards, or null; undefined where there was nothing to do
  */
 async function restoreSameRelease(plan, hosts, lives, pipeline) {
@@ -62103,20 +61862,14 @@ async function endOf({ activation }, host, pipeline) {
     try {
         const verdict = await pipeline.run('health-check', async () => {
             const value = await throughLosses(host, work, pipeline.log.info).catch((error) => neverBegan(host, error));
-            return {
-                value,
-                detail: value.failure?.message ?? endInWords(value),
-            };
+            return { value, detail: value.failure?.message ?? endInWords(value) };
         });
         const reason = reviveFailure(verdict);
         return { name: host.name, verdict, failure: reason && named(host.name, reason) };
     }
     catch (error) {
-        return {
-            name: host.name,
-            verdict: unseen(host, error, true),
-            failure: named(host.name, Failure.from(error)),
-        };
+        const { name } = host;
+        return { name, verdict: unseen(host, error, true), failure: named(name, Failure.from(error)) };
     }
 }
 function endInWords({ status, watch }) {
@@ -62138,6 +61891,7 @@ function neverBegan({ facts: { serving } }, error) {
  * Runs a script of a POSIX shell on the server, before there is a Node. The login shell sees one short word, and may
  * be any shell: the script itself comes over standard input, and what it reports has a mark of its own.
  */
+
 
 
 
@@ -62168,7 +61922,7 @@ async function runScript(remote, script, { body, timeoutMs }) {
             if (channel.destroyed || channel.writableEnded)
                 break;
             if (!channel.write(chunk))
-                await script_drainedOrClosed(channel);
+                await drainedOrClosed(channel);
         }
         channel.end();
         await ended;
@@ -62186,15 +61940,6 @@ async function runScript(remote, script, { body, timeoutMs }) {
         return key === undefined ? [] : [[key, value ?? '']];
     });
     return { said, code, errors: errors.trim() };
-}
-function script_drainedOrClosed(channel) {
-    return new Promise((resolve) => {
-        const settle = () => {
-            channel.off('drain', settle).off('close', settle);
-            resolve();
-        };
-        channel.on('drain', settle).on('close', settle);
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/hosts/probe.js
@@ -62264,7 +62009,7 @@ function scriptOf({ binPath, path, port }) {
         'n="$HOME/.config/systemd/user/default.target.wants"; for n in "$n"/*.service; do ' +
             'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; lacks "$(sed -n "s/^ExecStart=//p" "$n")"; fi; done',
         'n="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; if XDG_RUNTIME_DIR="$n" systemctl --user show-environment >/dev/null 2>&1 </dev/null; then say systemd yes; fi',
-        'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
+        'if command -v crontab >/dev/null 2>&1; then n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
         `grep -q ":${hex} 0*:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say port taken`,
         'cat /etc/nginx/nginx.conf /etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/* /etc/caddy/Caddyfile 2>/dev/null | ' +
             'sed "s/#.*//" | grep "[^ ]" | head -n 2000 | while read -r n; do say proxy "$n"; done',
@@ -62314,8 +62059,6 @@ function probe_parse(said, errors) {
         boot: one('boot') || (lingers ? unit : ''),
         bootLacks: one('lacks'),
         hasUserSystemd: one('systemd') === 'yes',
-        lingers,
-        hasCrontab: one('crontab') === 'yes',
         portTaken: one('port') === 'taken',
         proxy: all('proxy'),
     };
@@ -62379,6 +62122,15 @@ async function onBareHosts({ inputs, path, appName }, pipeline, act) {
 /** In ms: a Node on a slow disk, a login shell that never ends. */
 const bare_LOOK = 60_000;
 
+;// CONCATENATED MODULE: ./build/common/check.js
+const check_ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
+const doubt = (what, value, remedy) => {
+    return { level: 'doubt', what, value, remedy };
+};
+const fail = (what, value, remedy) => {
+    return { level: 'fail', what, value, remedy };
+};
+
 ;// CONCATENATED MODULE: ./build/next/node-need.js
 /** Which Node an app asks for, as far as its checkout tells without an installation. */
 
@@ -62411,6 +62163,8 @@ function needsOf(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/proxy-keep-alive.js
+/** check: how long the proxy keeps idle connections to the app, by the lines of its configuration. Pure. */
+
 /** In s: below the 6 s after which a leaving worker closes idle connections. */
 const proxy_keep_alive_LONGEST = 5;
 /** In s, by default: nginx's `keepalive_timeout` of an upstream, and Caddy's `keepalive`. */
@@ -62425,7 +62179,7 @@ function proxyKeepAlive(lines, port) {
         .map(([, name = '', block = '']) => nginxRow(name, block));
     const direct = new RegExp(`proxy_pass\\s+https?://(?:127\\.0\\.0\\.1|localhost|\\[::1\\]):${port}\\b`);
     if (upstreams.length === 0 && direct.test(text))
-        upstreams.push({ level: 'ok', what: 'nginx', value: 'a new connection for each request', remedy: null });
+        upstreams.push(check_ok('nginx', 'a new connection for each request'));
     const caddy = text
         .split(/(?=\breverse_proxy\b)/)
         .filter((part) => part.startsWith('reverse_proxy') && leadsHere.test(part.split('\n', 1)[0] ?? ''))
@@ -62435,31 +62189,33 @@ function proxyKeepAlive(lines, port) {
 function nginxRow(name, block) {
     const keeps = /^\s*keepalive\s+\d/m.test(block);
     if (!keeps)
-        return { level: 'ok', what: 'nginx', value: `upstream ${name} keeps no connections`, remedy: null };
+        return check_ok('nginx', `upstream ${name} keeps no connections`);
     const said = /^\s*keepalive_timeout\s+([^\s;]+)/m.exec(block)?.[1];
-    return row('nginx', `upstream ${name}`, said ?? `${NGINX}s`, said === undefined, 'Set `keepalive_timeout 4s;` in that `upstream`.');
+    const remedy = 'Set `keepalive_timeout 4s;` in that `upstream`.';
+    return row('nginx', `upstream ${name}`, said, NGINX, remedy);
 }
 function caddyRow(part) {
     const said = /^\s*keepalive\s+(\S+)/m.exec(part)?.[1];
     if (said === 'off')
-        return { level: 'ok', what: 'Caddy', value: 'keeps no connections', remedy: null };
-    return row('Caddy', 'reverse_proxy', said ?? `${CADDY}s`, said === undefined, 'Set `keepalive 4s` in its `transport http`.');
+        return check_ok('Caddy', 'keeps no connections');
+    return row('Caddy', 'reverse_proxy', said, CADDY, 'Set `keepalive 4s` in its `transport http`.');
 }
-function row(what, where, time, byDefault, remedy) {
-    const value = `${where} keeps idle connections for ${time}${byDefault ? ' (its default)' : ''}`;
-    return secondsOf(time) <= proxy_keep_alive_LONGEST
-        ? { level: 'ok', what, value, remedy: null }
-        : { level: 'doubt', what, value, remedy };
+/** @param otherwise by default, in s */
+function row(what, where, said, otherwise, remedy) {
+    const time = said ?? `${otherwise}s`;
+    const value = `${where} keeps idle connections for ${time}${said === undefined ? ' (its default)' : ''}`;
+    return secondsOf(time) <= proxy_keep_alive_LONGEST ? check_ok(what, value) : doubt(what, value, remedy);
 }
-const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+const proxy_keep_alive_UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 /** Infinity where it cannot be read, such as a variable. */
 function secondsOf(time) {
     const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(time) ?? [];
-    return number === '' ? Infinity : Number(number) * (UNITS[unit] ?? 1);
+    return number === '' ? Infinity : Number(number) * (proxy_keep_alive_UNITS[unit] ?? 1);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/findings.js
 /** check's rows, from what a plain shell tells: pure. */
+
 
 
 
@@ -62487,21 +62243,13 @@ function findings(probe, wanted) {
         ...proxyKeepAlive(probe.proxy, wanted.port),
     ];
 }
-const findings_ok = (what, value) => ({ level: 'ok', what, value, remedy: null });
-const doubt = (what, value, remedy) => ({
-    level: 'doubt',
-    what,
-    value,
-    remedy,
-});
-const fail = (what, value, remedy) => ({ level: 'fail', what, value, remedy });
 function system({ system: name, user, isRoot, shell }) {
     const value = `${name}, user ${user}, shell ${shell || 'unknown'}`;
     if (name !== 'Linux')
         return fail('System', value, 'Deploy to a Linux server.');
     return isRoot
         ? doubt('System', value, 'Deploy as a user of its own: the app runs as the user that logs in.')
-        : findings_ok('System', value);
+        : check_ok('System', value);
 }
 function home({ home: path, homeWritable, homeMount }) {
     if (path === '' || !homeWritable) {
@@ -62509,7 +62257,7 @@ function home({ home: path, homeWritable, homeMount }) {
     }
     return homeMount.includes('noexec')
         ? doubt('Home', `${path}, where programs may not run (noexec)`, 'Install Node.js and PM2 outside of the home, or mount the home without `noexec`.')
-        : findings_ok('Home', path);
+        : check_ok('Home', path);
 }
 function node(probe, needs) {
     const found = usableNode(probe);
@@ -62526,7 +62274,7 @@ function nodeRow({ version, path }, needs, remedy = RUN_SETUP) {
     if (unmet !== undefined)
         return fail('Node.js', `${value}; ${unmet.who} needs ${unmet.range}`, remedy);
     return needs.length > 0 || fitsNext(version)
-        ? findings_ok('Node.js', value)
+        ? check_ok('Node.js', value)
         : doubt('Node.js', `${value}; Next.js 16 needs 20.9`, remedy);
 }
 /** The registry has no Node for musl. */
@@ -62534,7 +62282,7 @@ const MUSL = 'As root, run `apk add nodejs npm`: setup cannot bring Node.js to a
 function pm2(probe) {
     const found = usablePm2(probe);
     if (found !== null)
-        return findings_ok('PM2', `${found.version} (${found.path})`);
+        return check_ok('PM2', `${found.version} (${found.path})`);
     const seen = probe.pm2.map(({ path, version, node: beside }) => beside === '' ? `${path} (${version || 'no package'})` : `${path} (beside Node ${beside})`);
     return fail('PM2', seen.length === 0 ? 'not found' : `${seen.join(', ')}: none that can be used`, RUN_SETUP);
 }
@@ -62548,7 +62296,7 @@ function machine({ machine: name, libc, libcVersion, cpuFlags }) {
     }
     return level.includes('below')
         ? doubt('Machine', value, 'sharp needs x86-64-v2: without sharp, images are not optimized.')
-        : findings_ok('Machine', value);
+        : check_ok('Machine', value);
 }
 function disk({ freeBytes, freeInodes }) {
     const remedy = 'Free disk space on the server, or lower `keep-releases`.';
@@ -62558,40 +62306,41 @@ function disk({ freeBytes, freeInodes }) {
         ? fail('Disk', value, remedy)
         : bytes < LITTLE_DISK
             ? doubt('Disk', value, remedy)
-            : findings_ok('Disk', value);
+            : check_ok('Disk', value);
     if (freeInodes === null)
         return [space];
     const inodes = `${freeInodes} free`;
-    return [space, freeInodes < LEAST_INODES ? fail('Inodes', inodes, remedy) : findings_ok('Inodes', inodes)];
+    return [space, freeInodes < LEAST_INODES ? fail('Inodes', inodes, remedy) : check_ok('Inodes', inodes)];
 }
 function findings_memory({ freeMemory }, workers) {
     const need = workers * WORKER_BYTES;
     const value = `${freeMemory === null ? 'unknown' : `${formatBytes(freeMemory)} free`}; ${workers} more workers take about ${formatBytes(need)}`;
     return freeMemory !== null && freeMemory < need
         ? doubt('Memory', value, 'Lower `instances`, or give the server more memory or swap.')
-        : findings_ok('Memory', value);
+        : check_ok('Memory', value);
 }
 function boot({ boot: by, bootLacks }) {
     if (bootLacks !== '')
         return doubt('Start at boot', `${by} runs ${bootLacks}, which is not there`, RUN_SETUP);
-    return by === '' ? doubt('Start at boot', 'nothing starts PM2', RUN_SETUP) : findings_ok('Start at boot', by);
+    return by === '' ? doubt('Start at boot', 'nothing starts PM2', RUN_SETUP) : check_ok('Start at boot', by);
 }
 function limits({ openFiles, processes }) {
     const value = `${openFiles || 'unknown'} open files, ${processes || 'unknown'} processes`;
     return Number(openFiles) < LEAST_FILES
         ? doubt('Limits', value, 'Raise `nofile` for the user in /etc/security/limits.conf.')
-        : findings_ok('Limits', value);
+        : check_ok('Limits', value);
 }
 function clock({ clock: theirs }, now) {
     const seconds = Math.round(Math.abs(theirs - now) / 1000);
     const value = `${seconds} s from the runner's`;
     return seconds * 1000 > CLOCK
         ? doubt('Clock', value, 'Switch time synchronization on: `timedatectl set-ntp true`.')
-        : findings_ok('Clock', value);
+        : check_ok('Clock', value);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/check-host.js
 /** check: looks at everything that a deploy needs, and changes nothing. */
+
 
 
 
@@ -62608,18 +62357,14 @@ async function checkHost(plan, agentFile, host, log) {
     const { inputs } = plan;
     const seen = await host.look();
     const { port, instances } = inputs.runtime;
-    const wanted = {
-        workers: instances === 0 ? 2 : instances,
-        now: Date.now(),
-        port,
-        nodeNeeds: check_host_needsOf(plan),
-    };
+    const workers = instances === 0 ? 2 : instances;
+    const wanted = { workers, now: Date.now(), port, nodeNeeds: check_host_needsOf(plan) };
     const before = findings(seen, wanted);
     const canRun = usableNode(seen) !== null && seen.system === 'Linux';
     const more = canRun ? await askAgent(plan, agentFile, host, wanted.nodeNeeds) : NOTHING;
     // The agent searches further for PM2 than a shell can.
     const told = new Set(more.checks.map(({ what }) => what));
-    const shell = [...before, ...portOf(seen.portTaken, port)].filter(({ what }) => !told.has(what));
+    const shell = [...before, portRow(seen.portTaken, port)].filter(({ what }) => !told.has(what));
     const checks = [...shell, ...more.checks];
     for (const check of checks)
         log.info(lineOf(check));
@@ -62645,17 +62390,10 @@ function assertChecked(hosts) {
 function lineOf({ level, what, value, remedy }) {
     return `${CHECK_MARKS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`;
 }
-function portOf(taken, port) {
+function portRow(taken, port) {
     return taken
-        ? [
-            {
-                level: 'doubt',
-                what: 'Port',
-                value: `something listens on port ${port}`,
-                remedy: 'Stop it, or set `app-port`.',
-            },
-        ]
-        : [{ level: 'ok', what: 'Port', value: `${port} is free`, remedy: null }];
+        ? doubt('Port', `something listens on port ${port}`, 'Stop it, or set `app-port`.')
+        : check_ok('Port', `${port} is free`);
 }
 const NOTHING = { checks: [], live: null, serves: false };
 async function askAgent(plan, agentFile, host, needs) {
@@ -62670,14 +62408,7 @@ async function askAgent(plan, agentFile, host, needs) {
         // What was lost is no finding about the server.
         if (code === 'connection-lost' || code === 'check-late')
             throw error;
-        return {
-            checks: [
-                ...checks,
-                { level: 'fail', what: WHATS[code] ?? code, value: message, remedy: ownRemedy(remedy) },
-            ],
-            live: null,
-            serves: false,
-        };
+        return { ...NOTHING, checks: [...checks, fail(WHATS[code] ?? code, message, ownRemedy(remedy))] };
     }
     finally {
         agent?.close();
@@ -62699,20 +62430,18 @@ const WHATS = {
     'pm2-stranded': 'PM2',
 };
 async function lookThrough(agent, checks, { inputs, appName }, needs) {
-    const ok = (what, value) => checks.push({ level: 'ok', what, value, remedy: null });
+    const add = (check) => checks.push(check);
     const facts = await agent.call('inspect', {});
-    checks.push(nodeRow({ version: facts.node, path: facts.nodePath }, needs));
-    if (facts.pm2 === null) {
-        checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' });
-    }
-    else
-        ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`);
+    add(nodeRow({ version: facts.node, path: facts.nodePath }, needs));
+    add(facts.pm2 === null
+        ? fail('PM2', 'not found', 'Run `command: setup`.')
+        : check_ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`));
     const { rows } = await agent.call('survey', {});
     checks.push(...rows);
     if (appName === '') {
-        ok('Folder', facts.path);
-        ok('Name', 'not checked: neither `app-name` nor a package.json says it');
-        return { checks, live: null, serves: false };
+        add(check_ok('Folder', facts.path));
+        add(check_ok('Name', 'not checked: neither `app-name` nor a package.json says it'));
+        return { ...NOTHING, checks };
     }
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = { host: runtime.host, port: runtime.port };
@@ -62720,19 +62449,17 @@ async function lookThrough(agent, checks, { inputs, appName }, needs) {
     checks.push(...found.map(checkOf));
     const has = (what) => checks.some((check) => check.what === what);
     if (!has('Folder'))
-        ok('Folder', facts.path);
+        add(check_ok('Folder', facts.path));
     if (!has('Name'))
-        ok('Name', 'free, or this app’s');
+        add(check_ok('Name', 'free, or this app’s'));
     if (!has('Port'))
-        ok('Port', `${runtime.port} is free, or this app’s`);
+        add(check_ok('Port', `${runtime.port} is free, or this app’s`));
     const { served, live, workers, lock } = await agent.call('status', {});
     const orphans = workers.filter(({ status }) => status === 'orphaned').length;
-    if (orphans > 0) {
-        const value = `${orphans} serve without PM2’s daemon, which died`;
-        checks.push({ level: 'doubt', what: 'Workers', value, remedy: 'Deploy: the next deploy takes over.' });
-    }
-    else
-        ok('Workers', `${workers.length} of this app`);
+    const dead = `${orphans} serve without PM2’s daemon, which died`;
+    add(orphans > 0
+        ? doubt('Workers', dead, 'Deploy: the next deploy takes over.')
+        : check_ok('Workers', `${workers.length} of this app`));
     const asMeant = served === live && workers.every(({ phase }) => phase === 'open');
     return { checks, live: served, serves: served !== null && (asMeant || lock !== null) };
 }
@@ -62748,6 +62475,8 @@ function ownRemedy(remedy) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/check-url.js
+/** check: the public URL, requested once from the runner. */
+
 /** In ms. */
 const LIMIT = 10_000;
 async function checkUrl(url) {
@@ -62756,19 +62485,13 @@ async function checkUrl(url) {
     const what = 'health-check-url';
     try {
         const { status } = await fetch(url, { signal: AbortSignal.timeout(LIMIT), redirect: 'manual' });
+        const value = `answers ${status}`;
         // Before the first deploy a proxy answers 502: it was reached.
-        return [
-            {
-                level: status < 500 ? 'ok' : 'doubt',
-                what,
-                value: `answers ${status}`,
-                remedy: status < 500 ? null : 'If a release is live, check the proxy.',
-            },
-        ];
+        return [status < 500 ? check_ok(what, value) : doubt(what, value, 'If a release is live, check the proxy.')];
     }
     catch (error) {
         const value = error instanceof Error ? (error.cause?.message ?? error.message) : String(error);
-        return [{ level: 'doubt', what, value, remedy: 'Check DNS, firewall and TLS in front of the server.' }];
+        return [doubt(what, value, 'Check DNS, firewall and TLS in front of the server.')];
     }
 }
 
@@ -62780,13 +62503,8 @@ async function checkUrl(url) {
 
 
 const check = async (plan, { agentFile }, pipeline) => {
-    try {
-        const hosts = await onBareHosts(plan, pipeline, (host, { run, log }) => run('check', () => checkHost(plan, agentFile, host, log)));
-        return concluded([...hosts], await checkUrl(plan.inputs['health-check-url']));
-    }
-    catch (error) {
-        return { ...untouched(nothingKnown), failure: Failure.from(error) };
-    }
+    const hosts = await onBareHosts(plan, pipeline, (host, { run, log }) => run('check', () => checkHost(plan, agentFile, host, log)));
+    return concluded(hosts, await checkUrl(plan.inputs['health-check-url']));
 };
 /** Returns the outcome of a run that ends with the checks of its hosts. @param more of the runner */
 function concluded(hosts, more) {
@@ -62817,13 +62535,12 @@ var external_node_buffer_ = __nccwpck_require__(4573);
 
 /**
  * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later layer wins.
- * Read folder by folder each time: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
-function overlaid(layers, excluded, shared = () => false) {
+function overlaid(layers, excluded, shared) {
     // The last one first: it wins.
     const places = layers.toReversed().map((layer) => placeOf(layer, ''));
-    return { [Symbol.iterator]: () => below('', places, excluded, shared) };
+    return below('', places, excluded, shared);
 }
 function* below(path, places, excluded, shared) {
     const children = new Map();
@@ -62928,8 +62645,7 @@ function file(path, source) {
  * have the target. Any other link would point at whatever the server has there.
  */
 function layers_link(from, path, source) {
-    // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from
-    // there.
+    // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from there.
     const target = external_node_path_namespaceObject.posix.normalize(readLink(source, path));
     if (staysIn(from, source, target))
         return { kind: 'link', path, target };
@@ -62995,13 +62711,11 @@ function compareBytes(a, b) {
 
 
 /**
- * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies
- * and reads no content. Where two layers have the same path, the later one wins.
- *
- * @param workspace the repository's folder: a link in `public` to something in it becomes that file or folder
- * @param sharedPaths relative to the app: the server has its own content there, and links at them are not
- * followed
- * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
+ * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies and reads
+ * no content. Where two layers have the same path, the later one wins.
+ * @param workspace a link in `public` to something in it becomes that file or folder
+ * @param sharedPaths relative to the app: the server has its own content there, and links at them are not followed
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
  */
 async function assemble(output, workspace = output.directory, sharedPaths = []) {
     const { relativeAppDir } = output;
@@ -63013,20 +62727,11 @@ async function assemble(output, workspace = output.directory, sharedPaths = []) 
         ...(await publicLayers(output, root, shared)),
     ];
     const entries = overlaid(layers, excludedPaths(output), (path) => shared.has(path));
-    return {
-        entries: {
-            *[Symbol.iterator]() {
-                for (const entry of entries)
-                    yield withoutOthers(entry, output);
-            },
-        },
-    };
+    return { entries: Array.from(entries, (entry) => withoutOthers(entry, output)) };
 }
 /**
- * What Next.js loads at run time is not readable by other users of the server: `.env` files, and everything of
- * the build except the static files. It contains the keys of server actions and previews
- * (`server-reference-manifest.json`, `prerender-manifest.json`, seen in 14 to 16), and code with values from
- * the build's environment.
+ * What Next.js loads at run time is not readable by other users of the server: `.env` files, and the build except for
+ * static files. It contains values of the build's environment, and the keys of server actions and previews (14 to 16).
  */
 function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     if (entry.kind !== 'file')
@@ -63040,9 +62745,8 @@ function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     return { ...entry, mode: mode === 0o755 ? 0o700 : 0o600 };
 }
 /**
- * `.gapless` is for the release's own metadata. `cache` and `route-cache` are written by a running server, and
- * exist here only when the build ran in place (Next.js 14 to 16). The last two are private: a trace that
- * included too much (`outputFileTracingIncludes`, a computed path) may contain them.
+ * `.gapless` is for the release's metadata. `cache` and `route-cache` are written by a server, and exist only when the
+ * build ran in place (14 to 16). The last two are private: a trace that included too much may contain them.
  */
 function excludedPaths({ relativeAppDir, distDir }) {
     const dist = external_node_path_namespaceObject.posix.join(relativeAppDir, distDir);
@@ -63063,28 +62767,13 @@ async function publicLayers({ publicDirectory, relativeAppDir }, workspace, shar
         return [];
     throw layers_escapes(prefix, found.source);
 }
-/** Returns the entries with one more, in its place. */
 function withEntry(entries, entry) {
-    return {
-        *[Symbol.iterator]() {
-            let pending = entry;
-            for (const next of entries) {
-                if (pending !== undefined && compareBytes(pending.path, next.path) < 0) {
-                    yield pending;
-                    pending = undefined;
-                }
-                yield next;
-            }
-            if (pending !== undefined)
-                yield pending;
-        },
-    };
+    const next = entries.findIndex(({ path }) => compareBytes(entry.path, path) < 0);
+    return entries.toSpliced(next < 0 ? entries.length : next, 0, entry);
 }
 
 ;// CONCATENATED MODULE: ./build/next/binary.js
-/**
- * What a native binary was built for, by its own header: names can be wrong, and not every package has them.
- */
+/** What a native binary was built for, by its own header: names can be wrong, and not every package has them. */
 /** @returns undefined when the content is no binary: a text, an empty file */
 function readTarget(content) {
     if (content.length < 64)
@@ -63256,54 +62945,41 @@ function findMisfits({ entries }, machine) {
     return familiesIn(entries).flatMap((family) => misfitsOf(family, machine));
 }
 function misfitsOf(family, machine) {
-    const { name, packageName, binaries, optional, hasWasm } = family;
-    const loaded = binaries.filter(({ target }) => runsOn(target, machine));
+    const { name, packageName, targets, optional, hasWasm } = family;
+    const loaded = targets.filter((target) => runsOn(target, machine));
     if (loaded.length === 0) {
         if (optional || hasWasm)
             return [];
-        return [
-            {
-                problem: `${name} is built for ${native_modules_list(binaries.map(({ target }) => native_modules_describe(target)))}, and the server is ${describeMachine(machine)}`,
-                remedy: remedyForPlatform(packageName, machine),
-            },
-        ];
+        const built = native_modules_list(targets.map(native_modules_describe));
+        const problem = `${name} is built for ${built}, and the server is ${describeMachine(machine)}`;
+        return [{ problem, remedy: remedyForPlatform(packageName, machine) }];
     }
     const newest = loaded
-        .flatMap(({ target }) => target.glibc ?? [])
+        .flatMap(({ glibc }) => glibc ?? [])
         .toSorted(compareVersions)
         .at(-1);
     // A package falls back on its module with Node-API.
-    const abis = loaded.every(({ target }) => target.abi !== null)
-        ? loaded.flatMap(({ target }) => target.abi ?? [])
-        : [];
+    const abis = loaded.every(({ abi }) => abi !== null) ? loaded.flatMap(({ abi }) => abi ?? []) : [];
     const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0;
-    return [
-        ...(tooNew
-            ? [
-                {
-                    problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
-                    remedy: 'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
-                },
-            ]
-            : []),
-        ...(abis.length > 0 && !abis.includes(machine.nodeAbi)
-            ? [
-                {
-                    problem: `${name} is compiled for a Node.js with module version ${native_modules_list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
-                    remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
-                },
-            ]
-            : []),
-        ...(needsSse42(family, machine) && machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
-            ? [
-                {
-                    problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
-                    remedy: "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-                        'Otherwise compile sharp from source against the system’s libvips.',
-                },
-            ]
-            : []),
+    const lacksSse42 = machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2');
+    const misfits = [
+        tooNew && {
+            problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
+            remedy: 'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
+        },
+        abis.length > 0 &&
+            !abis.includes(machine.nodeAbi) && {
+            problem: `${name} is compiled for a Node.js with module version ${native_modules_list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
+            remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
+        },
+        needsSse42(family, machine) &&
+            lacksSse42 && {
+            problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
+            remedy: "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
+                'Otherwise compile sharp from source against the system’s libvips.',
+        },
     ];
+    return misfits.filter((misfit) => misfit !== false);
 }
 /** sharp 0.33 to 0.35 itself checks for SSE 4.2 at run time, in its binaries for x64 alone. */
 function needsSse42({ packageName }, { arch }) {
@@ -63326,10 +63002,7 @@ function describeMachine({ platform, arch, glibc }) {
 function native_modules_list(words) {
     return [...new Set(words)].toSorted().join(', ');
 }
-/**
- * npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and
- * 11).
- */
+/** npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and 11). */
 function remedyForPlatform(packageName, machine) {
     return ('Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
         `${describeMachine(machine)} beside your own: with npm \`npm install --no-save --force\` and the name and version ` +
@@ -63337,25 +63010,23 @@ function remedyForPlatform(packageName, machine) {
         `If the app never loads ${packageName} at run time, leave it out with outputFileTracingExcludes.`);
 }
 function familiesIn(entries) {
-    const files = [...entries].filter((entry) => entry.kind === 'file');
+    const files = entries.filter((entry) => entry.kind === 'file');
     const sources = new Map(files.map(({ path, source }) => [path, source]));
     const wasm = new Set(files.filter(({ path }) => WASM.test(path)).map(({ path }) => ownerOf(path, sources).key));
     const found = files
         .filter(({ path }) => LOADABLE.test(path))
         .flatMap(({ path, source }) => {
         const target = readTarget(readBytes(source));
-        return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }];
+        return target === undefined ? [] : [{ owner: ownerOf(path, sources), target }];
     });
     const keys = [...new Set(found.map(({ owner }) => owner.key))];
     return keys.map((key) => {
         const members = found.filter(({ owner }) => owner.key === key);
-        const { owner } = members[0];
         return {
-            name: owner.name,
-            packageName: owner.packageName,
-            optional: members.every((member) => member.owner.optional),
-            hasWasm: wasm.has(owner.key),
-            binaries: members.map(({ binary }) => binary),
+            ...members[0].owner,
+            optional: members.every(({ owner }) => owner.optional),
+            hasWasm: wasm.has(key),
+            targets: members.map(({ target }) => target),
         };
     });
 }
@@ -63407,19 +63078,11 @@ function withoutPlatform(packageName) {
 
 
 
-/**
- * Checks what is known before the build.
- *
- * @throws Failure `release-unfit`
- */
+/** Checks what is known before the build. @throws Failure `release-unfit` */
 function assertNodeFits({ nodeRanges }, machine) {
     fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`)));
 }
-/**
- * Returns a warning where the Node.js of the build has another major version than the server's.
- *
- * @param builder the version that builds; undefined when it is unknown
- */
+/** Warns where the Node.js of the build, if it is known, has another major version than the server's. */
 function doubtAboutNode(builder, { node }) {
     const [ours, theirs] = [builder, node].map((version) => version?.split('.', 1)[0]);
     if (builder === undefined || ours === theirs)
@@ -63455,9 +63118,7 @@ function fit_refuse(misfits) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/untraced.js
-/**
- * Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them.
- */
+/** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
 
 
 
@@ -63468,10 +63129,7 @@ const READERS = [
     ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
     ['config', ['config']],
 ];
-/**
- * Returns the files that well-known dependencies of the app read at run time: the release must have these files
- * and what they import.
- */
+/** The files that well-known dependencies read at run time: the release must have these, and what they import. */
 function readAtRunTime(place) {
     const { directory } = place;
     const dependencies = readAppPackage(directory, rootOf(place))?.dependencies ?? {};
@@ -63487,11 +63145,7 @@ function lackingFiles(place, lacking) {
         return `The dependency \`${dependency}\` reads ${untraced_quoted(paths)} when the server runs, and the release lacks that. ${include(place, paths)}`;
     });
 }
-/**
- * Returns the files that a log names as missing and the repository has.
- *
- * @returns relative to the release
- */
+/** Returns the files that a log names as missing and the repository has. @returns relative to the release */
 function missingIn(log, place) {
     const named = [...log.matchAll(untraced_MISSING)].map(([, path = '']) => path);
     return [...new Set(named)].filter((path) => {
@@ -63506,9 +63160,11 @@ function missingRemedy(place, paths) {
 /** `ENOENT: …, open '/srv/apps/web/releases/20261120155203/x'`, `Cannot find module '/srv/…/x'` (Node.js 18 to 24) */
 const untraced_MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
 /** Next.js traces from version 14 on, where the option was in `experimental`. */
-function include({ directory, nextVersion, ...place }, paths) {
-    const root = rootOf({ directory, nextVersion, ...place });
-    const files = paths.map((path) => (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.join)(root, path)).split(external_node_path_namespaceObject.sep).join('/'));
+function include(place, paths) {
+    const { directory, nextVersion } = place;
+    const files = paths.map((path) => (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.join)(rootOf(place), path))
+        .split(external_node_path_namespaceObject.sep)
+        .join('/'));
     const globs = files.map((file) => `'${file.startsWith('.') ? file : `./${file}`}'`);
     const option = `outputFileTracingIncludes: { '/**': [${globs.join(', ')}] }`;
     const line = Number.parseInt(nextVersion ?? '', 10) === 14 ? `experimental: { ${option} }` : option;
@@ -63517,10 +63173,7 @@ function include({ directory, nextVersion, ...place }, paths) {
 function untraced_quoted(paths) {
     return paths.map((path) => JSON.stringify(path)).join(', ');
 }
-/**
- * Returns the folder that stands for the release's root: the app's, or in a workspace the folder that Next.js
- * traces from.
- */
+/** The folder that stands for the release's root: the app's, or in a workspace the one that Next.js traces from. */
 function rootOf({ directory, relativeAppDir }) {
     const levels = relativeAppDir === '' ? 0 : relativeAppDir.split('/').length;
     return Array.from({ length: levels }).reduce((folder) => (0,external_node_path_namespaceObject.dirname)(folder), directory);
@@ -63540,9 +63193,7 @@ function filesIn(folder) {
 const EVERY_MS = 2000;
 /**
  * Prints nothing for work that ends within two seconds.
- * @param what it does, as in `sent`
- * @param total bytes
- * @param now in ms
+ * @param what it does, as in `sent` @param total bytes @param now in ms
  * @returns call it with the bytes of each piece that is done
  */
 function startProgress(log, what, total, now = () => performance.now()) {
@@ -63563,14 +63214,12 @@ function startProgress(log, what, total, now = () => performance.now()) {
 
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
- * sent in one brotli stream as differences from a release on the server: a folder without differences is one
- * line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is sent in
+ * one brotli stream as differences from a release on the server: a folder without differences is one line.
  */
 
 
 const SHA256 = /^[0-9a-f]{64}$/;
-/** Where a release has the launcher. */
 const LAUNCHER = '.gapless/launcher.cjs';
 const manifest_file = object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
 const manifest_link = object({ kind: guards_oneOf('link'), path: string, target: string });
@@ -63578,7 +63227,6 @@ const directory = object({ kind: guards_oneOf('directory'), path: string });
 const kind = object({ kind: guards_oneOf('file', 'link', 'directory') });
 const kinds = { file: manifest_file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder whose content is the same as the base's. */
 const same = object({ kind: guards_oneOf('same'), path: string });
 /** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
@@ -63612,10 +63260,7 @@ function parseEntry(line) {
         throw leavesRelease(entry);
     return entry;
 }
-/**
- * Parses a line of a manifest on the server's disk, from any version.
- * @throws Failure `malformed-message` or `unsafe-path`
- */
+/** Parses a line of a manifest on the server's disk, from any version. @throws as parseEntry does */
 function parseStored(line) {
     const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
@@ -63662,10 +63307,7 @@ const external_node_stream_promises_namespaceObject = require("node:stream/promi
 
 
 
-/**
- * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
- * bytes.
- */
+/** In bytes. Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. */
 const SMALL = 256 * 1024;
 /** Returns the SHA-256 of a file in hex. */
 async function hashFile(file, size) {
@@ -63700,7 +63342,6 @@ function hashInTurn(file, buffer) {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle, buffer) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(buffer);
     for (;;) {
@@ -63770,9 +63411,7 @@ function isBelow(path, folder) {
 }
 /** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6;
-/**
- * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
- */
+/** A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file. */
 const WORTH_IT = 4;
 function isOutlined({ entries }) {
     return entries >= WORTH_IT;
@@ -63805,10 +63444,7 @@ function totalSize(files) {
 const TURN = 4 * 1024 * 1024;
 /** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024;
-/**
- * @param progress called with the bytes that have been hashed
- * @throws Failure `file-unreadable`
- */
+/** @param progress called with the bytes that have been hashed @throws Failure `file-unreadable` */
 async function createManifest(tree, progress = () => undefined) {
     const hashFile = fileHasher();
     const entries = [];
@@ -63871,7 +63507,6 @@ class Bitmap {
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
     }
-    /** How many bits are set. */
     get count() {
         return this.#count;
     }
@@ -63890,7 +63525,6 @@ class Bitmap {
         this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
         this.#count += 1;
     }
-    /** Sets the bits of the other bitmap, too. */
     include(other) {
         for (let index = 0; index < other.#bytes.length * 8; index += 1)
             if (other.has(index))
@@ -63908,9 +63542,8 @@ class Bitmap {
 /** In bytes. */
 const LARGE = 1024 * 1024;
 /**
- * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
- * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
- * kept meanwhile, and even a large release has few of them.
+ * Small files in the manifest's order, then the few large ones by size, which are kept meanwhile: a small file costs
+ * the server far more time than its bytes cost the network, so the server catches up while the large ones arrive.
  */
 function largeOnesLast() {
     const large = [];
@@ -64073,9 +63706,8 @@ function* contents(files) {
         finally {
             (0,external_node_fs_namespaceObject.closeSync)(handle);
         }
-        if (read !== size) {
+        if (read !== size)
             throw runner_failure('file-changed', { path });
-        }
     }
     if (filled > 0)
         yield piece.subarray(0, filled);
@@ -64322,7 +63954,7 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
         size: (0,external_node_fs_namespaceObject.statSync)(launcherFile).size,
         mode: 0o644,
     };
-    const entries = [...withEntry(tree.entries, launcher)];
+    const entries = withEntry(tree.entries, launcher);
     refusePointers(entries.filter(isPointerOfRelease).map(({ path }) => path));
     const paths = new Set(entries.map(({ path }) => path));
     const lacking = readAtRunTime(output).filter(({ path }) => !paths.has(path));
@@ -64394,10 +64026,7 @@ const HEALTH_CHECK_AGENT = 'gapless-health-check';
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
 const EXCERPT = 500;
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -64455,11 +64084,7 @@ function health_judge(check, status, body) {
 
 
 const public_check_TRY_TIMEOUT = 10_000;
-/**
- * Requests the URL until it is healthy or the time is over.
- * @returns what it answered
- * @throws Failure `public-url-unhealthy`
- */
+/** Requests the URL until it is healthy. @returns what it answered @throws Failure `public-url-unhealthy` */
 async function checkPublicUrl(url, check) {
     const { timeoutMs, intervalMs } = check;
     const deadline = performance.now() + timeoutMs;
@@ -64500,7 +64125,6 @@ async function discard(hosts, id, remove) {
 
 /**
  * Warns of files that only some pages read: a release can be healthy without them.
- * @param logs of all hosts: they run the same release
  * @param said the warning of an earlier phase
  */
 async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
@@ -64648,9 +64272,7 @@ function buildsCheckout({ command }) {
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 function packageName(inputs) {
-    if (looksAtServer(inputs))
-        return packageNameIfAny(inputs);
-    return readName(inputs);
+    return looksAtServer(inputs) ? packageNameIfAny(inputs) : readName(inputs);
 }
 function readName({ workspace, ...inputs }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
@@ -64697,11 +64319,7 @@ function packageNameIfAny(inputs) {
         return undefined;
     }
 }
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
+/** How the release will run. @param environment what the build asks for, under the user's own */
 function runtimeOf({ runtime }, basePath, environment = {}) {
     const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
     return { ...runtime, env: { ...environment, ...runtime.env }, health };
@@ -64954,10 +64572,7 @@ function withoutSequences(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/leftovers.js
-/**
- * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
- * job.
- */
+/** Processes that a command leaves running, found by their environment, as the runner finds those of a job. */
 
 
 
@@ -65061,10 +64676,7 @@ const SHELL = [
     `script="$${run_test_SCRIPT}"; unset ${run_test_SCRIPT}; exec </dev/null; eval "$script"`,
 ].join('\n');
 const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-/**
- * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends
- * the test alone.
- */
+/** Never rejects. Returns once every process of the command has ended. A signal to this process ends the test alone. */
 async function runTest({ command, directory, variables, limitMs, signal }, log) {
     const begun = performance.now();
     const left = leftovers();
@@ -65230,7 +64842,6 @@ function showLines(log) {
 
 
 
-/** The run was cancelled while the test ran. */
 class Cancelled extends Error {
     #signal;
     constructor(signal) {
@@ -65323,7 +64934,6 @@ function withLines(failed, lines) {
 
 
 /**
- * Verifies the release on all hosts.
  * @returns the warning about missing files, if there was one
  * @throws Failure of the first host, after which a new release is rejected
  */
@@ -66949,17 +66559,13 @@ function getExecOutput(commandLine, args, options) {
 
 
 
-/**
- * How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes
- * it.
- */
+/** How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes it. */
 const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
 /**
- * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result.
- * When it returns, the processes that the command left behind have ended, and nothing of theirs reaches the
- * log.
+ * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result. Then the
+ * processes that the command left behind have ended, and nothing of theirs reaches the log.
  */
 async function runCommand({ argv, directory, script }, env, log) {
     const [program = '', ...args] = argv;
@@ -66990,16 +66596,10 @@ async function runCommand({ argv, directory, script }, env, log) {
         lastLines: tail.lastLines(),
     };
 }
-/**
- * Every user of a machine can read its command lines; only the same user can read the environment of a process.
- */
+/** Every user of a machine can read its command lines; only the same user can read the environment of a process. */
 const command_SCRIPT = 'GAPLESS_SCRIPT';
 const SCRIPT_WORDS = ['-e', '-c', `script="$${command_SCRIPT}"; unset ${command_SCRIPT}; exec </dev/null; eval "$script"`];
-/**
- * Asks a program that may not exist for its version.
- *
- * @returns such as `1.22.22`, or undefined when there is none or it does not say
- */
+/** Asks a program for its version. @returns such as `1.22.22`, or undefined when there is none or it does not say */
 async function versionOf(program, directory, env) {
     return new Promise((resolve) => {
         const options = { cwd: directory, env, timeout: VERSION_TIMEOUT_MS };
@@ -67013,7 +66613,6 @@ async function versionOf(program, directory, env) {
 const LONGEST_VERSION = 1000;
 /** corepack's shims download the real program. */
 const VERSION_TIMEOUT_MS = 60_000;
-/** The shell's exit code for a missing program. */
 const NOT_FOUND = 127;
 function command_endOf(code) {
     if (code === null)
@@ -67023,7 +66622,6 @@ function command_endOf(code) {
 function definedIn(env) {
     return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
-/** Keeps the end of streams that are also shown in the log. */
 function keepTail() {
     let tail = '';
     let truncated = false;
@@ -67041,9 +66639,7 @@ function keepTail() {
                 tail = tail.slice(-MAX_CHARACTERS);
             };
         },
-        /**
-         * A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them).
-         */
+        /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them). */
         close() {
             closed = true;
         },
@@ -67066,11 +66662,9 @@ function keepTail() {
 /** npm comes with Node.js, and corepack supports no other. */
 const KNOWN = /^(pnpm|yarn)@(\d+)\./;
 /**
- * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH
- * has: GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
- *
- * @param directory where the command runs; `packageManager` is searched from here up
- * @param workspace the repository's folder, where the search ends
+ * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH has:
+ * GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
+ * @param directory where the command runs; `packageManager` is searched from here up to the workspace
  * @returns the command unchanged when the right version is there, or corepack is not
  */
 async function throughCorepack(argv, directory, workspace, env) {
@@ -67324,20 +66918,15 @@ function isMetadataYarnClassic(metadataPath) {
 
 
 ;// CONCATENATED MODULE: ./build/next/package-manager-signs.js
-/**
- * The signs of a package manager in a repository. A single sign may be left over from another package manager.
- */
+/** The signs of a package manager in a repository. A single sign may be left over from another package manager. */
 
 
 
 
 /**
- * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`)
- * decides if its lockfile exists, then the only lockfile, then what is installed. A sign of an unsupported
- * package manager counts only where there is no other.
- *
- * @param directory the app's folder, absolute; the search goes up from here
- * @param workspace where the search ends
+ * Weighs all signs from the app's folder up to the workspace. The nearest folder with a lockfile counts. There
+ * `packageManager` (else `devEngines`) decides if its lockfile exists, then the only lockfile, then what is installed.
+ * A sign of an unsupported package manager counts only where there is no other.
  */
 async function findPackageManager(directory, workspace) {
     const folders = ancestors(directory, workspace);
@@ -67451,15 +67040,11 @@ const COMMANDS = {
 /** Yarn 2 and later renamed the flag. */
 const BERRY_INSTALL = ['yarn', 'install', '--immutable'];
 /**
- * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json,
- * and from what is installed.
- *
- * @param directory the app's folder, absolute; the search goes up from here
+ * Returns the command that installs exactly what the lockfile says, or fails, in the folder of the lockfile.
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
- * `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
  */
-async function detectPackageManager(directory, workspace) {
+async function detectInstallCommand(directory, workspace) {
     const finding = await findPackageManager(directory, workspace);
     if (finding.kind === 'unsupported')
         throw package_manager_unsupported(finding);
@@ -67472,19 +67057,12 @@ async function detectPackageManager(directory, workspace) {
         throw build_failure('no-lockfile', { names: lockfiles.join(' or '), directory, manager: name });
     }
     const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile));
-    return {
-        name,
-        agent: berry ? 'yarn@berry' : agent,
-        lockfileDirectory: (0,external_node_path_namespaceObject.dirname)(lockfile),
-        installCommand: berry ? BERRY_INSTALL : install,
-        runCommand: buildCommand(directory, workspace, name).argv,
-    };
+    return { argv: berry ? BERRY_INSTALL : install, directory: (0,external_node_path_namespaceObject.dirname)(lockfile) };
 }
 const NPM = { name: 'npm', agent: 'npm' };
 /**
- * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else `next build`.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
- *
+ * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else
+ * `next build`. It needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
 async function detectBuildCommand(directory, workspace) {
@@ -67530,11 +67108,7 @@ function isBerry(lockfile) {
 
 
 
-/**
- * @param directory the app's folder
- * @param workspace the repository's folder, where the search for Yarn's files ends
- * @throws Failure `plug-n-play`
- */
+/** @throws Failure `plug-n-play` */
 async function refusePlugNPlay(directory, workspace, env) {
     // Yarn's files may be left over from an earlier package manager.
     const finding = await findPackageManager(directory, workspace);
@@ -67565,11 +67139,9 @@ function nodeLinker(folder) {
 
 
 /**
- * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
- * the app's folder.
- *
+ * Installs the app's dependencies in the lockfile's folder. A command of the user's runs in the app's folder.
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
+ * @throws Failure `install-failed`, `plug-n-play`, and those of `detectInstallCommand`
  */
 async function install(options) {
     if (options.command === 'none')
@@ -67584,7 +67156,6 @@ async function install(options) {
 }
 /**
  * Builds the app in its folder, with Next.js's output set to standalone.
- *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `build-failed`, `plug-n-play`, `unsupported-package-manager`, `invalid-package-json`
  */
@@ -67604,10 +67175,7 @@ async function build(options) {
     await build_run('build-failed', 'build-command', command, environment, options);
     return command.argv;
 }
-/**
- * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
- * the build, and no others.
- */
+/** Returns one sentence for each doubt. Pages in a browser have the variables of the build, and no others. */
 function doubtsAboutVariables({ command, directory, runTimeVariables = [], environment = process.env, }) {
     if (command === 'none')
         return [];
@@ -67625,9 +67193,8 @@ function userCommand({ command, directory }) {
     return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command };
 }
 async function frozenInstall({ directory, workspace }, environment) {
-    const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace);
-    const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment);
-    return { argv, directory: lockfileDirectory };
+    const command = await detectInstallCommand(directory, workspace);
+    return { ...command, argv: await throughCorepack(command.argv, command.directory, workspace, environment) };
 }
 async function ownBuild({ directory, workspace }, environment) {
     const command = await detectBuildCommand(directory, workspace);
@@ -67660,7 +67227,6 @@ async function build_run(code, input, command, environment, { log = process.stdo
 
 
 
-/** Returns each error once, in order. */
 function findBuildErrors(output) {
     const lines = withoutSequences(output).split(/\r?\n/);
     const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
@@ -67674,9 +67240,7 @@ const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/;
 const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/;
 /** `4:31  Error: text  the/rule` */
 const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/;
-/**
- * An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16).
- */
+/** An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16). */
 const THROWN = /^(?:[A-Z]\w*)?Error: .+$/;
 const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/;
 /** The lines after it say how the file came into the build. */
@@ -67734,11 +67298,7 @@ function markedIn(block) {
     }
     return null;
 }
-/**
- * Returns where a printed file is in the repository: relative to its root, or undefined where it is not in it.
- * @param directory the app's
- * @param workspace the repository's
- */
+/** Returns where a printed file is in the repository, relative to its root; undefined where it is not in it. */
 function inRepository(file, directory, workspace, exists) {
     const places = ancestors(directory, workspace).map((folder) => (0,external_node_path_namespaceObject.join)(folder, file));
     const found = places.find((path) => isInside(workspace, path) && exists(path));
@@ -67754,10 +67314,10 @@ function inRepository(file, directory, workspace, exists) {
 
 
 
+
 /**
  * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
  * out or unpacked, not when they are written.
- *
  * @param buildBegan when this run started to build, in ms since the epoch; undefined when it did not
  * @throws Failure `foreign-build` when it is the build of another app
  */
@@ -67774,43 +67334,35 @@ function doubtsAbout(output, buildBegan) {
             : [];
     }
     const installed = installedNextVersion(directory);
-    const suspicions = [
-        [
-            output.builtIn !== undefined && output.builtIn !== directory && (0,external_node_fs_namespaceObject.existsSync)(output.builtIn),
+    const isOfAnother = installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion;
+    const doubts = [
+        output.builtIn !== undefined &&
+            output.builtIn !== directory &&
+            (0,external_node_fs_namespaceObject.existsSync)(output.builtIn) &&
             `The build was made in another folder of this machine, ${output.builtIn}.`,
-        ],
-        [
-            installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion,
-            `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
-        ],
-        [
-            built !== undefined && here !== undefined && !(0,external_node_util_.isDeepStrictEqual)(built.installed, here.installed),
+        isOfAnother && `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
+        built !== undefined &&
+            here !== undefined &&
+            !(0,external_node_util_.isDeepStrictEqual)(built.installed, here.installed) &&
             'The dependencies in package.json have changed since the build.',
-        ],
-        [isOlderThanSources(output), 'Some of the sources have changed since the build.'],
+        isOlderThanSources(output) && 'Some of the sources have changed since the build.',
     ];
-    return suspicions.filter(([holds]) => holds).map(([, doubt]) => doubt);
+    return doubts.filter((doubt) => doubt !== false);
 }
 /** File systems keep times to the second at worst, some to two. */
 const CLOCK_GRAIN_MS = 2000;
-/**
- * Some sources are newer than the build and some older. If all were checked out after it, their times say
- * nothing.
- */
+/** Some sources are newer than the build and some older. If all were checked out later, their times say nothing. */
 function isOlderThanSources({ directory, builtAt }) {
     const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
     return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
 }
-/** Where Next.js and its users keep the sources of a build. */
 const SOURCES = [
     'app',
     'pages',
     'src',
     'components',
     'lib',
-    'next.config.js',
-    'next.config.mjs',
-    'next.config.ts',
+    ...NEXT_CONFIGURATIONS,
     'middleware.js',
     'middleware.ts',
     'proxy.js',
@@ -67835,9 +67387,9 @@ function timesBelow(path) {
 
 
 
+
 /**
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
- *
  * @param directory the app's folder, absolute
  * @param workspace the repository's folder: `distDir` may be anywhere in it, as with Nx
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
@@ -67846,23 +67398,24 @@ function readBuildOutput(directory, workspace = directory) {
     const files = findServerFiles(directory, workspace);
     const server = newestOf(directory, files);
     if (server === undefined) {
-        throw build_failure('no-build-output', { directory }, {
-            evidence: [
-                `searched for ${SERVER_FILES} in ${workspace}`,
-                ...files.map((file) => `not of this app: ${file}`),
-            ].join('\n'),
-        });
+        const seen = files.map((file) => `not of this app: ${file}`);
+        const evidence = [`searched for ${SERVER_FILES} in ${workspace}`, ...seen].join('\n');
+        throw build_failure('no-build-output', { directory }, { evidence });
     }
-    if (server.output === 'export')
-        throw outputIsExport();
-    const { distDir, relativeAppDir, basePath } = server;
-    if (external_node_path_namespaceObject.posix.join(relativeAppDir, distDir).startsWith('../'))
-        throw outsideOfTree(distDir);
+    const { distDir, relativeAppDir, basePath, output } = server;
+    if (output === 'export')
+        throw build_failure('output-export');
+    // Next.js would write its part of the standalone tree beside it.
+    if (external_node_path_namespaceObject.posix.join(relativeAppDir, distDir).startsWith('../')) {
+        throw build_failure('build-failed: distDir', { distDir });
+    }
     const distDirectory = (0,external_node_path_namespaceObject.join)(directory, distDir);
     const standaloneDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'standalone');
     const entry = external_node_path_namespaceObject.posix.join(relativeAppDir, 'server.js');
-    if (server.output !== 'standalone' || !isFile((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry))) {
-        throw noStandalone((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry), server.output);
+    const path = (0,external_node_path_namespaceObject.join)(standaloneDirectory, entry);
+    if (output !== 'standalone' || !isFile(path)) {
+        const evidence = `output in ${SERVER_FILES}: ${output ?? '(not set)'}`;
+        throw build_failure('build-failed: no standalone', { path }, { evidence });
     }
     const staticDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'static');
     if (!isDirectory(staticDirectory))
@@ -67872,7 +67425,9 @@ function readBuildOutput(directory, workspace = directory) {
     if (buildId === undefined)
         throw incomplete(buildIdFile);
     const publicDirectory = (0,external_node_path_namespaceObject.join)(directory, 'public');
-    const next = nextPackage(standaloneDirectory, relativeAppDir, directory);
+    // pnpm and npm put it in different places of a monorepo's tree.
+    const roots = [(0,external_node_path_namespaceObject.join)(standaloneDirectory, relativeAppDir), standaloneDirectory];
+    const next = nextIn([...roots, ...ancestors(directory)]);
     return {
         directory,
         distDir,
@@ -67890,16 +67445,6 @@ function readBuildOutput(directory, workspace = directory) {
         begunBy: Math.min(server.writtenAt, (0,external_node_fs_namespaceObject.statSync)(buildIdFile).mtimeMs),
         builtIn: server.appDir,
     };
-}
-function outputIsExport() {
-    return build_failure('output-export');
-}
-function noStandalone(path, output) {
-    return build_failure('build-failed: no standalone', { path }, { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` });
-}
-/** Next.js writes its part of the standalone tree beside it in this case. */
-function outsideOfTree(distDir) {
-    return build_failure('build-failed: distDir', { distDir });
 }
 function incomplete(path) {
     return build_failure('build-failed: incomplete', { path });
@@ -67953,28 +67498,14 @@ function readServerFiles(directory, file) {
         writtenAt: (0,external_node_fs_namespaceObject.statSync)(file).mtimeMs,
     };
 }
-/**
- * Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree.
- */
-function nextPackage(standalone, relativeAppDir, directory) {
-    const roots = [(0,external_node_path_namespaceObject.join)(standalone, relativeAppDir), standalone, ...ancestors(directory)];
-    return roots
-        .map((root) => readPackageJson((0,external_node_path_namespaceObject.join)(root, 'node_modules/next')))
-        .find((next) => next?.version !== undefined);
-}
 
 ;// CONCATENATED MODULE: ./build/next/server-actions.js
-/**
- * The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it.
- */
+/** The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
 
 
 
 
-/**
- * Read by `next build`, which writes its value into the server's manifest, and by the server before that
- * manifest (14.2 to 16).
- */
+/** `next build` writes its value into the server's manifest, and the server prefers the variable (14.2 to 16). */
 const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY';
 /** Whether the user sets a key for the build: in the job's environment, or in one of the app's `.env` files. */
 function hasOwnKey(directory, environment = process.env) {
@@ -67992,11 +67523,8 @@ function usedAnotherKey(output, key) {
     return typeof used === 'string' && used !== key;
 }
 /**
- * Returns the environment that the workers need besides. Next.js 14 does not keep the key of the build: it
- * writes another one into its manifest, and prefers the variable to that (seen in 14.2.35). Later versions keep
- * it.
- *
- * @param workspace the repository's folder
+ * The environment that the workers need besides: Next.js 14 does not keep the key of the build, writes another one into
+ * its manifest, and prefers the variable to that (14.2.35). Later versions keep it.
  */
 function keyForWorkers(output, workspace, key) {
     // Where Turborepo hid the key from the build, pages that the build rendered would not match the workers.
@@ -68199,8 +67727,7 @@ async function transfer(release, host, course, resumes, log) {
 }
 /**
  * Sends the contents that a host lacks. The answers may still be on their way afterwards.
- * @returns the first failure to receive them, once it is known
- * @throws that failure, where it comes while contents are sent
+ * @returns the first failure to receive them, once it is known; throws it where it comes while contents are sent
  */
 async function send({ manifest, packer, onSent }, course, agent, wanted, log) {
     const sending = { failure: undefined };
@@ -68284,12 +67811,11 @@ async function dryRun(hosts, { inputs }, known, pipeline, act) {
         for (const finding of dryRun.findings)
             dry_run_tell(finding, log.log);
         const { name, facts } = host;
-        const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE };
+        const value = { name, status: 'kept', live: facts.serving, ...nothingMore, dryRun };
         return { value, detail: dry_run_detailOf(dryRun) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
 async function dry_run_ask({ inputs }, { agent }, release) {
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = release === null ? { host: runtime.host, port: runtime.port } : null;
@@ -68309,7 +67835,7 @@ function dry_run_listOf({ files }) {
     return files.length > dry_run_MOST_LINES ? [...lines, `…and ${files.length - dry_run_MOST_LINES} more`] : lines;
 }
 function dry_run_tell({ effect, message, remedy }, log) {
-    const line = [withoutFullStop(message), ...(remedy === null ? [] : [remedy])].join('. ');
+    const line = joined([withoutFullStop(message), remedy ?? ''], '. ');
     if (effect === 'waits' || effect === 'recovers')
         log.info(line);
     else
@@ -68396,7 +67922,7 @@ function status_linesOf({ releases, workers, journal }) {
         ...workers.map(({ pid, status, release, phase, restarts, memoryBytes, cache }) => `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ${cacheOf(cache)}, ` +
             `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
         ...workers.flatMap(({ pid, traffic }) => (traffic === null ? [] : `worker ${pid}: ${countsOf(traffic)}`)),
-        ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
+        ...journal.map(({ time, step, state, detail }) => joined(['journal:', time, step ?? '', state, detail])),
     ];
 }
 function countsOf(traffic) {
@@ -68421,17 +67947,13 @@ function cacheOf(cache) {
     return cache.shared ? 'cache shared' : `cache its own (${cache.why})`;
 }
 function serves({ status, phase }) {
-    return (status === 'online' || isOrphan({ status })) && phase === 'open';
-}
-/** PM2's daemon has died, and the worker serves on. */
-function isOrphan({ status }) {
-    return status === 'orphaned';
+    return (status === 'online' || status === 'orphaned') && phase === 'open';
 }
 function status_detailOf({ releases, workers, lock, interrupted, lived }) {
     const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
     if (lived !== null)
         remarks.push(lived);
-    const orphans = workers.filter(isOrphan).length;
+    const orphans = workers.filter(({ status }) => status === 'orphaned').length;
     if (orphans > 0) {
         remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`);
     }
@@ -68454,10 +67976,7 @@ function status_detailOf({ releases, workers, lock, interrupted, lived }) {
 
 
 
-/**
- * Sends the release to all hosts, under one id.
- * @param onSent told of the content bytes on the wire, also where the upload fails later
- */
+/** Sends the release to all hosts. @param onSent told of the content bytes on the wire, also where the upload fails */
 async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent = () => undefined) {
     const id = nextReleaseId(new Date(), hosts.map(({ facts }) => facts.newestId));
     const release = { plan, output, manifest, packer, id, isForOneHost: hosts.length === 1, onSent };
@@ -68503,22 +68022,11 @@ async function upload(release, host, log) {
     const { id, sentBytes } = course;
     const bytes = totalSize(missingFiles(manifest, course.asked.format()));
     const { count } = course.asked;
+    const ofFiles = manifest.files.length;
+    const files = `sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), reused ${ofFiles - count}`;
     return {
-        value: {
-            id,
-            sentBytes,
-            sent: {
-                files: count,
-                bytes,
-                ofFiles: manifest.files.length,
-                ofBytes: manifest.bytes,
-            },
-        },
-        detail: [
-            `${id}: sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), ` +
-                `reused ${manifest.files.length - count}`,
-            ...remarks(course, leftOut),
-        ].join('; '),
+        value: { id, sentBytes, sent: { files: count, bytes, ofFiles, ofBytes: manifest.bytes } },
+        detail: [`${id}: ${files}`, ...remarks(course, leftOut)].join('; '),
     };
 }
 /** A single host can take the next id where another deploy began in the same second. */
@@ -68566,7 +68074,6 @@ async function preparePreview(plan, hosts, pipeline) {
         pipeline.log.warning(line);
     return { sharesUser: seen.some(({ sharesUser }) => sharesUser), unreachable, removed: expired };
 }
-/** Removes the previews beyond `preview-limit`. */
 function limitPreviews(plan, hosts, pipeline) {
     return prune(plan, hosts, pipeline, 'cleanup', plan.inputs['preview-limit']);
 }
@@ -68818,31 +68325,29 @@ async function setUpHost(host, fetched, version, { run, log }, needs = []) {
     await run('setup-pm2', () => bringPm2(host, seen, fetched, log));
     await run('setup-boot', async () => startAtBoot(host, await host.look()));
 }
+const done = (detail) => ({ value: null, detail });
 async function bringNode(host, seen, fetched, version, log, needs) {
     const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1];
     const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) });
     if (existing !== null && own === undefined && fits(existing.version, needs)) {
-        return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` };
+        return done(`the server has Node ${existing.version} (${existing.path})`);
     }
-    const what = 'Node.js';
+    const { what } = NODE;
     if (seen.libc === 'musl')
         throw build_failure('setup-failed', { what, problem: 'the server uses musl', remedy: MUSL });
     const arch = machineOf(seen.machine);
     if (seen.system !== 'Linux' || arch === null) {
         const remedy = 'Install Node.js from the distribution as root.';
-        throw build_failure('setup-failed', {
-            what,
-            problem: `${seen.system} on ${seen.machine} is not supported`,
-            remedy,
-        });
+        const problem = `${seen.system} on ${seen.machine} is not supported`;
+        throw build_failure('setup-failed', { what, problem, remedy });
     }
     const runs = own !== undefined &&
         seen.nodes.some(({ path, version: found }) => found === own && path.endsWith(`${RUNTIME}/bin/node`));
     if (runs && (own === version || own.startsWith(`${version}.`)))
-        return { value: null, detail: `Node ${own} is there` };
+        return done(`Node ${own} is there`);
     const bundle = await fetched.node(arch, version);
-    await setup_host_send(host, 'node', bundle, 'package/bin/node', '/package', 'bin/node', 'bin/node -p process.version', what, log);
-    return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` };
+    await setup_host_send(host, NODE, bundle, log);
+    return done(`brought Node ${bundle.version} (${formatBytes(bundle.bytes)})`);
 }
 function fits(version, needs) {
     return fitsNext(version) && needs.every(({ range }) => satisfies(version, range) !== false);
@@ -68850,17 +68355,29 @@ function fits(version, needs) {
 async function bringPm2(host, seen, fetched, log) {
     const existing = usablePm2(seen);
     if (existing !== null)
-        return { value: null, detail: `the server has PM2 ${existing.version} (${existing.path})` };
+        return done(`the server has PM2 ${existing.version} (${existing.path})`);
     const bundle = await fetched.pm2();
-    const command = 'node_modules/pm2/bin/pm2';
-    await setup_host_send(host, 'pm2', bundle, 'node_modules', '', command, `test -f ${command}`, 'PM2', log);
-    return { value: null, detail: `brought PM2 ${bundle.version} (${formatBytes(bundle.bytes)})` };
+    await setup_host_send(host, setup_host_PM2, bundle, log);
+    return done(`brought PM2 ${bundle.version} (${formatBytes(bundle.bytes)})`);
 }
-/**
- * Unpacks under another name, tries it, and then gives it its name and its link in one step each.
- * @param members of the archive @param inner folder of the archive, from `/` on @param command relative to it @param trial what must succeed in it
- */
-async function setup_host_send(host, name, bundle, members, inner, command, trial, what, log) {
+const NODE = {
+    name: 'node',
+    what: 'Node.js',
+    members: 'package/bin/node',
+    inner: '/package',
+    command: 'bin/node',
+    trial: 'bin/node -p process.version',
+};
+const setup_host_PM2 = {
+    name: 'pm2',
+    what: 'PM2',
+    members: 'node_modules',
+    inner: '',
+    command: 'node_modules/pm2/bin/pm2',
+    trial: 'test -f node_modules/pm2/bin/pm2',
+};
+/** Unpacks under another name, tries it, and then gives it its name and its link in one step each. */
+async function setup_host_send(host, { name, what, members, inner, command, trial }, bundle, log) {
     const target = `${name}/${bundle.version}`;
     const script = [
         'umask 022; LC_ALL=C; export LC_ALL',
@@ -68922,7 +68439,7 @@ async function startAtBoot(host, seen) {
     const isOurs = boot.endsWith(`/${UNIT}`) || boot.endsWith(MARK);
     if (boot !== '' && !isOurs) {
         const doubt = `, but ${bootLacks} is not there: correct that as root`;
-        return { value: null, detail: `PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}` };
+        return done(`PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}`);
     }
     const found = usableNode(seen)?.path ?? '';
     // The folder of a version goes once nothing runs from it.
@@ -68930,10 +68447,7 @@ async function startAtBoot(host, seen) {
     const pm2 = usablePm2(seen)?.path ?? '';
     // In a unit and in a crontab these have a meaning of their own.
     if (/[%"'\\\n$]/.test(`${node}${pm2}${seen.home}`)) {
-        return {
-            value: null,
-            detail: `nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`,
-        };
+        return done(`nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`);
     }
     const entries = bootEntries(seen.home, node, pm2);
     const body = async function* () {
@@ -68943,14 +68457,11 @@ async function startAtBoot(host, seen) {
     const by = new Map(said).get('boot') ?? '';
     const started = BOOTS[by];
     if (started !== undefined)
-        return { value: null, detail: started };
+        return done(started);
     const command = seen.hasUserSystemd
         ? `loginctl enable-linger ${seen.user}`
         : `(crontab -u ${seen.user} -l; echo '${entries.cron.trim()}') | crontab -u ${seen.user} -`;
-    return {
-        value: null,
-        detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
-    };
+    return done(`nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`);
 }
 const UNIT = 'gapless-pm2.service';
 /** The end of the line in the crontab. */
@@ -69015,8 +68526,6 @@ function bootScript({ unit, cron }) {
 
 
 
-
-
 const setup = async (plan, { agentFile }, pipeline) => {
     const fetched = fetcher();
     try {
@@ -69025,9 +68534,6 @@ const setup = async (plan, { agentFile }, pipeline) => {
             return log.run('check', () => checkHost(plan, agentFile, host, log.log));
         });
         return concluded(hosts, await checkUrl(plan.inputs['health-check-url']));
-    }
-    catch (error) {
-        return { ...untouched(nothingKnown), failure: Failure.from(error) };
     }
     finally {
         fetched.remove();
@@ -69250,13 +68756,11 @@ function renderDryRun({ name, dryRun }) {
             .toSorted((a, b) => Number(b.effect === 'ends') - Number(a.effect === 'ends'))
             .map(describeFinding),
     ]);
-    return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
+    return joined([list, renderFiles(name, sending)], '\n\n');
 }
 function describeFinding({ effect, message, remedy }) {
-    return [
-        EFFECTS[effect],
-        [message, ...(remedy === null ? [] : [remedy])].map((text) => prose(asSentence(text))).join(' '),
-    ];
+    const next = remedy === null ? '' : prose(asSentence(remedy));
+    return [EFFECTS[effect], joined([prose(asSentence(message)), next])];
 }
 function describeSending({ files, of }) {
     if (files.length === 0)
@@ -69461,6 +68965,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
@@ -69529,14 +69034,10 @@ function mark({ succeeded, status, hosts }) {
 }
 function renderFailure({ origin }, { code, message, remedy, evidence }) {
     const name = markdown_link(`\`${markdown_escape(code)}\``, origin && errorUrl(origin, code));
-    const parts = [
-        `**What failed:** ${prose(withoutFullStop(message))} (${name}).`,
-        remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`,
-        renderOwnEvidence(evidence),
-    ];
-    return parts.filter((part) => part !== '').join('\n\n');
+    const what = `**What failed:** ${prose(withoutFullStop(message))} (${name}).`;
+    const next = remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`;
+    return joined([what, next, renderOwnEvidence(evidence)], '\n\n');
 }
-/** The facts that people ask for after a run, one line each. */
 function renderFacts(report) {
     const { command, outcome, origin, rows, durationMs } = report;
     const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome;
@@ -69598,15 +69099,17 @@ function renderRelease(id, { command, outcome, origin }) {
 }
 function renderSource(source, origin) {
     const { commit = '', actor = '' } = source ?? {};
-    const of = commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
-    return [of, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
+    return joined([renderCommit(commit, origin), byActor(actor)]);
 }
-function shortCommit(commit, origin) {
-    return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+function renderCommit(commit, origin) {
+    return commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
 }
 function renderRun({ actor, runUrl, runNumber }) {
     const run = runUrl === null ? '' : markdown_link(runNumber === 0 ? 'this run' : `#${runNumber}`, runUrl);
-    return [run, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
+    return joined([run, byActor(actor)]);
+}
+function byActor(actor) {
+    return actor === '' ? '' : `by ${markdown_escape(actor)}`;
 }
 function renderSent({ sent, uploadedBytes }) {
     if (sent === null)
@@ -69645,6 +69148,7 @@ function renderPhases(rows) {
     };
     return markdown_table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
 }
+const INTERRUPTED = 'a deploy, which the next deploy or rollback finishes or restores';
 function renderServer({ name, server }) {
     if (server === null)
         return '';
@@ -69652,17 +69156,11 @@ function renderServer({ name, server }) {
     return titled(on('Server', name), [
         ['Disk', `${formatBytes(freeBytes)} free`],
         ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
-        [
-            'Interrupted',
-            interrupted === null ? '' : 'a deploy, which the next deploy or rollback finishes or restores',
-        ],
+        ['Interrupted', interrupted === null ? '' : INTERRUPTED],
     ]);
 }
 function renderJournal({ name, server }) {
-    const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) => [time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]
-        .filter((text) => text !== '')
-        .join(' ')
-        .replace(/\s+/g, ' '));
+    const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) => joined([time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]).replace(/\s+/g, ' '));
     return lines.length === 0 ? '' : folded(on('Journal', name), verbatim(lines.join('\n')));
 }
 function renderReleases({ name, releases, server }, origin) {
@@ -69670,21 +69168,17 @@ function renderReleases({ name, releases, server }, origin) {
         return '';
     const rows = releases.map((release) => {
         const { id, info, bytes } = release;
-        return [
-            id,
-            [stateOf(release, releases), age(id, server)].filter((text) => text !== '').join(', '),
-            info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
-            formatBytes(bytes),
-        ];
+        const state = joined([stateOf(release, releases), age(id, server)], ', ');
+        const { commit = '' } = info ?? {};
+        const source = { markdown: markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit)) };
+        return [id, state, info === null ? 'damaged' : source, formatBytes(bytes)];
     });
     return markdown_table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
 }
-/** A release's id is the UTC second of its upload. */
 function age(id, server) {
     if (server === null)
         return '';
-    const uploaded = Date.parse(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
-    const ms = Date.parse(server.now) - uploaded;
+    const ms = Date.parse(server.now) - releaseTime(id).getTime();
     return Number.isNaN(ms) ? '' : formatAge(ms);
 }
 const WORKER_STATES = {
@@ -69713,16 +69207,8 @@ function renderTraffic({ name, workers }) {
             return [];
         const { answers, aborted, slowestMs } = traffic;
         const [, good = 0, redirected = 0, refused = 0, failed = 0] = answers;
-        return [
-            [
-                String(pid),
-                String(good + redirected),
-                String(refused),
-                String(failed),
-                String(aborted),
-                `${format_formatDuration(traffic_p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`,
-            ],
-        ];
+        const times = `${format_formatDuration(traffic_p95(traffic) ?? 0)}, slowest ${format_formatDuration(slowestMs)}`;
+        return [[...[pid, good + redirected, refused, failed, aborted].map(String), times]];
     });
     if (rows.length === 0)
         return '';
@@ -71661,41 +71147,26 @@ function problemOf(write) {
 /** What the main step tells the post step, which reports a run that was interrupted. */
 
 
-/** Records that the run has reported. */
-function markFinished(log) {
-    state_saveState(log, 'finished', 'true', 'the post step may report this run as interrupted');
-}
-/** Records the activation that this run may begin. */
-function rememberActivation(id, log) {
-    state_saveState(log, 'activation', id, 'after a cancelled job the post step cannot tell how the run ended');
-}
-/** Records the release that may go live from now on. */
-function rememberRelease(id, log) {
-    state_saveState(log, 'release', id, 'after a cancelled job the post step may not know that the swap had begun');
-}
-/** Records the deployment on GitHub that this run has begun. */
-function rememberDeployment(id, log) {
-    state_saveState(log, 'deployment', String(id), 'after a cancelled job the deployment on GitHub stays in progress');
-}
-function rememberedDeployment() {
-    return Number(getState('deployment')) || undefined;
-}
-/** Returns the activation that an interrupted run may have begun. */
-function rememberedActivation() {
-    return getState('activation') || undefined;
-}
-/** Returns the release that an interrupted run was about to make live; undefined before the swap. */
-function rememberedRelease() {
-    return getState('release') || undefined;
-}
-function isFinished() {
-    return getState('finished') === 'true';
-}
+/** What follows where it cannot be written. */
+const CONSEQUENCES = {
+    /** The run has reported. */
+    finished: 'the post step may report this run as interrupted',
+    /** The one that this run may begin. */
+    activation: 'after a cancelled job the post step cannot tell how the run ended',
+    /** The one that may go live from now on. */
+    release: 'after a cancelled job the post step may not know that the swap had begun',
+    /** The one on GitHub that this run has begun. */
+    deployment: 'after a cancelled job the deployment on GitHub stays in progress',
+};
 /** The server finishes a deploy whatever the post step knows: a failed write is only warned of. */
-function state_saveState(log, name, value, consequence) {
-    const problem = problemOf(() => saveState(name, value));
+function remember(name, value, log) {
+    const problem = problemOf(() => saveState(name, String(value)));
+    const consequence = CONSEQUENCES[name];
     if (problem !== null)
         log.warning(`Could not save the state of this step (${problem}): ${consequence}.`);
+}
+function remembered(name) {
+    return getState(name) || undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/report/log.js
@@ -71732,7 +71203,7 @@ function createJobLog() {
         maskAll,
         mask: (secret) => maskAll([secret], []),
         redact: (data) => redactAll(data, shown),
-        remember: (release) => rememberRelease(release, { warning }),
+        remember: (release) => remember('release', release, { warning }),
         info,
         warning,
         annotate: (message, { file, line, column }) => error(shown(message), {
@@ -72086,12 +71557,10 @@ const COULD_NOT_UPDATE = 'Could not update the deployment on GitHub';
 
 
 
-
 /** @param preview its name @param now when it is written */
 function renderComment(report, preview, now) {
     const { outcome, command, origin, url, durationMs } = report;
     const isThere = outcome.status === 'live';
-    const commit = origin?.commit ?? '';
     const at = `${now.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
     return [
         `### ${mark(outcome)} Preview ${markdown_escape(preview)}`,
@@ -72099,7 +71568,7 @@ function renderComment(report, preview, now) {
         bullets([
             ['Address', url === null || outcome.liveRelease === null ? '' : renderUrl(url)],
             ['Status', markdown_code(outcome.status)],
-            ['Commit', commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit))],
+            ['Commit', renderCommit(origin?.commit ?? '', origin)],
             ['Sent', isThere ? renderSent(outcome) : ''],
             ['Time', `${at}, took ${format_formatDuration(durationMs)}`],
             ['Run', origin?.runUrl ? markdown_link('log and summary', origin.runUrl) : ''],
@@ -72151,8 +71620,8 @@ async function main() {
         const { workspace, 'working-directory': folder } = inputs;
         const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
-        rememberActivation(plan.activation, log);
-        record = openRecord(plan, { log, onBegun: (id) => rememberDeployment(id, log) });
+        remember('activation', plan.activation, log);
+        record = openRecord(plan, { log, onBegun: (id) => remember('deployment', id, log) });
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);
     }
     catch (error) {
@@ -72161,7 +71630,7 @@ async function main() {
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
     const unrecorded = await endRecord(record, report, plan, log);
     const written = writeReport({ ...report, unrecorded }, log);
-    markFinished(log);
+    remember('finished', true, log);
     process.exit(outcome.succeeded && written ? 0 : 1);
 }
 /** @returns what could not be recorded on GitHub */
@@ -72197,9 +71666,9 @@ function storyOf({ inputs: { command } }, project) {
  * the activation, and reports how that ended.
  */
 async function post() {
-    const activation = rememberedActivation();
+    const activation = remembered('activation');
     // Without an activation, main ended before it had a plan, and reported why.
-    if (isFinished() || activation === undefined)
+    if (remembered('finished') === 'true' || activation === undefined)
         return;
     process.exitCode = 1;
     const begun = performance.now();
@@ -72208,9 +71677,9 @@ async function post() {
     maskSecrets(inputs, log);
     const pipeline = createPipeline(log);
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
-    const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline);
+    const outcome = await afterCancel(plan, remembered('release'), programs(), pipeline);
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
-    const record = openRecord(plan, { log, begun: rememberedDeployment() ?? null });
+    const record = openRecord(plan, { log, begun: Number(remembered('deployment')) || null });
     const unrecorded = await endRecord(record, report, plan, log);
     const written = writeReport({ ...report, unrecorded, title: `${report.title} was interrupted` }, log);
     process.exit(outcome.succeeded && written ? 0 : 1);

@@ -841,7 +841,6 @@ function heldBy(pid, sockets) {
 function descriptorOf(pid, inode) {
     return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
 }
-/** The sockets that a process has open, with their descriptors. */
 function socketsOf(pid) {
     const folder = `/proc/${pid}/fd`;
     try {
@@ -1046,10 +1045,7 @@ class Failure extends Error {
     code;
     remedy;
     evidence;
-    /**
-     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-     * @param code stable, kebab-case
-     */
+    /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
         this.name = 'Failure';
@@ -1057,7 +1053,6 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
@@ -1076,7 +1071,6 @@ class Failure extends Error {
     inContext(remark) {
         return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`);
     }
-    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -1239,10 +1233,7 @@ const moment = object({
     answered: count,
     failed: count,
 });
-/**
- * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
- * gave up are not in it.
- */
+/** What one worker has answered, without health checks, upgrades, and requests that the client itself gave up. */
 const traffic = object({
     /** Answers by the first digit of their status, from 1 to 5. */
     answers: guards_list(count),
@@ -1396,10 +1387,7 @@ const releaseInfo = object({
     built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
-    /**
-     * The folder of Next.js's static files, relative to the release; null in releases from before this was
-     * recorded.
-     */
+    /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
@@ -1453,7 +1441,6 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
-    /** Absolute path of the Node that runs the agent. */
     nodePath: string,
     /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
     nodeAbi: string,
@@ -1463,22 +1450,17 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /**
-     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-     * unknown.
-     */
+    /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
     cpuFlags: guards_list(string),
     /** Absolute path of the app's folder. */
     path: string,
     /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
-    /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
     /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
     zstd: guards_boolean,
-    /** The newest id of a release or an upload. */
     newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
@@ -1490,11 +1472,9 @@ const serverFacts = object({
     canary: nullable(releaseId),
     /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
     probation: nullable(string),
-    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -1522,10 +1502,7 @@ const verdict = object({
     live: nullable(releaseId),
     /** The release that was live before. */
     previous: nullable(releaseId),
-    /**
-     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-     * verified.
-     */
+    /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
@@ -1561,7 +1538,6 @@ const probation = object({
     /** How the release before did until then; null: unknown. */
     before: nullable(share),
     restartsBefore: count,
-    /** The workers that are watched. */
     pids: guards_list(count),
     /** What comes of it if nothing objects. */
     verdict,
@@ -1598,9 +1574,7 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /**
-     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-     */
+    /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
@@ -1635,10 +1609,8 @@ const activationRequest = object({
 /** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release as differences from the base. */
 const offered = {
     base: nullable(releaseId),
-    /** SHA-256 of the whole manifest. */
     contentHash: string,
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
@@ -1662,12 +1634,8 @@ const prunedPreview = object({
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
-    /**
-     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-     * a gap.
-     */
+    /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
     effect: oneOf(...findingEffects),
-    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -1679,7 +1647,6 @@ const surveyRow = object({
     value: string,
     remedy: nullable(string),
 });
-/** How a candidate became healthy. */
 const verified = object({
     bootMs: count,
     status: count,
@@ -1723,9 +1690,7 @@ const operations = {
             folders: string,
         }),
     },
-    /**
-     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-     */
+    /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
     stage: {
         params: object({
             ...offered,
@@ -1743,11 +1708,7 @@ const operations = {
     },
     /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
-        params: object({
-            id: releaseId,
-            files: count,
-            compression,
-        }),
+        params: object({ id: releaseId, files: count, compression }),
         result: object({ bytes: count }),
     },
     /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
@@ -1773,7 +1734,6 @@ const operations = {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
             /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -1796,7 +1756,6 @@ const operations = {
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were restored from other releases. */
             repaired: guards_list(string),
             /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
@@ -1832,7 +1791,6 @@ const operations = {
     /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
     preparePreview: {
         params: object({
-            /** The most memory that the preview may use. */
             memoryBytes: count,
         }),
         result: object({
@@ -1847,7 +1805,6 @@ const operations = {
         params: object({ ttlMs: count, limit: nullable(count) }),
         result: object({ removed: guards_list(prunedPreview) }),
     },
-    /** Removes the preview with all that belongs to it. */
     removePreview: {
         params: object({ lockTimeoutMs: count, dryRun: guards_boolean }),
         result: object({
@@ -1860,10 +1817,7 @@ const operations = {
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
-    /**
-     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-     * run was cancelled.
-     */
+    /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, activation: activationId }),
@@ -1873,9 +1827,7 @@ const operations = {
             kept: guards_list(releaseId),
             /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /**
-             * What the app wrote into releases that no longer serve; reported once for each time that they served.
-             */
+            /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
             written: guards_list(writtenInRelease),
             /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
             runtimes: guards_list(string),
@@ -2287,6 +2239,12 @@ function hasIPv6() {
 
 ;// CONCATENATED MODULE: ./build/common/format.js
 /** Quantities for people. */
+/** In ms. */
+const UNITS = (/* unused pure expression or super */ null && ([
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+]));
 function formatDuration(ms) {
     // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
     if (ms < 999.5)
@@ -2298,12 +2256,7 @@ function formatDuration(ms) {
 }
 /** Formats an age in its largest unit. @param ms negative where two clocks differ */
 function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    const [name, length] = UNITS.find(([, size]) => ms >= size) ?? ['', 0];
     return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
 }
 function formatBytes(bytes) {
@@ -2323,14 +2276,13 @@ function listed(names, count = names.length) {
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+/** Joins the texts that are not empty. */
+function joined(texts, between = ' ') {
+    return texts.filter((text) => text !== '').join(between);
+}
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
 /** For a sentence that goes on. */
@@ -2348,10 +2300,7 @@ const HEALTH_CHECK_AGENT = 'gapless-health-check';
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });

@@ -16,15 +16,7 @@ import { programs } from './agent-client/programs.ts'
 import { Failure } from './common/failure.ts'
 import { type Report, reportOf } from './report/summary.ts'
 import { createJobLog, type JobLog } from './report/log.ts'
-import {
-  isFinished,
-  markFinished,
-  rememberActivation,
-  rememberDeployment,
-  rememberedActivation,
-  rememberedDeployment,
-  rememberedRelease,
-} from './report/state.ts'
+import { remember, remembered } from './report/state.ts'
 import { writeReport } from './report/write.ts'
 import { type GithubRecord, openRecord } from './github/record.ts'
 import { renderComment } from './report/comment.ts'
@@ -48,8 +40,8 @@ export async function main(): Promise<void> {
     const { workspace, 'working-directory': folder } = inputs
     const project = buildsCheckout(inputs) ? readProject(workspace, folder) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
-    rememberActivation(plan.activation, log)
-    record = openRecord(plan, { log, onBegun: (id) => rememberDeployment(id, log) })
+    remember('activation', plan.activation, log)
+    record = openRecord(plan, { log, onBegun: (id) => remember('deployment', id, log) })
     outcome = await storyOf(plan, project)(plan, programs(), pipeline)
   } catch (error) {
     outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
@@ -57,7 +49,7 @@ export async function main(): Promise<void> {
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
   const unrecorded = await endRecord(record, report, plan, log)
   const written = writeReport({ ...report, unrecorded }, log)
-  markFinished(log)
+  remember('finished', true, log)
   process.exit(outcome.succeeded && written ? 0 : 1)
 }
 
@@ -102,9 +94,9 @@ function storyOf({ inputs: { command } }: Plan, project: Project | undefined): S
  * the activation, and reports how that ended.
  */
 export async function post(): Promise<void> {
-  const activation = rememberedActivation()
+  const activation = remembered('activation')
   // Without an activation, main ended before it had a plan, and reported why.
-  if (isFinished() || activation === undefined) return
+  if (remembered('finished') === 'true' || activation === undefined) return
   process.exitCode = 1
   const begun = performance.now()
   const inputs = readInputs(process.env)
@@ -112,9 +104,9 @@ export async function post(): Promise<void> {
   maskSecrets(inputs, log)
   const pipeline = createPipeline(log)
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
-  const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline)
+  const outcome = await afterCancel(plan, remembered('release'), programs(), pipeline)
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  const record = openRecord(plan, { log, begun: rememberedDeployment() ?? null })
+  const record = openRecord(plan, { log, begun: Number(remembered('deployment')) || null })
   const unrecorded = await endRecord(record, report, plan, log)
   const written = writeReport({ ...report, unrecorded, title: `${report.title} was interrupted` }, log)
   process.exit(outcome.succeeded && written ? 0 : 1)

@@ -9,19 +9,16 @@ import type {
   Verdict,
   WorkerState,
 } from './protocol/messages.ts'
+import type { Check } from './common/check.ts'
 import type { Failure } from './common/failure.ts'
 
-/**
- * How a run ended. `staged`: the release is verified, and waits to be promoted. `removed`: the preview is not on the
- * server any more.
- */
+/** `staged`: the release is verified, and waits to be promoted. `removed`: the preview is not on the server. */
 export type RunStatus = ActivationStatus | 'staged' | 'removed'
 
 export interface Outcome {
   readonly status: RunStatus
   /** Whether the run did what it was asked to do. The step succeeds only then. */
   readonly succeeded: boolean
-  /** The release to deploy or to roll back to. */
   readonly release: string | null
   readonly previousRelease: string | null
   /** The release that a rollback without `release` goes to. Null if the hosts differ. */
@@ -36,7 +33,6 @@ export interface Outcome {
   readonly infos: readonly ReleaseInfo[]
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
-  /** What a preview command found and did; null for all others. */
   readonly preview: PreviewNotes | null
 }
 
@@ -61,17 +57,6 @@ export interface Sent {
 /** The marks of a check's levels, in the log and in the summary. */
 export const CHECK_MARKS = { ok: '✔', doubt: '⚠', fail: '✖' } as const
 
-/** What `check` found out about one thing that a deploy needs. */
-export interface Check {
-  /** Whether a deploy works with it, works but should not have to, or fails. */
-  readonly level: 'ok' | 'doubt' | 'fail'
-  readonly what: string
-  readonly value: string
-  /** What to do first; null where there is nothing to do. */
-  readonly remedy: string | null
-}
-
-/** How a run ended on one host. */
 export interface HostOutcome {
   /** Null for the only host of a run. */
   readonly name: string | null
@@ -91,11 +76,12 @@ export interface HostOutcome {
   readonly checks?: readonly Check[]
 }
 
-/** What a dry run found out about a host. */
 export interface DryRun {
   /** Null for a rollback, which sends nothing. */
-  readonly sending: { readonly files: readonly SentFile[]; readonly of: FileCount } | null
-  /** Releases that the cleanup would remove. */
+  readonly sending: {
+    readonly files: readonly { readonly path: string; readonly size: number }[]
+    readonly of: { readonly files: number; readonly bytes: number }
+  } | null
   readonly pruned: readonly string[]
   readonly findings: readonly Finding[]
 }
@@ -103,16 +89,6 @@ export interface DryRun {
 /** Whether a run without `dry-run` would fail now. */
 export function wouldFail({ findings }: DryRun): boolean {
   return findings.some(({ effect }) => effect === 'ends')
-}
-
-export interface SentFile {
-  readonly path: string
-  readonly size: number
-}
-
-export interface FileCount {
-  readonly files: number
-  readonly bytes: number
 }
 
 export interface ServerState {
@@ -134,12 +110,7 @@ export interface Known {
   readonly sent: Sent | null
 }
 
-export const nothingKnown: Known = {
-  live: null,
-  release: null,
-  uploadedBytes: 0,
-  sent: null,
-}
+export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0, sent: null }
 
 /** Returns the outcome of a run that ended before anything live was changed. */
 export function untouched({ live, release, uploadedBytes, sent }: Known): Outcome {
@@ -165,11 +136,9 @@ export function notSharing(workers: readonly { readonly cache: CacheSharing | nu
   return [...reasons].map((why) => `each worker keeps its cache to itself: ${why}`)
 }
 
-/** How the activation ended on one host. */
 export interface Ended {
   readonly name: string | null
   readonly verdict: Verdict
-  /** Why the release is not live. */
   readonly failure: Failure | null
 }
 

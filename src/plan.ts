@@ -54,8 +54,7 @@ export function buildsCheckout({ command }: Pick<Inputs, 'command'>): boolean {
 
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 export function packageName(inputs: Inputs): string | undefined {
-  if (looksAtServer(inputs)) return packageNameIfAny(inputs)
-  return readName(inputs)
+  return looksAtServer(inputs) ? packageNameIfAny(inputs) : readName(inputs)
 }
 
 function readName({ workspace, ...inputs }: Inputs): string | undefined {
@@ -105,11 +104,7 @@ function packageNameIfAny(inputs: Inputs): string | undefined {
   }
 }
 
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
+/** How the release will run. @param environment what the build asks for, under the user's own */
 export function runtimeOf(
   { runtime }: Inputs,
   basePath: string,

@@ -5,7 +5,8 @@ import type { Browser } from 'playwright-core'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
-import { createVisitedApp, type NextVersion, type VisitedApp } from '../support/visited-app.ts'
+import { createVisitedApp, type VisitedApp } from '../support/visited-app.ts'
+import type { NextVersion } from '../support/written-app.ts'
 import { browse, openTabs, startBrowser, startReturning } from '../support/visitor.ts'
 
 /**

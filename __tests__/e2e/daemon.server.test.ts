@@ -9,14 +9,13 @@ import { buildOfExample } from '../support/builds.ts'
 import { daemonPid } from '../support/daemon-pid.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { startLoad } from '../support/load.ts'
-import { runAction, type RunResult } from '../support/runner.ts'
+import { prebuilt, runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
 import { sabotage, type Workspace } from '../support/workspace.ts'
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thorough = all ? test : test.skip
-const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 /** Requests inside the moment of the death. */
 const MOMENT = 10
 

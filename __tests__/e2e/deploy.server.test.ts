@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { shareBuild } from '../support/builds.ts'
 import { type CommandLines, watchCommandLines } from '../support/command-lines.ts'
 import { listing } from '../support/listing.ts'
-import { runAction, type RunResult } from '../support/runner.ts'
+import { prebuilt, runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
 
@@ -25,7 +25,6 @@ function phases({ summary }: RunResult): readonly string[] {
 let server: TestServer
 let workspace: Workspace
 const thorough = process.env['GAPLESS_TEST_ALL'] === '1' ? test : test.skip
-const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 
 const page = async (path: string) => (await fetch(server.url + path)).text()
 const message = async () =>

@@ -9,7 +9,8 @@ import { startLoad } from '../support/load.ts'
 import { mayMakeNamespaces } from '../support/namespace.ts'
 import { startSplitProxy } from '../support/split-proxy.ts'
 import { until } from '../support/until.ts'
-import { createVisitedApp, type NextVersion, type VisitedApp } from '../support/visited-app.ts'
+import { createVisitedApp, type VisitedApp } from '../support/visited-app.ts'
+import type { NextVersion } from '../support/written-app.ts'
 import { browse, openTabs, startBrowser } from '../support/visitor.ts'
 
 /**

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { readJournal } from '../../src/agent/activation/journal.ts'
 import { buildOfExample } from '../support/builds.ts'
 import { startLoad } from '../support/load.ts'
-import { runAction, type RunResult } from '../support/runner.ts'
+import { prebuilt, runAction, type RunResult } from '../support/runner.ts'
 import { freePort } from '../support/port.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { mayUnshare } from '../support/sshd.ts'
@@ -15,7 +15,6 @@ import { sabotage, type Workspace } from '../support/workspace.ts'
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thoroughTest = all ? test : test.skip
-const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 
 let server: TestServer
 let workspace: Workspace

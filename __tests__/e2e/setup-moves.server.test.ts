@@ -18,7 +18,7 @@ import { type BareUser, listingOf, startBareUser } from '../support/bare-user.ts
 import { daemonPid } from '../support/daemon-pid.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { startLoad } from '../support/load.ts'
-import { runAction, type RunResult } from '../support/runner.ts'
+import { prebuilt, runAction, type RunResult } from '../support/runner.ts'
 import { mayUnshare } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 import { checkOut, type Workspace } from '../support/workspace.ts'
@@ -33,7 +33,6 @@ const runPrebuilt = (
   command: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<RunResult> => {
-  const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
   return runAction({ inputs: { ...inputs, ...prebuilt, command, ...more }, workspace: path })
 }
 const makeFolder = temporaryFolders()

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
 import { type Cached, createRevalidatedApp, type RevalidatedApp } from '../support/revalidated-app.ts'
-import { runAction, type RunResult } from '../support/runner.ts'
+import { prebuilt, runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
 import type { WorkerRecord } from '../../src/worker/worker-record.ts'
@@ -19,7 +19,6 @@ import type { Workspace } from '../support/workspace.ts'
 const thorough = process.env['GAPLESS_TEST_ALL'] === '1'
 const WORKERS = 3
 const REQUESTS = 30
-const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 
 /** The workers of the app that take traffic. */
 function workersOf({ app }: TestServer): readonly WorkerRecord[] {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
 import { startProxy } from '../support/proxy.ts'
 import { fetchPackage } from '../support/registry.ts'
-import { runAction, type RunResult } from '../support/runner.ts'
+import { prebuilt, runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
 import { sabotage, type Workspace } from '../support/workspace.ts'
@@ -16,7 +16,6 @@ let server: TestServer
 let workspace: Workspace
 /** Mounts, which these tests hide and fill disks with, are root's. */
 const withRoot = mayMount ? test : test.skip
-const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 
 beforeAll(async () => {
   server = await startServer()

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { buildOfExample } from '../support/builds.ts'
 import { daemonPid } from '../support/daemon-pid.ts'
 import { ill, visit, type Visitors } from '../support/ill-release.ts'
-import { runAction, type RunOptions, type RunResult } from '../support/runner.ts'
+import { quick, runAction, type RunOptions, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
 import { sabotage, type Workspace } from '../support/workspace.ts'
@@ -14,13 +14,6 @@ import { sabotage, type Workspace } from '../support/workspace.ts'
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thorough = all ? test : test.skip
-const quick = {
-  'install-command': 'none',
-  'build-command': 'none',
-  observe: '200ms',
-  'drain-timeout': '2s',
-  'health-check-path': '/api/health',
-}
 
 let server: TestServer
 let workspace: Workspace

@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals'
 import { assemble } from '../../src/next/assemble.ts'
 import { doubtsAbout } from '../../src/next/freshness.ts'
 import { readBuildOutput } from '../../src/next/output.ts'
-import { detectPackageManager } from '../../src/next/package-manager.ts'
+import { detectInstallCommand } from '../../src/next/package-manager.ts'
 import { refusePlugNPlay } from '../../src/next/plug-n-play.ts'
 import { readProject } from '../../src/next/project.ts'
 import { hasOwnKey, keyForWorkers, usedAnotherKey } from '../../src/next/server-actions.ts'
@@ -30,7 +30,7 @@ async function readEverything(app: Folder): Promise<void> {
   hasOwnKey(app.path, {})
   await refusePlugNPlay(app.path, workspace, {})
   readProject(workspace, '.')
-  await detectPackageManager(app.path, workspace)
+  await detectInstallCommand(app.path, workspace)
   const output = readBuildOutput(app.path)
   doubtsAbout(output, undefined)
   usedAnotherKey(output, 'key')

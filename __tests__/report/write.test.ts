@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/common/failure.ts'
 import { createJobLog, type JobLog } from '../../src/report/log.ts'
-import { isFinished, markFinished, rememberActivation } from '../../src/report/state.ts'
+import { remember, remembered } from '../../src/report/state.ts'
 import type { Report } from '../../src/report/summary.ts'
 import { writeReport } from '../../src/report/write.ts'
 import { temporaryFolders } from '../support/folder.ts'
@@ -234,10 +234,14 @@ describe('what is told for debugging', () => {
 })
 
 test.each([
-  ['that the run has reported', () => markFinished(jobLog), /may report this run as interrupted\.$/],
+  [
+    'that the run has reported',
+    () => remember('finished', true, jobLog),
+    /may report this run as interrupted\.$/,
+  ],
   [
     'which activation it may begin',
-    () => rememberActivation('id', jobLog),
+    () => remember('activation', 'id', jobLog),
     /cannot tell how the run ended\.$/,
   ],
   ['which release may go live', () => jobLog.remember(now), /may not know that the swap had begun\.$/],
@@ -251,10 +255,10 @@ test.each([
 })
 
 test('the post step learns that the run has reported', () => {
-  expect(isFinished()).toBe(false)
-  markFinished(jobLog)
+  expect(remembered('finished')).toBeUndefined()
+  remember('finished', true, jobLog)
   expect(readFileSync(files.state, 'utf8')).toMatch(/^finished<<(.+)\ntrue\n\1\n$/)
   // The runner hands the state on as a variable.
   process.env['STATE_finished'] = 'true'
-  expect(isFinished()).toBe(true)
+  expect(remembered('finished')).toBe('true')
 })

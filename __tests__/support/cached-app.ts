@@ -2,11 +2,10 @@
  * An app with one of everything that Next.js caches. Each part says which release made it, and has a name that no
  * other rendering has: whoever shows the same name shows the same entry.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { codeOf } from './docs.ts'
-import type { NextVersion } from './visited-app.ts'
+import { type NextVersion, writeApp } from './written-app.ts'
 
 const examples = join(import.meta.dirname, '..', '..', 'examples')
 const cacheHandler = join(examples, 'cache-handler', 'cache-handler.mjs')
@@ -31,25 +30,13 @@ export const cached = {
 } as const
 
 /** With the configuration of docs/many-servers.md and the cache handler of examples/cache-handler. */
-export function createCachedApp({ next, react }: NextVersion): CachedApp {
-  const path = mkdtempSync(join(tmpdir(), 'gapless-cached-'))
-  const write = (file: string, content: string) => {
-    mkdirSync(dirname(join(path, file)), { recursive: true })
-    writeFileSync(join(path, file), content)
+export function createCachedApp(version: NextVersion): CachedApp {
+  const files = {
+    ...FILES,
+    'next.config.mjs': codeOf('many-servers.md', 'js', '`next.config.mjs`:'),
+    'cache-handler.mjs': readFileSync(cacheHandler, 'utf8'),
   }
-  const dependencies = { next, react, 'react-dom': react, redis: '6.3.1' }
-  write(
-    'package.json',
-    JSON.stringify({ name: 'next-app', private: true, scripts: { build: 'next build' }, dependencies }),
-  )
-  for (const [file, content] of Object.entries(FILES)) write(file, content)
-  write('next.config.mjs', codeOf('many-servers.md', 'js', '`next.config.mjs`:'))
-  write('cache-handler.mjs', readFileSync(cacheHandler, 'utf8'))
-  return {
-    path,
-    setMessage: (message) => write('message.js', `export const message = '${message}'\n`),
-    remove: () => rmSync(path, { recursive: true, force: true }),
-  }
+  return writeApp('cached', version, files, { redis: '6.3.1' })
 }
 
 const PAGE = `export const revalidate = 3600

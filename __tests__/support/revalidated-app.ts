@@ -2,11 +2,8 @@
  * An app that shows a version, kept in a file, in every way in which Next.js caches. What it shows is
  * `[release version rendering]`: an old version is stale, and two answers with one rendering come from one entry.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { CACHED_FILES } from './cached-app.ts'
-import type { NextVersion } from './visited-app.ts'
+import { type NextVersion, writeApp } from './written-app.ts'
 
 /** One way to cache: where it is shown, and what the app is asked for to revalidate it. */
 export interface Cached {
@@ -46,29 +43,12 @@ const KINDS_OF_16: Readonly<Record<string, Cached>> = {
   'a page with a tag, after updateTag': { path: '/news', revalidate: '/update' },
 }
 
-export function createRevalidatedApp({ next, react }: NextVersion): RevalidatedApp {
-  const path = mkdtempSync(join(tmpdir(), 'gapless-revalidated-'))
-  const isLatest = next.startsWith('16')
-  const write = (file: string, content: string) => {
-    mkdirSync(dirname(join(path, file)), { recursive: true })
-    writeFileSync(join(path, file), content)
-  }
-  const dependencies = { next, react, 'react-dom': react }
-  write(
-    'package.json',
-    JSON.stringify({ name: 'next-app', private: true, scripts: { build: 'next build' }, dependencies }),
-  )
-  for (const [file, content] of Object.entries({ ...FILES, ...(isLatest ? FILES_OF_16 : {}) }))
-    write(file, content)
+export function createRevalidatedApp(version: NextVersion): RevalidatedApp {
+  const isLatest = version.next.startsWith('16')
+  const app = writeApp('revalidated', version, { ...FILES, ...(isLatest ? FILES_OF_16 : {}) })
   // From 16 on without a second argument it only warns.
-  if (!isLatest) write('revalidate-tag.js', `export { revalidateTag } from 'next/cache'\n`)
-  return {
-    path,
-    kinds: isLatest ? { ...KINDS, ...KINDS_OF_16 } : KINDS,
-    setMessage: (message) => write('message.js', `export const message = '${message}'\n`),
-    write,
-    remove: () => rmSync(path, { recursive: true, force: true }),
-  }
+  if (!isLatest) app.write('revalidate-tag.js', `export { revalidateTag } from 'next/cache'\n`)
+  return { ...app, kinds: isLatest ? { ...KINDS, ...KINDS_OF_16 } : KINDS }
 }
 
 const FILES: Readonly<Record<string, string>> = {

@@ -32,6 +32,16 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void
 }
 
+/** Inputs for a workspace that is built already. */
+export const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
+/** Inputs for deploys that need not show how they treat real visitors. */
+export const quick = {
+  ...prebuilt,
+  observe: '200ms',
+  'drain-timeout': '2s',
+  'health-check-path': '/api/health',
+}
+
 const root = join(import.meta.dirname, '..', '..')
 /** How this machine reaches the npm registry, and where temporary files go, as a runner's jobs inherit it. */
 const MACHINE =

@@ -2,18 +2,13 @@
  * An app with one of everything that a page loaded before a deploy may still want: App and Pages Router, lazy
  * chunks, server actions with and without a closure, links, images. Each release's files have names of its own.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type NextVersion, writeApp } from './written-app.ts'
 
 const picture = readFileSync(
   join(import.meta.dirname, '..', '..', 'examples', 'next-app', 'app', 'picture.png'),
 )
-
-export interface NextVersion {
-  readonly next: string
-  readonly react: string
-}
 
 export interface VisitedApp {
   readonly path: string
@@ -25,28 +20,16 @@ export interface VisitedApp {
   remove(): void
 }
 
-export function createVisitedApp({ next, react }: NextVersion): VisitedApp {
-  const path = mkdtempSync(join(tmpdir(), 'gapless-visited-'))
-  const write = (file: string, content: string | Buffer) => {
-    mkdirSync(dirname(join(path, file)), { recursive: true })
-    writeFileSync(join(path, file), content)
-  }
-  const dependencies = { next, react, 'react-dom': react }
-  write(
-    'package.json',
-    JSON.stringify({ name: 'next-app', private: true, scripts: { build: 'next build' }, dependencies }),
-  )
-  for (const [file, content] of Object.entries(FILES)) write(file, content)
+export function createVisitedApp(version: NextVersion): VisitedApp {
+  const app = writeApp('visited', version, FILES)
   return {
-    path,
+    ...app,
     setMessage(message) {
-      write('message.js', `export const message = '${message}'\n`)
+      app.setMessage(message)
       // What follows the end of a PNG is no part of the picture, but of its hash.
-      write('picture.png', Buffer.concat([picture, Buffer.from(message)]))
+      app.write('picture.png', Buffer.concat([picture, Buffer.from(message)]))
     },
-    addToPage: (markup) => write('parts/next-page.jsx', nextPage(markup)),
-    write,
-    remove: () => rmSync(path, { recursive: true, force: true }),
+    addToPage: (markup) => app.write('parts/next-page.jsx', nextPage(markup)),
   }
 }
 

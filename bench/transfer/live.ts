@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { runAction } from '../../__tests__/support/runner.ts'
 import { startServer, type TestServer } from '../../__tests__/support/server.ts'
+import { median } from '../median.ts'
 import { largeApp, type Version } from './trees.ts'
 import { startWire, type WireOptions } from './wire.ts'
 
@@ -106,8 +107,4 @@ async function deployChange(
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
 }

@@ -21,7 +21,6 @@ import { longestSilence, watchSilence } from './silence.ts'
 import type { Trace } from './trace.ts'
 
 export interface CallOptions {
-  /** The body that follows the request, in pieces. */
   readonly body?: AsyncIterable<Buffer>
   readonly onEvent?: (value: unknown) => void
   /** Told of each data frame of the answer, and never waits. */
@@ -57,10 +56,7 @@ type RemoteCommand = Duplex & {
   readonly exit?: Promise<{ readonly code: number | null; readonly signal: string | undefined }>
 }
 
-/**
- * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
- * loop.
- */
+/** How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless loop. */
 const LONGEST_GREETING = 1024 * 1024
 
 /**
@@ -84,9 +80,7 @@ export async function openAgent(
   channel.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('utf8')).slice(-8000)))
 
   const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors)
-  if (word === greeting.noNode) {
-    throw nodeMissing(detail.split(':').filter((place) => place !== ''))
-  }
+  if (word === greeting.noNode) throw nodeMissing(detail.split(':').filter((place) => place !== ''))
   if (word === greeting.needAgent) channel.write(agent.source)
 
   const pending = new Map<number, Pending>()
@@ -193,7 +187,7 @@ export async function openAgent(
 }
 
 /** Leaves no listener behind: an upload waits thousands of times. An error is followed by a close. */
-function drainedOrClosed(channel: Duplex): Promise<void> {
+export function drainedOrClosed(channel: Duplex): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {
       channel.off('drain', settle).off('close', settle)
@@ -234,8 +228,7 @@ async function greet(
       const next = await Promise.race([input.next(), timeout])
       if (next.done === true) {
         const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {}
-        // Killed from outside, for example when the kernel is short of memory: that says nothing about the
-        // shell.
+        // Killed from outside, for example when the kernel is short of memory: that says nothing about the shell.
         if (signal !== undefined) throw failure('connection-lost: killed', { signal })
         throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`)
       }

@@ -1,10 +1,9 @@
 /**
- * The one command that runs over SSH: a shell line that finds Node, and a few lines of JavaScript that load the
- * agent, and request it first where the server does not have this version.
+ * The one command that runs over SSH: a shell line that finds Node, and JavaScript that loads the agent, and requests
+ * it where the server lacks this version.
  *
- * The user's login shell may be bash, fish, tcsh or any other: all it sees is one single-quoted word without
- * quotes, backslash pairs, exclamation marks or line breaks. Startup files may print first, so nothing is
- * parsed before the sentinel.
+ * All that the login shell, bash, fish or any other, sees is one single-quoted word without quotes, backslash pairs,
+ * exclamation marks or line breaks. Startup files may print first: nothing is parsed before the sentinel.
  */
 import { createHash } from 'node:crypto'
 import { brotliCompressSync } from 'node:zlib'
@@ -24,7 +23,6 @@ import {
 export interface Bootstrap {
   /** Random text that separates the agent's output from what the login shell printed before. */
   readonly sentinel: string
-  /** The agent's code. */
   readonly source: Buffer
   /** Keep the agent on the server; false for runs that change nothing there. */
   readonly persist: boolean
@@ -49,9 +47,7 @@ function squeezed(code: string): string {
   return code.replace(/^\s*(\/\/.*)?\n?/gm, '')
 }
 
-/**
- * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
- */
+/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
 const LEAN = '--max-semi-space-size=2'
 
 /**
@@ -77,9 +73,8 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
 }
 
 /**
- * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the Node of the
- * running PM2 daemon, what setup brought, the PATH (`w` is set for these), the PATH of the user's login shell, the usual
- * places, and of several versions the newest.
+ * Returns the shell lines that call `t` with every place of a Node, in order: what the user named, the PM2 daemon's,
+ * what setup brought, the PATH (`w` is set so far), the login shell's PATH, the usual places, the newest of several.
  */
 export function tryEach(sentinel: string, binPath: readonly string[]): readonly string[] {
   // The first of the PATH is meant: an app of Next.js 14 may run on Node.js 18 beside a newer one.
@@ -121,19 +116,14 @@ export function shellWord(path: string): string {
 /** Part of Node's own loader that its types do not have. */
 type CompilingModule = NodeModule & { _compile(code: string, name: string): void }
 
-interface Settings {
-  readonly sentinel: string
+interface Settings extends Omit<Bootstrap, 'source'> {
   readonly hash: string
   readonly size: number
-  readonly persist: boolean
-  readonly path: string
-  readonly options: Pick<AgentOptions, 'appName' | 'binPath' | 'preview'>
 }
 
 /**
- * Runs on the server, as text: it must not use anything from this file. Loads the agent from
- * `<path>/.gapless/agent` if it is there with the right hash, or from standard input, before the session's own
- * messages.
+ * Runs on the server, as text: it must not use anything from this file. Loads the agent from `<path>/.gapless/agent` if
+ * it is there with the right hash, or from standard input, before the session's own messages.
  */
 async function loadAgent(settings: Settings, require: NodeJS.Require, module: NodeModule): Promise<void> {
   const fs = require('node:fs') as typeof import('node:fs')

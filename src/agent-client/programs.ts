@@ -1,7 +1,6 @@
 /** The bundles are side by side in dist/. */
 import { dirname, join } from 'node:path'
 
-/** The two programs that the action sends to the server. */
 export interface Programs {
   readonly agentFile: string
   readonly launcherFile: string

@@ -7,7 +7,7 @@ import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import { formatLimit } from '../common/format.ts'
 import { withTimeout } from '../common/timeout.ts'
-import type { Remote } from './agent-session.ts'
+import { drainedOrClosed, type Remote } from './agent-session.ts'
 
 export interface ScriptOptions {
   /** Follows the script: its commands read it from standard input. */
@@ -71,14 +71,4 @@ export async function runScript(
     return key === undefined ? [] : [[key, value ?? ''] as const]
   })
   return { said, code, errors: errors.trim() }
-}
-
-function drainedOrClosed(channel: NodeJS.EventEmitter): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = () => {
-      channel.off('drain', settle).off('close', settle)
-      resolve()
-    }
-    channel.on('drain', settle).on('close', settle)
-  })
 }

@@ -24,10 +24,7 @@ export function longestSilence(operation: Operation): number {
 }
 
 export interface Silence {
-  /**
-   * Restarts the clock: the agent sent something, or another call is the next to be answered; null: no call
-   * waits.
-   */
+  /** The agent sent something, or another call is the next to be answered; null: no call waits. */
   heard(operation: Operation | null): void
 }
 

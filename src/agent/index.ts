@@ -22,13 +22,7 @@ export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
   const written = (bytes: Buffer) => new Promise<void>((resolve) => write(bytes, () => resolve()))
-  serveSession(readAhead(input), written, createOperations(options)).then(
-    () => process.exit(0),
-    (error: unknown) => {
-      console.error(error)
-      process.exit(1)
-    },
-  )
+  exitAfter(serveSession(readAhead(input), written, createOperations(options)))
 }
 
 /**
@@ -46,7 +40,11 @@ function activate(jobFile: string): void {
   process.stderr.on('error', () => undefined)
   process.on('SIGHUP', () => undefined)
   closeToOthers()
-  runJob(parse(job, readFileSync(jobFile, 'utf8'), 'job')).then(
+  exitAfter(runJob(parse(job, readFileSync(jobFile, 'utf8'), 'job')))
+}
+
+function exitAfter(work: Promise<unknown>): void {
+  work.then(
     () => process.exit(0),
     (error: unknown) => {
       console.error(error)

@@ -88,19 +88,13 @@ async function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Prom
       const value = await throughLosses(host, work, pipeline.log.info).catch((error: unknown) =>
         neverBegan(host, error),
       )
-      return {
-        value,
-        detail: value.failure?.message ?? endInWords(value),
-      }
+      return { value, detail: value.failure?.message ?? endInWords(value) }
     })
     const reason = reviveFailure(verdict)
     return { name: host.name, verdict, failure: reason && named(host.name, reason) }
   } catch (error) {
-    return {
-      name: host.name,
-      verdict: unseen(host, error, true),
-      failure: named(host.name, Failure.from(error)),
-    }
+    const { name } = host
+    return { name, verdict: unseen(host, error, true), failure: named(name, Failure.from(error)) }
   }
 }
 

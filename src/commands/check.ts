@@ -7,14 +7,10 @@ import { checkUrl } from '../phases/check-url.ts'
 import type { Story } from './index.ts'
 
 export const check: Story = async (plan, { agentFile }, pipeline) => {
-  try {
-    const hosts = await onBareHosts(plan, pipeline, (host, { run, log }) =>
-      run('check', () => checkHost(plan, agentFile, host, log)),
-    )
-    return concluded([...hosts], await checkUrl(plan.inputs['health-check-url']))
-  } catch (error) {
-    return { ...untouched(nothingKnown), failure: Failure.from(error) }
-  }
+  const hosts = await onBareHosts(plan, pipeline, (host, { run, log }) =>
+    run('check', () => checkHost(plan, agentFile, host, log)),
+  )
+  return concluded(hosts, await checkUrl(plan.inputs['health-check-url']))
 }
 
 /** Returns the outcome of a run that ends with the checks of its hosts. @param more of the runner */

@@ -1,6 +1,13 @@
 /** dry-run: what would be sent and removed on each host, and what would be in the way. */
-import { formatBytes, plural, withoutFullStop } from '../common/format.ts'
-import { type HostOutcome, type Known, type Outcome, type DryRun, untouched } from '../outcome.ts'
+import { formatBytes, joined, plural, withoutFullStop } from '../common/format.ts'
+import {
+  type DryRun,
+  type HostOutcome,
+  type Known,
+  nothingMore,
+  type Outcome,
+  untouched,
+} from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Finding, Result } from '../protocol/messages.ts'
@@ -59,14 +66,12 @@ async function dryRun(
       const dryRun = await act(host, log.log)
       for (const finding of dryRun.findings) tell(finding, log.log)
       const { name, facts } = host
-      const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE } as const
+      const value = { name, status: 'kept', live: facts.serving, ...nothingMore, dryRun } as const
       return { value, detail: detailOf(dryRun) }
     }),
   )
   return { ...untouched(known), succeeded: true, hosts: outcomes }
 }
-
-const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null } as const
 
 async function ask({ inputs }: Plan, { agent }: Host, release: string | null): Promise<Result<'dryRun'>> {
   const { runtime, run, said, 'keep-releases': keep } = inputs
@@ -92,7 +97,7 @@ function listOf({ files }: NonNullable<DryRun['sending']>): readonly string[] {
 }
 
 function tell({ effect, message, remedy }: Finding, log: Log): void {
-  const line = [withoutFullStop(message), ...(remedy === null ? [] : [remedy])].join('. ')
+  const line = joined([withoutFullStop(message), remedy ?? ''], '. ')
   if (effect === 'waits' || effect === 'recovers') log.info(line)
   else log.warning(line)
 }

@@ -29,7 +29,6 @@ export async function preparePreview(
   return { sharesUser: seen.some(({ sharesUser }) => sharesUser), unreachable, removed: expired }
 }
 
-/** Removes the previews beyond `preview-limit`. */
 export function limitPreviews(
   plan: Plan,
   hosts: readonly Host[],

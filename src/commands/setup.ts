@@ -1,7 +1,5 @@
 /** setup: from a server that has only SSH to one where a deploy works. It ends with check. */
-import { Failure } from '../common/failure.ts'
 import { onBareHosts } from '../hosts/bare.ts'
-import { nothingKnown, untouched } from '../outcome.ts'
 import { checkHost, needsOf } from '../phases/check-host.ts'
 import { checkUrl } from '../phases/check-url.ts'
 import { fetcher, setUpHost } from '../phases/setup-host.ts'
@@ -16,8 +14,6 @@ export const setup: Story = async (plan, { agentFile }, pipeline) => {
       return log.run('check', () => checkHost(plan, agentFile, host, log.log))
     })
     return concluded(hosts, await checkUrl(plan.inputs['health-check-url']))
-  } catch (error) {
-    return { ...untouched(nothingKnown), failure: Failure.from(error) }
   } finally {
     fetched.remove()
   }

@@ -1,5 +1,5 @@
 /** status: what is live, the releases, what the workers run. It changes nothing. */
-import { formatBytes, formatDuration, plural } from '../common/format.ts'
+import { formatBytes, formatDuration, joined, plural } from '../common/format.ts'
 import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
@@ -53,9 +53,7 @@ function linesOf({ releases, workers, journal }: Result<'status'>): readonly str
         `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`,
     ),
     ...workers.flatMap(({ pid, traffic }) => (traffic === null ? [] : `worker ${pid}: ${countsOf(traffic)}`)),
-    ...journal.map(({ time, step, state, detail }) =>
-      ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' '),
-    ),
+    ...journal.map(({ time, step, state, detail }) => joined(['journal:', time, step ?? '', state, detail])),
   ]
 }
 
@@ -82,18 +80,13 @@ function cacheOf(cache: WorkerState['cache']): string {
 }
 
 function serves({ status, phase }: WorkerState): boolean {
-  return (status === 'online' || isOrphan({ status })) && phase === 'open'
-}
-
-/** PM2's daemon has died, and the worker serves on. */
-function isOrphan({ status }: Pick<WorkerState, 'status'>): boolean {
-  return status === 'orphaned'
+  return (status === 'online' || status === 'orphaned') && phase === 'open'
 }
 
 function detailOf({ releases, workers, lock, interrupted, lived }: Result<'status'>): string {
   const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`]
   if (lived !== null) remarks.push(lived)
-  const orphans = workers.filter(isOrphan).length
+  const orphans = workers.filter(({ status }) => status === 'orphaned').length
   if (orphans > 0) {
     remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`)
   }

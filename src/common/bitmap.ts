@@ -13,7 +13,6 @@ export class Bitmap {
     return new Bitmap(Buffer.from(text, 'base64'))
   }
 
-  /** How many bits are set. */
   get count(): number {
     return this.#count
   }
@@ -34,7 +33,6 @@ export class Bitmap {
     this.#count += 1
   }
 
-  /** Sets the bits of the other bitmap, too. */
   include(other: Bitmap): void {
     for (let index = 0; index < other.#bytes.length * 8; index += 1) if (other.has(index)) this.set(index)
   }

@@ -26,10 +26,7 @@ export class Failure extends Error {
   readonly remedy: string | undefined
   readonly evidence: string | undefined
 
-  /**
-   * Errors that a user can see are made by the functions in errors/, with the words of the registry.
-   * @param code stable, kebab-case
-   */
+  /** Errors that a user can see are made by the functions in errors/, with the words of the registry. */
   constructor(code: string, message: string, options: FailureOptions = {}) {
     super(message, { cause: options.cause })
     this.name = 'Failure'
@@ -38,7 +35,6 @@ export class Failure extends Error {
     this.evidence = options.evidence
   }
 
-  /** Returns any thrown value as a Failure. */
   static from(error: unknown, code: keyof typeof texts = 'internal'): Failure {
     if (error instanceof Failure) return error
     const problem = error instanceof Error ? error.message : String(error)
@@ -59,7 +55,6 @@ export class Failure extends Error {
     return this.reworded(`${this.message.replace(/\.$/, '')} (${remark}).`)
   }
 
-  /** Returns the same failure in other words. */
   reworded(
     message: string,
     { remedy = this.remedy, evidence = this.evidence }: FailureOptions = {},

@@ -1,5 +1,12 @@
 /** Quantities for people. */
 
+/** In ms. */
+const UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const
+
 export function formatDuration(ms: number): string {
   // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
   if (ms < 999.5) return `${Math.round(ms)} ms`
@@ -10,12 +17,7 @@ export function formatDuration(ms: number): string {
 
 /** Formats an age in its largest unit. @param ms negative where two clocks differ */
 export function formatAge(ms: number): string {
-  const units = [
-    ['day', 86_400_000],
-    ['hour', 3_600_000],
-    ['minute', 60_000],
-  ] as const
-  const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0]
+  const [name, length] = UNITS.find(([, size]) => ms >= size) ?? ['', 0]
   return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`
 }
 
@@ -39,14 +41,14 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
+/** Joins the texts that are not empty. */
+export function joined(texts: readonly string[], between = ' '): string {
+  return texts.filter((text) => text !== '').join(between)
+}
+
 /** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 export function formatLimit(ms: number): string {
-  const units = [
-    ['day', 86_400_000],
-    ['hour', 3_600_000],
-    ['minute', 60_000],
-  ] as const
-  const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000]
+  const [name, length] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000]
   return plural(Math.round((ms / length) * 10) / 10, name)
 }
 

@@ -2,10 +2,7 @@ import { createHash, hash as oneShot } from 'node:crypto'
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 
-/**
- * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
- * bytes.
- */
+/** In bytes. Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. */
 const SMALL = 256 * 1024
 
 /** Synchronous for small files: 50,000 promises cost more than the hashing. */
@@ -46,7 +43,6 @@ function hashInTurn(file: string, buffer: Buffer): string {
   }
 }
 
-/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle: number, buffer: Buffer): string {
   const hash = createHash('sha256').update(buffer)
   for (;;) {

@@ -7,7 +7,6 @@ export interface HealthCheck {
   readonly path: string
   /** Accepted status ranges, inclusive. */
   readonly status: readonly (readonly number[])[]
-  /** Text that the answer must contain. */
   readonly body: string | null
   readonly timeoutMs: number
   readonly intervalMs: number
@@ -40,10 +39,7 @@ const TRY_TIMEOUT = 10_000
 const BODY_LIMIT = 1024 * 1024
 const EXCERPT = 500
 
-/**
- * Sends one request; never rejects. `timeoutMs` is its limit.
- * @param host an address, or the path of a Unix socket
- */
+/** Sends one request; never rejects. `timeoutMs` is its limit. @param host an address, or the path of a Unix socket */
 export function askHealth(
   host: string,
   port: number,

@@ -58,7 +58,6 @@ export function descriptorOf(pid: number, inode: string): number | null {
   return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null
 }
 
-/** The sockets that a process has open, with their descriptors. */
 function socketsOf(pid: number): readonly { readonly fd: number; readonly inode: string }[] {
   const folder = `/proc/${pid}/fd`
   try {

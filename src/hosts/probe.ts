@@ -55,8 +55,6 @@ export interface Probe {
   /** A program that it names and that is not there; empty: all are. */
   readonly bootLacks: string
   readonly hasUserSystemd: boolean
-  readonly lingers: boolean
-  readonly hasCrontab: boolean
   /** Whether something listens on the app's port. */
   readonly portTaken: boolean
   /** Lines of nginx's and Caddy's files, where they can be read. */
@@ -142,7 +140,7 @@ function scriptOf({ binPath, path, port }: ProbeOptions): string {
     'n="$HOME/.config/systemd/user/default.target.wants"; for n in "$n"/*.service; do ' +
       'if grep -q "^ExecStart=.*pm2.* resurrect" "$n" 2>/dev/null; then say unit "$n"; lacks "$(sed -n "s/^ExecStart=//p" "$n")"; fi; done',
     'n="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; if XDG_RUNTIME_DIR="$n" systemctl --user show-environment >/dev/null 2>&1 </dev/null; then say systemd yes; fi',
-    'if command -v crontab >/dev/null 2>&1; then say crontab yes; n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
+    'if command -v crontab >/dev/null 2>&1; then n="$(crontab -l 2>/dev/null | grep "^@reboot.*pm2.* resurrect" | head -n 1)"; [ -n "$n" ] && say boot "$n" && lacks "$n"; fi',
     `grep -q ":${hex} 0*:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null && say port taken`,
     'cat /etc/nginx/nginx.conf /etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/* /etc/caddy/Caddyfile 2>/dev/null | ' +
       'sed "s/#.*//" | grep "[^ ]" | head -n 2000 | while read -r n; do say proxy "$n"; done',
@@ -193,8 +191,6 @@ function parse(said: readonly (readonly [string, string])[], errors: string): Pr
     boot: one('boot') || (lingers ? unit : ''),
     bootLacks: one('lacks'),
     hasUserSystemd: one('systemd') === 'yes',
-    lingers,
-    hasCrontab: one('crontab') === 'yes',
     portTaken: one('port') === 'taken',
     proxy: all('proxy'),
   }

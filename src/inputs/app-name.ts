@@ -5,10 +5,8 @@ import { Unusable } from './unusable.ts'
 const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/
 
 /**
- * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
- * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
- * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
- * (an id) and an ecosystem file.
+ * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since the name is
+ * also a folder's and part of the names of log files. What PM2's commands read as something else is refused.
  */
 export function appName(text: string): string {
   const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text
@@ -24,14 +22,10 @@ export function appName(text: string): string {
 
 /**
  * The app's name where `app-name` is not given.
- *
- * @param packageName `name` in the app's package.json
- * @throws Failure `missing-input` when there is none, or none that PM2 could use
+ * @throws Failure `missing-input` when package.json has none, or none that PM2 could use
  */
 export function appNameFromPackage(packageName: string | undefined): string {
-  if (packageName === undefined || packageName === '') {
-    throw failure('missing-input: app name')
-  }
+  if (packageName === undefined || packageName === '') throw failure('missing-input: app name')
   try {
     return appName(packageName)
   } catch (error) {

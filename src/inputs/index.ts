@@ -31,9 +31,7 @@ export interface Inputs extends Values, Run {
 
 /**
  * Reads and checks every input.
- *
- * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
- *   lists every one of them, and its code is the common one, else `invalid-input`
+ * @throws Failure `missing-input` or `invalid-input`; of several problems it lists all, and its code is the common one
  */
 export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const problems = new Problems()

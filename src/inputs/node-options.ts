@@ -1,9 +1,6 @@
 import { Unusable } from './unusable.ts'
 
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
+/** Both break pnpm trees, and let an old worker read the new release's files through `current` (PM2 7.0.4). */
 const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main'])
 
 /** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */

@@ -45,10 +45,7 @@ export function readTable(
   const names = Object.keys(table) as InputName[]
   const given = new Map(names.map((name) => [name, givenFor(name, env, workspace, problems)]))
   const values = names.map((name) => [name, table[name].read(given.get(name)!)])
-  return {
-    values: Object.fromEntries(values),
-    isGiven: (name) => given.get(name)?.verbatim !== null,
-  }
+  return { values: Object.fromEntries(values), isGiven: (name) => given.get(name)?.verbatim !== null }
 }
 
 function givenFor(name: InputName, env: NodeJS.ProcessEnv, workspace: string, problems: Problems): Given {

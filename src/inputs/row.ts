@@ -3,7 +3,6 @@
 /** @throws Unusable */
 export type Parse<T> = (text: string, workspace: string) => T
 
-/** What a workflow gave for one input. */
 export interface Given {
   /** As it was given; null when it is blank. */
   readonly verbatim: string | null

@@ -2,20 +2,16 @@ import type { Runtime } from '../protocol/messages.ts'
 import { type InputName, table, type Values } from './table.ts'
 
 interface Masking {
-  /** Every value to mask. */
   readonly secrets: readonly string[]
-  /** The keys of `env` whose values are not. */
   readonly unmasked: readonly string[]
 }
 
 /**
- * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
- * from them or fetched from a vault, nor the single lines of a key.
+ * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed from them or
+ * fetched from a vault, nor the single lines of a key.
  *
- * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
- * hide no secret and turn every `true`, `3000` or `production` of the log into `***`. GitHub drops a job's output that
- * holds a masked text, so nothing that is a part of what a run must say is masked either.
- *
+ * Of `env`, any value may be a secret, so all are masked but those that plainly are none, such as `true`, `3000` or
+ * `production`. GitHub drops a job's output that holds a masked text, so nothing that a run must say is masked either.
  * @param words what a run says, whatever it deploys
  */
 export function maskingOf(inputs: Values & { readonly runtime: Runtime }, words: readonly string[]): Masking {

@@ -27,7 +27,6 @@ export function targetsFrom(
   return targets
 }
 
-/** The jump host. */
 export function proxyFrom(values: Values, [target]: readonly Target[]): Target | null {
   const entry = values['proxy-host']
   if (entry === null || target === undefined) return null

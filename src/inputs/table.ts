@@ -46,7 +46,6 @@ export const table = {
     'deploy',
     oneOf('deploy', 'rollback', 'status', 'stage', 'promote', 'preview', 'preview-remove', 'check', 'setup'),
   ),
-  /** The release to roll back to, or to promote. */
   release: optional(releaseId),
   'dry-run': withDefault('false', boolean),
 
@@ -79,7 +78,6 @@ export const table = {
   /** `none` skips the step. */
   'install-command': text,
   'build-command': text,
-  /** Ids of advisories. */
   'allow-vulnerable': list(linesOrCommas, advisory),
 
   'app-port': optional(port),
@@ -117,7 +115,6 @@ export const table = {
   preview: optional(previewName),
   'preview-ttl': withDefault('14d', duration({ atLeast: 1, atMost: 365 * day })),
   'preview-limit': withDefault('10', integer(1, 1000)),
-  /** With `{preview}` in it. */
   url: optional(publicUrl),
   'github-token': password,
   environment: optional(environmentName),

@@ -34,18 +34,14 @@ export function checkTogether(
   if (!isPreview && url !== null && inPlaceOfPreview(url, '') !== url) {
     problems.add(failure('invalid-input: url of previews', { command }))
   }
-  if (!isGiven('host')) {
-    problems.add(failure('missing-input'))
-  }
+  if (!isGiven('host')) problems.add(failure('missing-input'))
   if (!isGiven('username') && host.some(({ username }) => username === null)) {
     problems.add(failure('missing-input: username'))
   }
   if (!isGiven('key') && !isGiven('password') && agentSocket === null) {
     problems.add(failure('missing-input: key'))
   }
-  if (!isGiven('known-hosts') && !isGiven('fingerprint')) {
-    problems.add(failure('missing-input: host key'))
-  }
+  if (!isGiven('known-hosts') && !isGiven('fingerprint')) problems.add(failure('missing-input: host key'))
   if (!isGiven('proxy-host')) {
     for (const name of proxyInputs)
       if (isGiven(name)) problems.add(failure('invalid-input: no jump host', { input: name }))

@@ -110,7 +110,6 @@ export function memory(text: string): number {
   return bytes
 }
 
-/** Inclusive ranges of HTTP status codes. */
 export function statusRanges(text: string): readonly (readonly [number, number])[] {
   return text.split(',').map((part) => {
     const [, from, to = from] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(part.trim()) ?? []
@@ -175,7 +174,6 @@ export function inPlaceOfPreview(url: string, name: string): string {
   return url.replaceAll(PLACEHOLDER, name)
 }
 
-/** A GitHub environment's name, as GitHub takes it. */
 export function environmentName(text: string): string {
   if (text.length > 255 || control.test(text)) throw new Unusable('a name of at most 255 characters')
   return text

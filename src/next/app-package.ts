@@ -4,15 +4,14 @@ import { isFile, readTextIfAny } from './files.ts'
 import { type PackageJson, parseObject, readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 
-const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts']
+export const NEXT_CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts']
 
 export const hasNextConfiguration = (directory: string): boolean =>
-  CONFIGURATIONS.some((name) => isFile(join(directory, name)))
+  NEXT_CONFIGURATIONS.some((name) => isFile(join(directory, name)))
 
 /**
  * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its
  * own has neither the name nor the scripts of the one above: those are the repository's.
- *
  * @returns undefined where the folder has no package.json, and is no app that could do without
  */
 export function readAppPackage(directory: string, workspace: string): PackageJson | undefined {
@@ -33,7 +32,6 @@ export function readAppPackage(directory: string, workspace: string): PackageJso
 
 export interface NxProject {
   readonly name: string
-  /** The folder of `nx.json`. */
   readonly root: string
 }
 

@@ -14,13 +14,11 @@ import type { BuildOutput } from './output.ts'
 import { isInside } from './paths.ts'
 
 /**
- * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies
- * and reads no content. Where two layers have the same path, the later one wins.
- *
- * @param workspace the repository's folder: a link in `public` to something in it becomes that file or folder
- * @param sharedPaths relative to the app: the server has its own content there, and links at them are not
- * followed
- * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
+ * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies and reads
+ * no content. Where two layers have the same path, the later one wins.
+ * @param workspace a link in `public` to something in it becomes that file or folder
+ * @param sharedPaths relative to the app: the server has its own content there, and links at them are not followed
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
  */
 export async function assemble(
   output: BuildOutput,
@@ -36,20 +34,12 @@ export async function assemble(
     ...(await publicLayers(output, root, shared)),
   ]
   const entries = overlaid(layers, excludedPaths(output), (path) => shared.has(path))
-  return {
-    entries: {
-      *[Symbol.iterator]() {
-        for (const entry of entries) yield withoutOthers(entry, output)
-      },
-    },
-  }
+  return { entries: Array.from(entries, (entry) => withoutOthers(entry, output)) }
 }
 
 /**
- * What Next.js loads at run time is not readable by other users of the server: `.env` files, and everything of
- * the build except the static files. It contains the keys of server actions and previews
- * (`server-reference-manifest.json`, `prerender-manifest.json`, seen in 14 to 16), and code with values from
- * the build's environment.
+ * What Next.js loads at run time is not readable by other users of the server: `.env` files, and the build except for
+ * static files. It contains values of the build's environment, and the keys of server actions and previews (14 to 16).
  */
 function withoutOthers(entry: TreeEntry, { relativeAppDir, distDir, staticPath }: BuildOutput): TreeEntry {
   if (entry.kind !== 'file') return entry
@@ -61,9 +51,8 @@ function withoutOthers(entry: TreeEntry, { relativeAppDir, distDir, staticPath }
 }
 
 /**
- * `.gapless` is for the release's own metadata. `cache` and `route-cache` are written by a running server, and
- * exist here only when the build ran in place (Next.js 14 to 16). The last two are private: a trace that
- * included too much (`outputFileTracingIncludes`, a computed path) may contain them.
+ * `.gapless` is for the release's metadata. `cache` and `route-cache` are written by a server, and exist only when the
+ * build ran in place (14 to 16). The last two are private: a trace that included too much may contain them.
  */
 function excludedPaths({ relativeAppDir, distDir }: BuildOutput): Excluded {
   const dist = posix.join(relativeAppDir, distDir)
@@ -88,19 +77,7 @@ async function publicLayers(
   throw escapes(prefix, found.source)
 }
 
-/** Returns the entries with one more, in its place. */
-export function withEntry(entries: Iterable<TreeEntry>, entry: TreeEntry): Iterable<TreeEntry> {
-  return {
-    *[Symbol.iterator]() {
-      let pending: TreeEntry | undefined = entry
-      for (const next of entries) {
-        if (pending !== undefined && compareBytes(pending.path, next.path) < 0) {
-          yield pending
-          pending = undefined
-        }
-        yield next
-      }
-      if (pending !== undefined) yield pending
-    },
-  }
+export function withEntry(entries: readonly TreeEntry[], entry: TreeEntry): readonly TreeEntry[] {
+  const next = entries.findIndex(({ path }) => compareBytes(entry.path, path) < 0)
+  return entries.toSpliced(next < 0 ? entries.length : next, 0, entry)
 }

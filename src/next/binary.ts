@@ -1,6 +1,4 @@
-/**
- * What a native binary was built for, by its own header: names can be wrong, and not every package has them.
- */
+/** What a native binary was built for, by its own header: names can be wrong, and not every package has them. */
 
 export interface Target {
   /** `android` and `bsd` are ELF as well. */
@@ -100,9 +98,7 @@ export function compareVersions(a: string, b: string): number {
 
 interface DynamicSection {
   readonly machine: number
-  /** Names of the libraries it is linked with. */
   readonly needed: readonly string[]
-  /** Versions of the symbols that it needs of them. */
   readonly versions: readonly string[]
 }
 

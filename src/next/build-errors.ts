@@ -20,7 +20,6 @@ export interface Position {
   readonly column: number
 }
 
-/** Returns each error once, in order. */
 export function findBuildErrors(output: string): readonly BuildError[] {
   const lines = withoutSequences(output).split(/\r?\n/)
   const found = lines.flatMap((line, index) =>
@@ -38,9 +37,7 @@ const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/
 const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/
 /** `4:31  Error: text  the/rule` */
 const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/
-/**
- * An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16).
- */
+/** An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16). */
 const THROWN = /^(?:[A-Z]\w*)?Error: .+$/
 const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/
 /** The lines after it say how the file came into the build. */
@@ -108,11 +105,7 @@ function markedIn(block: readonly string[]): Position | null {
   return null
 }
 
-/**
- * Returns where a printed file is in the repository: relative to its root, or undefined where it is not in it.
- * @param directory the app's
- * @param workspace the repository's
- */
+/** Returns where a printed file is in the repository, relative to its root; undefined where it is not in it. */
 export function inRepository(
   file: string,
   directory: string,

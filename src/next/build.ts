@@ -3,7 +3,7 @@ import { failure } from '../common/errors/build.ts'
 import { runCommand, versionOf, type Command } from './command.ts'
 import { throughCorepack } from './corepack.ts'
 import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'
-import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
+import { detectBuildCommand, detectInstallCommand } from './package-manager.ts'
 import { refusePlugNPlay } from './plug-n-play.ts'
 import { stepEnvironment } from './step-environment.ts'
 
@@ -14,9 +14,7 @@ export interface StepOptions {
   readonly workspace?: string | undefined
   /** `install-command` or `build-command`: `none` skips the step, nothing lets it be found by itself. */
   readonly command?: string | null
-  /** Defaults to this process's environment. */
   readonly environment?: NodeJS.ProcessEnv | undefined
-  /** Additional environment variables of the step. */
   readonly variables?: Readonly<Record<string, string>> | undefined
   /** The names in the input `env`, which the step does not see. */
   readonly runTimeVariables?: readonly string[] | undefined
@@ -25,11 +23,9 @@ export interface StepOptions {
 }
 
 /**
- * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
- * the app's folder.
- *
+ * Installs the app's dependencies in the lockfile's folder. A command of the user's runs in the app's folder.
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
+ * @throws Failure `install-failed`, `plug-n-play`, and those of `detectInstallCommand`
  */
 export async function install(options: StepOptions): Promise<readonly string[] | undefined> {
   if (options.command === 'none') return undefined
@@ -44,7 +40,6 @@ export async function install(options: StepOptions): Promise<readonly string[] |
 
 /**
  * Builds the app in its folder, with Next.js's output set to standalone.
- *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `build-failed`, `plug-n-play`, `unsupported-package-manager`, `invalid-package-json`
  */
@@ -64,10 +59,7 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
   return command.argv
 }
 
-/**
- * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
- * the build, and no others.
- */
+/** Returns one sentence for each doubt. Pages in a browser have the variables of the build, and no others. */
 export function doubtsAboutVariables({
   command,
   directory,
@@ -98,9 +90,8 @@ async function frozenInstall(
   { directory, workspace }: StepOptions,
   environment: NodeJS.ProcessEnv,
 ): Promise<Command> {
-  const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace)
-  const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment)
-  return { argv, directory: lockfileDirectory }
+  const command = await detectInstallCommand(directory, workspace)
+  return { ...command, argv: await throughCorepack(command.argv, command.directory, workspace, environment) }
 }
 
 async function ownBuild(

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { failure } from '../common/errors/build.ts'
+import { NEXT_CONFIGURATIONS } from './app-package.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import type { TreeEntry } from './layers.ts'
 import { readPackageJson } from './package-json.ts'
@@ -9,8 +10,6 @@ import { ancestors, isInside } from './paths.ts'
 
 /**
  * Checks what will be served, before anything is built.
- *
- * @param directory the app's folder
  * @param sharedPaths relative to the app: the server has its own content there
  * @returns warnings about what the build may lack, one sentence each
  * @throws Failure `checkout-incomplete`
@@ -24,30 +23,21 @@ export function assertCheckedOut(
   const named = (path: string) => relative(workspace, path)
   const served = join(directory, 'public')
   const empty = emptySubmodules(workspace).filter((path) => !isShared(path))
-  refuseSubmodules(empty.filter((path) => isInside(served, path)).map(named))
-  refusePointers(
-    pointersBelow(served)
-      .filter((path) => !isShared(path))
-      .map(named),
-  )
-  const bundled = usesLfs(directory, workspace)
-    ? pointersBelow(directory).filter((path) => !isShared(path))
-    : []
-  return [
-    ...(empty.length === 0
-      ? []
-      : [`The submodule ${list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
-    ...(bundled.length === 0
-      ? []
-      : [
-          `${list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
-        ]),
-    ...(isFile(join(workspace, '.git/shallow')) && readsHistory(directory)
-      ? [
-          `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
-        ]
-      : []),
+  refuse('checkout-incomplete: submodule', empty.filter((path) => isInside(served, path)).map(named))
+  const pointers = pointersBelow(served).filter((path) => !isShared(path))
+  refusePointers(pointers.map(named))
+  const lfs = usesLfs(directory, workspace) ? pointersBelow(directory) : []
+  const bundled = lfs.filter((path) => !isShared(path))
+  const doubts = [
+    empty.length > 0 &&
+      `The submodule ${list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`,
+    bundled.length > 0 &&
+      `${list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
+    isFile(join(workspace, '.git/shallow')) &&
+      readsHistory(directory) &&
+      `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
   ]
+  return doubts.filter((doubt) => doubt !== false)
 }
 
 const CHECKOUT = 'under `with:` of the step with actions/checkout'
@@ -63,13 +53,14 @@ export function isPointerOfRelease(entry: TreeEntry): boolean {
 
 /** @throws Failure `checkout-incomplete` when there is one */
 export function refusePointers(paths: readonly string[]): void {
-  if (paths.length === 0) return
-  throw failure('checkout-incomplete', { paths: list(paths) }, { evidence: paths.join('\n') })
+  refuse('checkout-incomplete', paths)
 }
 
-function refuseSubmodules(paths: readonly string[]): void {
-  if (paths.length === 0) return
-  throw failure('checkout-incomplete: submodule', { paths: list(paths) }, { evidence: paths.join('\n') })
+function refuse(
+  key: 'checkout-incomplete' | 'checkout-incomplete: submodule',
+  paths: readonly string[],
+): void {
+  if (paths.length > 0) throw failure(key, { paths: list(paths) }, { evidence: paths.join('\n') })
 }
 
 /** Returns the submodules that the checkout left out: their folders are empty. */
@@ -129,8 +120,6 @@ const HISTORY = /\bgit\s+(?:describe|log|rev-list|show|blame|diff)\b/
 
 function readsHistory(directory: string): boolean {
   const { build, prebuild } = readPackageJson(directory)?.scripts ?? {}
-  const configurations = ['js', 'mjs', 'ts'].map((extension) =>
-    readTextIfAny(join(directory, `next.config.${extension}`)),
-  )
+  const configurations = NEXT_CONFIGURATIONS.map((name) => readTextIfAny(join(directory, name)))
   return [build, prebuild, ...configurations].some((text) => typeof text === 'string' && HISTORY.test(text))
 }

@@ -27,18 +27,14 @@ export interface CommandResult {
   readonly lastLines: string
 }
 
-/**
- * How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes
- * it.
- */
+/** How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes it. */
 const CLOSE_TIMEOUT_MS = 3_000
 const LAST_LINES = 200
 const MAX_CHARACTERS = 64 * 1024
 
 /**
- * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result.
- * When it returns, the processes that the command left behind have ended, and nothing of theirs reaches the
- * log.
+ * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result. Then the
+ * processes that the command left behind have ended, and nothing of theirs reaches the log.
  */
 export async function runCommand(
   { argv, directory, script }: Command,
@@ -74,17 +70,11 @@ export async function runCommand(
   }
 }
 
-/**
- * Every user of a machine can read its command lines; only the same user can read the environment of a process.
- */
+/** Every user of a machine can read its command lines; only the same user can read the environment of a process. */
 const SCRIPT = 'GAPLESS_SCRIPT'
 const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`]
 
-/**
- * Asks a program that may not exist for its version.
- *
- * @returns such as `1.22.22`, or undefined when there is none or it does not say
- */
+/** Asks a program for its version. @returns such as `1.22.22`, or undefined when there is none or it does not say */
 export async function versionOf(
   program: string,
   directory: string,
@@ -106,7 +96,6 @@ const LONGEST_VERSION = 1000
 /** corepack's shims download the real program. */
 const VERSION_TIMEOUT_MS = 60_000
 
-/** The shell's exit code for a missing program. */
 const NOT_FOUND = 127
 
 function endOf(code: number | null): string {
@@ -120,7 +109,6 @@ function definedIn(env: NodeJS.ProcessEnv): Record<string, string> {
   )
 }
 
-/** Keeps the end of streams that are also shown in the log. */
 function keepTail() {
   let tail = ''
   let truncated = false
@@ -137,9 +125,7 @@ function keepTail() {
         tail = tail.slice(-MAX_CHARACTERS)
       }
     },
-    /**
-     * A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them).
-     */
+    /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them). */
     close(): void {
       closed = true
     },

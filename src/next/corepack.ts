@@ -7,11 +7,9 @@ import { ancestors } from './paths.ts'
 const KNOWN = /^(pnpm|yarn)@(\d+)\./
 
 /**
- * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH
- * has: GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
- *
- * @param directory where the command runs; `packageManager` is searched from here up
- * @param workspace the repository's folder, where the search ends
+ * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH has:
+ * GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
+ * @param directory where the command runs; `packageManager` is searched from here up to the workspace
  * @returns the command unchanged when the right version is there, or corepack is not
  */
 export async function throughCorepack(

@@ -2,16 +2,14 @@
 import { join, relative } from 'node:path'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
+import { ECOSYSTEM_FILES } from './ecosystem-file.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import type { PackageJson } from './package-json.ts'
 import { findCustomServer } from './server-modules.ts'
 import { followCommand } from './start-command.ts'
 
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for
- * development.
- *
- * @param workspace the repository's folder
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
  * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */
@@ -57,13 +55,6 @@ function productionCommand(directory: string, { scripts }: PackageJson): Start |
     ? undefined
     : { command: `pm2 start ${ecosystem}`, where: "PM2's ecosystem file" }
 }
-
-const ECOSYSTEM_FILES = [
-  'ecosystem.config.js',
-  'ecosystem.config.cjs',
-  'ecosystem.config.mjs',
-  'ecosystem.json',
-]
 
 function customServer({ command, where }: Start, trail: readonly string[], directory: string): Failure {
   const way = trail.map((step) => (step.startsWith('/') ? relative(directory, step) : step))

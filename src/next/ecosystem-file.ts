@@ -4,6 +4,13 @@ import { withoutComments } from './comments.ts'
 import { isDirectory, readTextIfAny } from './files.ts'
 import { asObject, parseJson } from './package-json.ts'
 
+export const ECOSYSTEM_FILES = [
+  'ecosystem.config.js',
+  'ecosystem.config.cjs',
+  'ecosystem.config.mjs',
+  'ecosystem.json',
+]
+
 export interface Started {
   readonly command: string
   readonly directory: string
@@ -12,11 +19,7 @@ export interface Started {
 /** Larger files are not read. In characters. */
 const LONGEST = 100_000
 
-/**
- * Returns the commands that an ecosystem file starts.
- *
- * @returns undefined where there is no such file; empty where its scripts are computed
- */
+/** Returns the commands that it starts; undefined where there is no such file, empty where its scripts are computed. */
 export function readEcosystem(file: string): readonly Started[] | undefined {
   const text = readTextIfAny(file)?.slice(0, LONGEST)
   if (text === undefined) return undefined

@@ -11,8 +11,6 @@ export function isDirectory(path: string): boolean {
 }
 
 /**
- * Returns the text of a file.
- *
  * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
  * @throws Failure `file-unreadable`
  */

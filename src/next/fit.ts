@@ -6,11 +6,7 @@ import { satisfies } from './version-range.ts'
 import type { BuildOutput } from './output.ts'
 import type { Project } from './project.ts'
 
-/**
- * Checks what is known before the build.
- *
- * @throws Failure `release-unfit`
- */
+/** Checks what is known before the build. @throws Failure `release-unfit` */
 export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, machine: Machine): void {
   refuse(
     nodeRanges.flatMap(({ range, file }) =>
@@ -19,11 +15,7 @@ export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, mach
   )
 }
 
-/**
- * Returns a warning where the Node.js of the build has another major version than the server's.
- *
- * @param builder the version that builds; undefined when it is unknown
- */
+/** Warns where the Node.js of the build, if it is known, has another major version than the server's. */
 export function doubtAboutNode(
   builder: string | undefined,
   { node }: Pick<Machine, 'node'>,

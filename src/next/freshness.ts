@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { failure } from '../common/errors/build.ts'
+import { NEXT_CONFIGURATIONS } from './app-package.ts'
 import { entriesIn } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'
@@ -11,7 +12,6 @@ import { installedNextVersion } from './supported.ts'
 /**
  * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
  * out or unpacked, not when they are written.
- *
  * @param buildBegan when this run started to build, in ms since the epoch; undefined when it did not
  * @throws Failure `foreign-build` when it is the build of another app
  */
@@ -28,46 +28,39 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
       : []
   }
   const installed = installedNextVersion(directory)
-  const suspicions: readonly (readonly [boolean, string])[] = [
-    [
-      output.builtIn !== undefined && output.builtIn !== directory && existsSync(output.builtIn),
+  const isOfAnother =
+    installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion
+  const doubts = [
+    output.builtIn !== undefined &&
+      output.builtIn !== directory &&
+      existsSync(output.builtIn) &&
       `The build was made in another folder of this machine, ${output.builtIn}.`,
-    ],
-    [
-      installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion,
-      `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
-    ],
-    [
-      built !== undefined && here !== undefined && !isDeepStrictEqual(built.installed, here.installed),
+    isOfAnother && `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
+    built !== undefined &&
+      here !== undefined &&
+      !isDeepStrictEqual(built.installed, here.installed) &&
       'The dependencies in package.json have changed since the build.',
-    ],
-    [isOlderThanSources(output), 'Some of the sources have changed since the build.'],
+    isOlderThanSources(output) && 'Some of the sources have changed since the build.',
   ]
-  return suspicions.filter(([holds]) => holds).map(([, doubt]) => doubt)
+  return doubts.filter((doubt) => doubt !== false)
 }
 
 /** File systems keep times to the second at worst, some to two. */
 const CLOCK_GRAIN_MS = 2000
 
-/**
- * Some sources are newer than the build and some older. If all were checked out after it, their times say
- * nothing.
- */
+/** Some sources are newer than the build and some older. If all were checked out later, their times say nothing. */
 function isOlderThanSources({ directory, builtAt }: BuildOutput): boolean {
   const times = SOURCES.flatMap((name) => timesBelow(join(directory, name)))
   return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt)
 }
 
-/** Where Next.js and its users keep the sources of a build. */
 const SOURCES = [
   'app',
   'pages',
   'src',
   'components',
   'lib',
-  'next.config.js',
-  'next.config.mjs',
-  'next.config.ts',
+  ...NEXT_CONFIGURATIONS,
   'middleware.js',
   'middleware.ts',
   'proxy.js',
@@ -75,7 +68,7 @@ const SOURCES = [
   '.env',
   '.env.production',
   'package.json',
-] as const
+]
 
 function timesBelow(path: string): readonly number[] {
   if (!existsSync(path)) return []

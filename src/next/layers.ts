@@ -23,8 +23,8 @@ export type TreeEntry =
   | { readonly kind: 'directory'; readonly path: string }
 
 export interface Tree {
-  /** Sorted by the bytes of the path. Read from disk each time: there may be very many. */
-  readonly entries: Iterable<TreeEntry>
+  /** Sorted by the bytes of the path. */
+  readonly entries: readonly TreeEntry[]
 }
 
 /** A folder on this machine and its place in the release. */
@@ -46,20 +46,18 @@ export type Shared = (path: string) => boolean
 
 /**
  * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later layer wins.
- * Read folder by folder each time: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
 export function overlaid(
   layers: readonly Layer[],
   excluded: Excluded,
-  shared: Shared = () => false,
-): Iterable<TreeEntry> {
+  shared: Shared,
+): Generator<TreeEntry, void, undefined> {
   // The last one first: it wins.
   const places = layers.toReversed().map((layer) => placeOf(layer, ''))
-  return { [Symbol.iterator]: () => below('', places, excluded, shared) }
+  return below('', places, excluded, shared)
 }
 
-/** What a layer has at a path of the release. */
 interface Place {
   readonly layer: Layer
   /** On this machine; undefined where the layer itself starts further below. */
@@ -182,8 +180,7 @@ function file(path: string, source: string): TreeEntry {
  * have the target. Any other link would point at whatever the server has there.
  */
 function link(from: Layer, path: string, source: string): TreeEntry | undefined {
-  // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from
-  // there.
+  // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from there.
   const target = posix.normalize(readLink(source, path))
   if (staysIn(from, source, target)) return { kind: 'link', path, target }
   const real = elsewhereInRepository(from, source)

@@ -1,7 +1,4 @@
-/**
- * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
- * job.
- */
+/** Processes that a command leaves running, found by their environment, as the runner finds those of a job. */
 import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'

@@ -7,9 +7,7 @@ import { parseObject } from './package-json.ts'
 
 /** The server, as far as it decides what can run there. */
 export interface Machine {
-  /** Node's version. */
   readonly node: string
-  /** Node's `NODE_MODULE_VERSION`. */
   readonly nodeAbi: string
   readonly platform: string
   /** In the words of `process.arch`. */
@@ -26,22 +24,23 @@ export interface Misfit {
   readonly remedy: string
 }
 
-interface Binary {
-  readonly path: string
-  readonly target: Target
-}
-
-/** Alternative binaries: a server loads the one that is made for it. */
-interface Family {
+/** What a binary belongs to. */
+interface Owner {
+  /** The same for all alternatives. */
+  readonly key: string
   /** A package with its version, or the folder. */
   readonly name: string
   /** What to install for another platform. */
   readonly packageName: string
   /** Its packages are installed only where they fit, such as fsevents (`"os": ["darwin"]`). */
   readonly optional: boolean
+}
+
+/** Alternative binaries: a server loads the one that is made for it. */
+interface Family extends Owner {
   /** WebAssembly is used where no binary fits. */
   readonly hasWasm: boolean
-  readonly binaries: readonly Binary[]
+  readonly targets: readonly Target[]
 }
 
 /** `.node` and shared objects. Executables are started by name and not checked. */
@@ -58,55 +57,42 @@ export function findMisfits({ entries }: Tree, machine: Machine): readonly Misfi
 }
 
 function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
-  const { name, packageName, binaries, optional, hasWasm } = family
-  const loaded = binaries.filter(({ target }) => runsOn(target, machine))
+  const { name, packageName, targets, optional, hasWasm } = family
+  const loaded = targets.filter((target) => runsOn(target, machine))
   if (loaded.length === 0) {
     if (optional || hasWasm) return []
-    return [
-      {
-        problem: `${name} is built for ${list(binaries.map(({ target }) => describe(target)))}, and the server is ${describeMachine(machine)}`,
-        remedy: remedyForPlatform(packageName, machine),
-      },
-    ]
+    const built = list(targets.map(describe))
+    const problem = `${name} is built for ${built}, and the server is ${describeMachine(machine)}`
+    return [{ problem, remedy: remedyForPlatform(packageName, machine) }]
   }
   const newest = loaded
-    .flatMap(({ target }) => target.glibc ?? [])
+    .flatMap(({ glibc }) => glibc ?? [])
     .toSorted(compareVersions)
     .at(-1)
   // A package falls back on its module with Node-API.
-  const abis = loaded.every(({ target }) => target.abi !== null)
-    ? loaded.flatMap(({ target }) => target.abi ?? [])
-    : []
+  const abis = loaded.every(({ abi }) => abi !== null) ? loaded.flatMap(({ abi }) => abi ?? []) : []
   const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0
-  return [
-    ...(tooNew
-      ? [
-          {
-            problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
-            remedy:
-              'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
-          },
-        ]
-      : []),
-    ...(abis.length > 0 && !abis.includes(machine.nodeAbi)
-      ? [
-          {
-            problem: `${name} is compiled for a Node.js with module version ${list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
-            remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
-          },
-        ]
-      : []),
-    ...(needsSse42(family, machine) && machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
-      ? [
-          {
-            problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
-            remedy:
-              "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-              'Otherwise compile sharp from source against the system’s libvips.',
-          },
-        ]
-      : []),
+  const lacksSse42 = machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
+  const misfits = [
+    tooNew && {
+      problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
+      remedy:
+        'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
+    },
+    abis.length > 0 &&
+      !abis.includes(machine.nodeAbi) && {
+        problem: `${name} is compiled for a Node.js with module version ${list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
+        remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
+      },
+    needsSse42(family, machine) &&
+      lacksSse42 && {
+        problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
+        remedy:
+          "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
+          'Otherwise compile sharp from source against the system’s libvips.',
+      },
   ]
+  return misfits.filter((misfit) => misfit !== false)
 }
 
 /** sharp 0.33 to 0.35 itself checks for SSE 4.2 at run time, in its binaries for x64 alone. */
@@ -133,10 +119,7 @@ function list(words: readonly string[]): string {
   return [...new Set(words)].toSorted().join(', ')
 }
 
-/**
- * npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and
- * 11).
- */
+/** npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and 11). */
 function remedyForPlatform(packageName: string, machine: Machine): string {
   return (
     'Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
@@ -146,10 +129,8 @@ function remedyForPlatform(packageName: string, machine: Machine): string {
   )
 }
 
-type File = Extract<TreeEntry, { kind: 'file' }>
-
-function familiesIn(entries: Iterable<TreeEntry>): readonly Family[] {
-  const files = [...entries].filter((entry): entry is File => entry.kind === 'file')
+function familiesIn(entries: readonly TreeEntry[]): readonly Family[] {
+  const files = entries.filter((entry) => entry.kind === 'file')
   const sources = new Map(files.map(({ path, source }) => [path, source]))
   const wasm = new Set(
     files.filter(({ path }) => WASM.test(path)).map(({ path }) => ownerOf(path, sources).key),
@@ -158,28 +139,18 @@ function familiesIn(entries: Iterable<TreeEntry>): readonly Family[] {
     .filter(({ path }) => LOADABLE.test(path))
     .flatMap(({ path, source }) => {
       const target = readTarget(readBytes(source))
-      return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }]
+      return target === undefined ? [] : [{ owner: ownerOf(path, sources), target }]
     })
   const keys = [...new Set(found.map(({ owner }) => owner.key))]
   return keys.map((key) => {
     const members = found.filter(({ owner }) => owner.key === key)
-    const { owner } = members[0]!
     return {
-      name: owner.name,
-      packageName: owner.packageName,
-      optional: members.every((member) => member.owner.optional),
-      hasWasm: wasm.has(owner.key),
-      binaries: members.map(({ binary }) => binary),
+      ...members[0]!.owner,
+      optional: members.every(({ owner }) => owner.optional),
+      hasWasm: wasm.has(key),
+      targets: members.map(({ target }) => target),
     }
   })
-}
-
-interface Owner {
-  /** The same for all alternatives. */
-  readonly key: string
-  readonly name: string
-  readonly packageName: string
-  readonly optional: boolean
 }
 
 /**

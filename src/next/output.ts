@@ -3,10 +3,10 @@ import { dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
-import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
+import { asObject, parseObject } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
+import { nextIn } from './supported.ts'
 
-/** The output of `next build`, verified to exist. */
 export interface BuildOutput {
   /** The app's folder, absolute. */
   readonly directory: string
@@ -27,10 +27,7 @@ export interface BuildOutput {
   /** The folder of the static files, relative to the release's root, with forward slashes. */
   readonly staticPath: string
   readonly publicDirectory: string | undefined
-  /**
-   * BUILD_ID. With a deployment id Next.js 16 makes it the same for every build: it does not identify a
-   * release.
-   */
+  /** BUILD_ID. With a deployment id Next.js 16 makes it the same for every build: it does not identify a release. */
   readonly buildId: string
   /** When it was finished, in ms since the epoch. */
   readonly builtAt: number
@@ -42,7 +39,6 @@ export interface BuildOutput {
 
 /**
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
- *
  * @param directory the app's folder, absolute
  * @param workspace the repository's folder: `distDir` may be anywhere in it, as with Nx
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
@@ -51,25 +47,23 @@ export function readBuildOutput(directory: string, workspace: string = directory
   const files = findServerFiles(directory, workspace)
   const server = newestOf(directory, files)
   if (server === undefined) {
-    throw failure(
-      'no-build-output',
-      { directory },
-      {
-        evidence: [
-          `searched for ${SERVER_FILES} in ${workspace}`,
-          ...files.map((file) => `not of this app: ${file}`),
-        ].join('\n'),
-      },
-    )
+    const seen = files.map((file) => `not of this app: ${file}`)
+    const evidence = [`searched for ${SERVER_FILES} in ${workspace}`, ...seen].join('\n')
+    throw failure('no-build-output', { directory }, { evidence })
   }
-  if (server.output === 'export') throw outputIsExport()
-  const { distDir, relativeAppDir, basePath } = server
-  if (posix.join(relativeAppDir, distDir).startsWith('../')) throw outsideOfTree(distDir)
+  const { distDir, relativeAppDir, basePath, output } = server
+  if (output === 'export') throw failure('output-export')
+  // Next.js would write its part of the standalone tree beside it.
+  if (posix.join(relativeAppDir, distDir).startsWith('../')) {
+    throw failure('build-failed: distDir', { distDir })
+  }
   const distDirectory = join(directory, distDir)
   const standaloneDirectory = join(distDirectory, 'standalone')
   const entry = posix.join(relativeAppDir, 'server.js')
-  if (server.output !== 'standalone' || !isFile(join(standaloneDirectory, entry))) {
-    throw noStandalone(join(standaloneDirectory, entry), server.output)
+  const path = join(standaloneDirectory, entry)
+  if (output !== 'standalone' || !isFile(path)) {
+    const evidence = `output in ${SERVER_FILES}: ${output ?? '(not set)'}`
+    throw failure('build-failed: no standalone', { path }, { evidence })
   }
   const staticDirectory = join(distDirectory, 'static')
   if (!isDirectory(staticDirectory)) throw incomplete(staticDirectory)
@@ -77,7 +71,9 @@ export function readBuildOutput(directory: string, workspace: string = directory
   const buildId = readTextIfAny(buildIdFile)
   if (buildId === undefined) throw incomplete(buildIdFile)
   const publicDirectory = join(directory, 'public')
-  const next = nextPackage(standaloneDirectory, relativeAppDir, directory)
+  // pnpm and npm put it in different places of a monorepo's tree.
+  const roots = [join(standaloneDirectory, relativeAppDir), standaloneDirectory]
+  const next = nextIn([...roots, ...ancestors(directory)])
   return {
     directory,
     distDir,
@@ -95,23 +91,6 @@ export function readBuildOutput(directory: string, workspace: string = directory
     begunBy: Math.min(server.writtenAt, statSync(buildIdFile).mtimeMs),
     builtIn: server.appDir,
   }
-}
-
-function outputIsExport(): Failure {
-  return failure('output-export')
-}
-
-function noStandalone(path: string, output: string | undefined): Failure {
-  return failure(
-    'build-failed: no standalone',
-    { path },
-    { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` },
-  )
-}
-
-/** Next.js writes its part of the standalone tree beside it in this case. */
-function outsideOfTree(distDir: string): Failure {
-  return failure('build-failed: distDir', { distDir })
 }
 
 function incomplete(path: string): Failure {
@@ -175,14 +154,4 @@ function readServerFiles(directory: string, file: string): ServerFiles | undefin
     appDir: typeof content.appDir === 'string' ? content.appDir : undefined,
     writtenAt: statSync(file).mtimeMs,
   }
-}
-
-/**
- * Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree.
- */
-function nextPackage(standalone: string, relativeAppDir: string, directory: string): PackageJson | undefined {
-  const roots = [join(standalone, relativeAppDir), standalone, ...ancestors(directory)]
-  return roots
-    .map((root) => readPackageJson(join(root, 'node_modules/next')))
-    .find((next) => next?.version !== undefined)
 }

@@ -18,20 +18,13 @@ export interface PackageJson {
   readonly installed: Readonly<Record<string, unknown>>
 }
 
-/**
- * Reads the package.json in a folder.
- *
- * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
- */
+/** @returns undefined when there is none @throws Failure `invalid-package-json`, `file-unreadable` */
 export function readPackageJson(directory: string): PackageJson | undefined {
   const file = join(directory, 'package.json')
   const text = readTextIfAny(file)
   if (text === undefined) return undefined
   const value = parseObject(text)
-  if (value === undefined) {
-    throw failure('invalid-package-json', { file })
-  }
+  if (value === undefined) throw failure('invalid-package-json', { file })
   const nodeRange = asObject(value.engines)?.node
   const dependencies = asObject(value.dependencies) ?? {}
   return {
@@ -52,7 +45,6 @@ export function parseObject(text: string): Readonly<Record<string, unknown>> | u
   return asObject(parseJson(text))
 }
 
-/** Returns the JSON in a text, or undefined when it is none. */
 export function parseJson(text: string): unknown {
   try {
     // npm and Node accept a byte order mark in package.json, JSON.parse does not.

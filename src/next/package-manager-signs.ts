@@ -1,6 +1,4 @@
-/**
- * The signs of a package manager in a repository. A single sign may be left over from another package manager.
- */
+/** The signs of a package manager in a repository. A single sign may be left over from another package manager. */
 import { basename, join } from 'node:path'
 import { type Agent, detect, LOCKS } from 'package-manager-detector'
 import { isFile } from './files.ts'
@@ -27,12 +25,9 @@ export type Finding =
   | { readonly kind: 'none' }
 
 /**
- * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`)
- * decides if its lockfile exists, then the only lockfile, then what is installed. A sign of an unsupported
- * package manager counts only where there is no other.
- *
- * @param directory the app's folder, absolute; the search goes up from here
- * @param workspace where the search ends
+ * Weighs all signs from the app's folder up to the workspace. The nearest folder with a lockfile counts. There
+ * `packageManager` (else `devEngines`) decides if its lockfile exists, then the only lockfile, then what is installed.
+ * A sign of an unsupported package manager counts only where there is no other.
  */
 export async function findPackageManager(directory: string, workspace: string | undefined): Promise<Finding> {
   const folders = ancestors(directory, workspace)

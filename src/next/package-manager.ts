@@ -1,5 +1,4 @@
 import { basename, dirname, join } from 'node:path'
-import type { Agent } from 'package-manager-detector'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
 import { nxProject } from './app-package.ts'
@@ -7,18 +6,6 @@ import type { Command } from './command.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'
-
-export interface PackageManager {
-  readonly name: PackageManagerName
-  /** The name with its generation where that changes the commands, such as `yarn@berry`. */
-  readonly agent: Agent
-  /** The lockfile's folder: the app's, or the root of its workspace. */
-  readonly lockfileDirectory: string
-  /** Installs exactly what the lockfile says, or fails. As argv, to run in `lockfileDirectory`. */
-  readonly installCommand: readonly string[]
-  /** Builds the app. As argv, to run in the app's folder. */
-  readonly runCommand: readonly string[]
-}
 
 interface Commands {
   readonly lockfiles: readonly string[]
@@ -59,15 +46,11 @@ const COMMANDS: Readonly<Record<PackageManagerName, Commands>> = {
 const BERRY_INSTALL: readonly string[] = ['yarn', 'install', '--immutable']
 
 /**
- * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json,
- * and from what is installed.
- *
- * @param directory the app's folder, absolute; the search goes up from here
+ * Returns the command that installs exactly what the lockfile says, or fails, in the folder of the lockfile.
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
- * `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
  */
-export async function detectPackageManager(directory: string, workspace?: string): Promise<PackageManager> {
+export async function detectInstallCommand(directory: string, workspace?: string): Promise<Command> {
   const finding = await findPackageManager(directory, workspace)
   if (finding.kind === 'unsupported') throw unsupported(finding)
   if (finding.kind === 'unclear') throw unclear(finding.lockfiles)
@@ -78,21 +61,14 @@ export async function detectPackageManager(directory: string, workspace?: string
     throw failure('no-lockfile', { names: lockfiles.join(' or '), directory, manager: name })
   }
   const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile))
-  return {
-    name,
-    agent: berry ? 'yarn@berry' : agent,
-    lockfileDirectory: dirname(lockfile),
-    installCommand: berry ? BERRY_INSTALL : install,
-    runCommand: buildCommand(directory, workspace, name).argv,
-  }
+  return { argv: berry ? BERRY_INSTALL : install, directory: dirname(lockfile) }
 }
 
 const NPM = { name: 'npm', agent: 'npm' } as const
 
 /**
- * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else `next build`.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
- *
+ * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else
+ * `next build`. It needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
 export async function detectBuildCommand(directory: string, workspace?: string): Promise<Command> {

@@ -5,11 +5,7 @@ import { isFile, readTextIfAny } from './files.ts'
 import { findPackageManager } from './package-manager-signs.ts'
 import { ancestors } from './paths.ts'
 
-/**
- * @param directory the app's folder
- * @param workspace the repository's folder, where the search for Yarn's files ends
- * @throws Failure `plug-n-play`
- */
+/** @throws Failure `plug-n-play` */
 export async function refusePlugNPlay(
   directory: string,
   workspace: string | undefined,

@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { readAppPackage } from './app-package.ts'
 import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
@@ -26,14 +27,11 @@ export interface Project {
   readonly nextRange: string
   /** The Node.js versions that the app and the roots of its workspaces require. */
   readonly nodeRanges: readonly NodeRange[]
-  /** Warnings, one sentence each. */
   readonly doubts: readonly string[]
 }
 
 /**
  * Finds the Next.js app inside the repository.
- *
- * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
  * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `next-unsupported`,
  *   `custom-server`
@@ -43,35 +41,21 @@ export function readProject(workspace: string, workingDirectory: string): Projec
   if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
     throw failure('outside-workspace', { given: workingDirectory, workspace })
   }
-  const place = { given: workingDirectory }
+  const noApp = (key: keyof typeof WITH_OTHER_APPS): Failure => {
+    const apps = findNextApps(workspace, 2)
+    const place = { given: workingDirectory, apps: apps.join(', ') }
+    return failure(apps.length === 0 ? key : WITH_OTHER_APPS[key], place)
+  }
   const manifest = readAppPackage(directory, workspace)
   if (manifest === undefined) {
-    const apps = otherApps(workspace)
     if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
-      throw failure('no-package-json: submodule', place)
-    throw apps === undefined
-      ? failure('no-package-json', place)
-      : failure('no-package-json: other apps', { ...place, apps })
+      throw failure('no-package-json: submodule', { given: workingDirectory })
+    throw noApp('no-package-json')
   }
   const nextRange = manifest.installed.next
-  if (typeof nextRange !== 'string') {
-    const apps = otherApps(workspace)
-    throw apps === undefined
-      ? failure('not-a-next-app', place)
-      : failure('not-a-next-app: other apps', { ...place, apps })
-  }
-  if (isNxRoot(directory, manifest)) {
-    const apps = otherApps(workspace)
-    throw apps === undefined
-      ? failure('not-a-next-app: Nx', place)
-      : failure('not-a-next-app: Nx, other apps', { ...place, apps })
-  }
-  if (!isNextApp(directory, manifest)) {
-    const apps = otherApps(workspace)
-    throw apps === undefined
-      ? failure('not-a-next-app: development', place)
-      : failure('not-a-next-app: development, other apps', { ...place, apps })
-  }
+  if (typeof nextRange !== 'string') throw noApp('not-a-next-app')
+  if (isNxRoot(directory, manifest)) throw noApp('not-a-next-app: Nx')
+  if (!isNextApp(directory, manifest)) throw noApp('not-a-next-app: development')
   refuseUnsupportedNext(nextRange)
   const doubts = refuseCustomServer(directory, workspace, manifest)
   const { name } = manifest
@@ -83,6 +67,14 @@ export function readProject(workspace: string, workingDirectory: string): Projec
     nodeRanges: nodeRangesOf(directory, workspace),
   }
 }
+
+/** The same failure where the repository has apps elsewhere. */
+const WITH_OTHER_APPS = {
+  'no-package-json': 'no-package-json: other apps',
+  'not-a-next-app': 'not-a-next-app: other apps',
+  'not-a-next-app: Nx': 'not-a-next-app: Nx, other apps',
+  'not-a-next-app: development': 'not-a-next-app: development, other apps',
+} as const
 
 function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[] {
   const folders = ancestors(directory, workspace)
@@ -97,14 +89,7 @@ function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[
 
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml'
 
-/**
- * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
- */
+/** Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere. */
 function staysInside(workspace: string, directory: string): boolean {
   return !existsSync(directory) || isInside(realpathSync(workspace), realpathSync(directory))
-}
-
-function otherApps(workspace: string): string | undefined {
-  const apps = findNextApps(workspace, 2)
-  return apps.length === 0 ? undefined : apps.join(', ')
 }

@@ -6,7 +6,6 @@ export interface Sight {
   readonly runTimeVariables: readonly string[]
   /** The app's folder, whose `.env` files the build reads. */
   readonly directory: string
-  /** The environment of the build. */
   readonly environment: NodeJS.ProcessEnv
 }
 

@@ -1,16 +1,11 @@
-/**
- * The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it.
- */
+/** The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
 import { join } from 'node:path'
 import { isSetInEnvFiles } from './env-files.ts'
 import { readTextIfAny } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { parseObject } from './package-json.ts'
 
-/**
- * Read by `next build`, which writes its value into the server's manifest, and by the server before that
- * manifest (14.2 to 16).
- */
+/** `next build` writes its value into the server's manifest, and the server prefers the variable (14.2 to 16). */
 export const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY'
 
 /** Whether the user sets a key for the build: in the job's environment, or in one of the app's `.env` files. */
@@ -29,11 +24,8 @@ export function usedAnotherKey(output: BuildOutput, key: string): boolean {
 }
 
 /**
- * Returns the environment that the workers need besides. Next.js 14 does not keep the key of the build: it
- * writes another one into its manifest, and prefers the variable to that (seen in 14.2.35). Later versions keep
- * it.
- *
- * @param workspace the repository's folder
+ * The environment that the workers need besides: Next.js 14 does not keep the key of the build, writes another one into
+ * its manifest, and prefers the variable to that (14.2.35). Later versions keep it.
  */
 export function keyForWorkers(
   output: BuildOutput,

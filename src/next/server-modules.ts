@@ -11,12 +11,7 @@ const EXTENSIONS = ['.js', '.ts', '.mjs', '.mts', '.cjs', '.cts', '.tsx', '.jsx'
 const MOST_FILES = 100
 const MOST_CHARACTERS = 500_000
 
-/**
- * Searches a program for the file that imports Next.js, which only a custom server does.
- *
- * @param entry its first file
- * @param workspace files outside are not read
- */
+/** Searches a program for the file that imports Next.js, which only a custom server does. */
 export function findCustomServer(entry: string, workspace: string): string | undefined {
   return modulesOf(entry, workspace).find((file) =>
     IMPORTS_NEXT.some((pattern) => pattern.test(codeOf(file))),
@@ -36,10 +31,7 @@ export function modulesOf(entry: string, workspace: string): readonly string[] {
   return files
 }
 
-/**
- * Returns the sources of a program that is named by its path, with or without an extension, by its folder, or
- * compiled.
- */
+/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
 export function findProgram(directory: string, word: string, workspace: string): string | undefined {
   const found = resolveModule(join(directory, word)) ?? sourceOf(directory, word)
   return found !== undefined && isRead(found, workspace) ? found : undefined

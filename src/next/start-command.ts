@@ -1,6 +1,6 @@
 /** Follows the command that starts an app in production to the programs that it runs, without executing it. */
 import { basename, resolve } from 'node:path'
-import { readEcosystem } from './ecosystem-file.ts'
+import { ECOSYSTEM_FILES, readEcosystem } from './ecosystem-file.ts'
 import { isDirectory, isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { findProgram } from './server-modules.ts'
@@ -8,7 +8,6 @@ import { findProgram } from './server-modules.ts'
 export interface Program {
   /** Absolute: its first file, or that file's source. */
   readonly file: string
-  /** How the command leads to it. */
   readonly trail: readonly string[]
 }
 
@@ -51,7 +50,7 @@ export function followCommand(command: string, directory: string, workspace: str
       (word, index) => !scripts.includes(word) && followFile(words, index, folder, isPm2, trail),
     )
     if (!isPm2 || scripts.length + resolved.length > 0) return
-    const standard = ECOSYSTEM_NAMES.find((name) => isFile(resolve(folder, name)))
+    const standard = ECOSYSTEM_FILES.find((name) => isFile(resolve(folder, name)))
     if (standard !== undefined) followEcosystem(standard, folder, trail)
   }
 
@@ -118,12 +117,6 @@ const RUNNERS: ReadonlySet<string> = new Set(
 )
 const PM2 = /^pm2(?:-runtime|-docker|-dev)?$/
 const ECOSYSTEM = /(?:\.config\.[cm]?[jt]s|\.json|\.ya?ml)$/
-const ECOSYSTEM_NAMES = [
-  'ecosystem.config.js',
-  'ecosystem.config.cjs',
-  'ecosystem.config.mjs',
-  'ecosystem.json',
-]
 
 /** They run no program of the app. */
 const NO_PROGRAMS: ReadonlySet<string> = new Set(
@@ -133,16 +126,7 @@ const NO_PROGRAMS: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 /** A name follows these options. */
-const NAMING: ReadonlySet<string> = new Set([
-  '--name',
-  '-n',
-  '-p',
-  '--port',
-  '-P',
-  '--project',
-  '-e',
-  '--env',
-])
+const NAMING: ReadonlySet<string> = new Set('--name -n -p --port -P --project -e --env'.split(' '))
 /** They run a program that is named without an extension. */
 const EXECUTORS = /^(?:node|nodejs|bun|tsx|ts-node|ts-node-esm|babel-node|nodemon|forever)$/
 

@@ -1,7 +1,7 @@
 /** The versions of Next.js that can be deployed. */
 import { join } from 'node:path'
 import { failure } from '../common/errors/build.ts'
-import { readPackageJson } from './package-json.ts'
+import { type PackageJson, readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 import { reaches } from './version-range.ts'
 
@@ -19,7 +19,11 @@ export function refuseUnsupportedNext(range: string): void {
 
 /** Returns the version of Next.js that is installed for an app, if any. */
 export function installedNextVersion(directory: string): string | undefined {
-  return ancestors(directory)
-    .map((folder) => readPackageJson(join(folder, 'node_modules/next'))?.version)
-    .find((version) => version !== undefined)
+  return nextIn(ancestors(directory))?.version
+}
+
+export function nextIn(folders: readonly string[]): PackageJson | undefined {
+  return folders
+    .map((folder) => readPackageJson(join(folder, 'node_modules/next')))
+    .find((next) => next?.version !== undefined)
 }

@@ -1,6 +1,4 @@
-/**
- * Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them.
- */
+/** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { readAppPackage } from './app-package.ts'
 import { entriesIn, isFile } from './files.ts'
@@ -22,10 +20,7 @@ export interface Wanted {
   readonly path: string
 }
 
-/**
- * Returns the files that well-known dependencies of the app read at run time: the release must have these files
- * and what they import.
- */
+/** The files that well-known dependencies read at run time: the release must have these, and what they import. */
 export function readAtRunTime(place: Place): readonly Wanted[] {
   const { directory } = place
   const dependencies = readAppPackage(directory, rootOf(place))?.dependencies ?? {}
@@ -46,11 +41,7 @@ export function lackingFiles(place: Place, lacking: readonly Wanted[]): readonly
   })
 }
 
-/**
- * Returns the files that a log names as missing and the repository has.
- *
- * @returns relative to the release
- */
+/** Returns the files that a log names as missing and the repository has. @returns relative to the release */
 export function missingIn(log: string, place: Place): readonly string[] {
   const named = [...log.matchAll(MISSING)].map(([, path = '']) => path)
   return [...new Set(named)].filter((path) => {
@@ -69,9 +60,13 @@ const MISSING =
   /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g
 
 /** Next.js traces from version 14 on, where the option was in `experimental`. */
-function include({ directory, nextVersion, ...place }: Place, paths: readonly string[]): string {
-  const root = rootOf({ directory, nextVersion, ...place })
-  const files = paths.map((path) => relative(directory, join(root, path)).split(sep).join('/'))
+function include(place: Place, paths: readonly string[]): string {
+  const { directory, nextVersion } = place
+  const files = paths.map((path) =>
+    relative(directory, join(rootOf(place), path))
+      .split(sep)
+      .join('/'),
+  )
   const globs = files.map((file) => `'${file.startsWith('.') ? file : `./${file}`}'`)
   const option = `outputFileTracingIncludes: { '/**': [${globs.join(', ')}] }`
   const line = Number.parseInt(nextVersion ?? '', 10) === 14 ? `experimental: { ${option} }` : option
@@ -82,10 +77,7 @@ function quoted(paths: readonly string[]): string {
   return paths.map((path) => JSON.stringify(path)).join(', ')
 }
 
-/**
- * Returns the folder that stands for the release's root: the app's, or in a workspace the folder that Next.js
- * traces from.
- */
+/** The folder that stands for the release's root: the app's, or in a workspace the one that Next.js traces from. */
 function rootOf({ directory, relativeAppDir }: Place): string {
   const levels = relativeAppDir === '' ? 0 : relativeAppDir.split('/').length
   return Array.from({ length: levels }).reduce<string>((folder) => dirname(folder), directory)

@@ -17,11 +17,7 @@ export function newest(versions: readonly string[]): string {
   return [...versions].sort(semver.compare).at(-1) ?? ''
 }
 
-/**
- * Whether the range has a version that is `from` or later.
- *
- * @returns undefined when the range cannot be read, such as `catalog:`
- */
+/** Whether the range has a version that is `from` or later; undefined when it cannot be read, such as `catalog:`. */
 export function reaches(range: string, from: string): boolean | undefined {
   if (semver.validRange(range) === null) return undefined
   return semver.intersects(range, `>=${from}`, { includePrerelease: true })

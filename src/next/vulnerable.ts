@@ -23,11 +23,7 @@ export function describeHole(version: string, hole: Hole): string {
   return `Next.js ${version} has the critical hole ${nameOf(hole)}.`
 }
 
-/**
- * Returns a warning for each hole that is allowed.
- *
- * @throws Failure `next-vulnerable`
- */
+/** Returns a warning for each hole that is allowed. @throws Failure `next-vulnerable` */
 export function refuseVulnerableNext(version: string, allowed: readonly string[]): readonly string[] {
   const holes = holesOf(version)
   const isAllowed = ({ ids }: Hole) => ids.some((id) => allowed.includes(id))

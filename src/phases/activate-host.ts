@@ -25,9 +25,8 @@ const HOOKS: ReadonlySet<ActivationStep> = new Set(['pre-activate', 'post-activa
 /**
  * Activates a release, and watches the activation through lost connections.
  * @param log told of what happens inside the steps: who holds the lock, what is unusual
- * @param onEntry told of each entry once
- * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and
- * `activation-silent` if nobody knows how it ended
+ * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and `activation-silent`
+ *   if nobody knows how it ended
  */
 export function activate(
   host: Host,
@@ -68,7 +67,6 @@ export function isLastWord({ code }: Failure): boolean {
   return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent'
 }
 
-/** Why an activation did not end live, as an error. */
 export function reviveFailure({ failure }: Verdict): Failure | null {
   return failure === null ? null : Failure.revive(failure)
 }

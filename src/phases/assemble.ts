@@ -41,7 +41,7 @@ export async function assemble(
     size: statSync(launcherFile).size,
     mode: 0o644,
   } as const
-  const entries = [...withEntry(tree.entries, launcher)]
+  const entries = withEntry(tree.entries, launcher)
   refusePointers(entries.filter(isPointerOfRelease).map(({ path }) => path))
   const paths = new Set(entries.map(({ path }) => path))
   const lacking = readAtRunTime(output).filter(({ path }) => !paths.has(path))

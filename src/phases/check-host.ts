@@ -1,6 +1,7 @@
 /** check: looks at everything that a deploy needs, and changes nothing. */
 import { join } from 'node:path'
 import type { AgentSession } from '../agent-client/agent-session.ts'
+import { type Check, doubt, fail, ok } from '../common/check.ts'
 import { Failure } from '../common/failure.ts'
 import { withoutFullStop } from '../common/format.ts'
 import { withTimeout } from '../common/timeout.ts'
@@ -9,7 +10,7 @@ import { SEE_CHECK } from '../common/errors/text.ts'
 import type { BareHost } from '../hosts/bare.ts'
 import { usableNode } from '../hosts/probe.ts'
 import { type NodeNeed, nodeNeeds } from '../next/node-need.ts'
-import { type Check, CHECK_MARKS, type HostOutcome, nothingMore } from '../outcome.ts'
+import { CHECK_MARKS, type HostOutcome, nothingMore } from '../outcome.ts'
 import type { Done, Log } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Finding } from '../protocol/messages.ts'
@@ -27,18 +28,14 @@ export async function checkHost(
   const { inputs } = plan
   const seen = await host.look()
   const { port, instances } = inputs.runtime
-  const wanted = {
-    workers: instances === 0 ? 2 : instances,
-    now: Date.now(),
-    port,
-    nodeNeeds: needsOf(plan),
-  }
+  const workers = instances === 0 ? 2 : instances
+  const wanted = { workers, now: Date.now(), port, nodeNeeds: needsOf(plan) }
   const before = findings(seen, wanted)
   const canRun = usableNode(seen) !== null && seen.system === 'Linux'
   const more = canRun ? await askAgent(plan, agentFile, host, wanted.nodeNeeds) : NOTHING
   // The agent searches further for PM2 than a shell can.
   const told = new Set(more.checks.map(({ what }) => what))
-  const shell = [...before, ...portOf(seen.portTaken, port)].filter(({ what }) => !told.has(what))
+  const shell = [...before, portRow(seen.portTaken, port)].filter(({ what }) => !told.has(what))
   const checks = [...shell, ...more.checks]
   for (const check of checks) log.info(lineOf(check))
   const count = (level: Check['level']) => checks.filter((check) => check.level === level).length
@@ -72,17 +69,10 @@ function lineOf({ level, what, value, remedy }: Check): string {
   return `${CHECK_MARKS[level]} ${what}: ${withoutFullStop(value)}${remedy === null ? '' : `. ${remedy}`}`
 }
 
-function portOf(taken: boolean, port: number): readonly Check[] {
+function portRow(taken: boolean, port: number): Check {
   return taken
-    ? [
-        {
-          level: 'doubt',
-          what: 'Port',
-          value: `something listens on port ${port}`,
-          remedy: 'Stop it, or set `app-port`.',
-        },
-      ]
-    : [{ level: 'ok', what: 'Port', value: `${port} is free`, remedy: null }]
+    ? doubt('Port', `something listens on port ${port}`, 'Stop it, or set `app-port`.')
+    : ok('Port', `${port} is free`)
 }
 
 interface Asked {
@@ -108,14 +98,7 @@ async function askAgent(
     const { code, message, remedy = null } = Failure.from(error)
     // What was lost is no finding about the server.
     if (code === 'connection-lost' || code === 'check-late') throw error
-    return {
-      checks: [
-        ...checks,
-        { level: 'fail', what: WHATS[code] ?? code, value: message, remedy: ownRemedy(remedy) },
-      ],
-      live: null,
-      serves: false,
-    }
+    return { ...NOTHING, checks: [...checks, fail(WHATS[code] ?? code, message, ownRemedy(remedy))] }
   } finally {
     agent?.close()
   }
@@ -143,33 +126,37 @@ async function lookThrough(
   { inputs, appName }: Pick<Plan, 'inputs' | 'appName'>,
   needs: readonly NodeNeed[],
 ): Promise<Asked> {
-  const ok = (what: string, value: string) => checks.push({ level: 'ok', what, value, remedy: null })
+  const add = (check: Check) => checks.push(check)
   const facts = await agent.call('inspect', {})
-  checks.push(nodeRow({ version: facts.node, path: facts.nodePath }, needs))
-  if (facts.pm2 === null) {
-    checks.push({ level: 'fail', what: 'PM2', value: 'not found', remedy: 'Run `command: setup`.' })
-  } else ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`)
+  add(nodeRow({ version: facts.node, path: facts.nodePath }, needs))
+  add(
+    facts.pm2 === null
+      ? fail('PM2', 'not found', 'Run `command: setup`.')
+      : ok('PM2', `${facts.pm2.version} (${facts.pm2.path})`),
+  )
   const { rows } = await agent.call('survey', {})
   checks.push(...rows)
   if (appName === '') {
-    ok('Folder', facts.path)
-    ok('Name', 'not checked: neither `app-name` nor a package.json says it')
-    return { checks, live: null, serves: false }
+    add(ok('Folder', facts.path))
+    add(ok('Name', 'not checked: neither `app-name` nor a package.json says it'))
+    return { ...NOTHING, checks }
   }
   const { runtime, run, said, 'keep-releases': keep } = inputs
   const address = { host: runtime.host, port: runtime.port }
   const { findings: found } = await agent.call('dryRun', { release: null, run, address, said, keep })
   checks.push(...found.map(checkOf))
   const has = (what: string) => checks.some((check) => check.what === what)
-  if (!has('Folder')) ok('Folder', facts.path)
-  if (!has('Name')) ok('Name', 'free, or this app’s')
-  if (!has('Port')) ok('Port', `${runtime.port} is free, or this app’s`)
+  if (!has('Folder')) add(ok('Folder', facts.path))
+  if (!has('Name')) add(ok('Name', 'free, or this app’s'))
+  if (!has('Port')) add(ok('Port', `${runtime.port} is free, or this app’s`))
   const { served, live, workers, lock } = await agent.call('status', {})
   const orphans = workers.filter(({ status }) => status === 'orphaned').length
-  if (orphans > 0) {
-    const value = `${orphans} serve without PM2’s daemon, which died`
-    checks.push({ level: 'doubt', what: 'Workers', value, remedy: 'Deploy: the next deploy takes over.' })
-  } else ok('Workers', `${workers.length} of this app`)
+  const dead = `${orphans} serve without PM2’s daemon, which died`
+  add(
+    orphans > 0
+      ? doubt('Workers', dead, 'Deploy: the next deploy takes over.')
+      : ok('Workers', `${workers.length} of this app`),
+  )
   const asMeant = served === live && workers.every(({ phase }) => phase === 'open')
   return { checks, live: served, serves: served !== null && (asMeant || lock !== null) }
 }

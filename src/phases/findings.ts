@@ -1,9 +1,9 @@
 /** check's rows, from what a plain shell tells: pure. */
+import { type Check, doubt, fail, ok } from '../common/check.ts'
 import { formatBytes } from '../common/format.ts'
 import { fitsNext, machineOf, type Probe, type Program, usableNode, usablePm2 } from '../hosts/probe.ts'
 import type { NodeNeed } from '../next/node-need.ts'
 import { satisfies } from '../next/version-range.ts'
-import type { Check } from '../outcome.ts'
 import { proxyKeepAlive } from './proxy-keep-alive.ts'
 
 export interface Wanted {
@@ -11,7 +11,6 @@ export interface Wanted {
   readonly workers: number
   /** The runner's clock, in ms since 1970. */
   readonly now: number
-  /** The app's. */
   readonly port: number
   /** What the app asks of Node; empty: unknown. */
   readonly nodeNeeds: readonly NodeNeed[]
@@ -42,15 +41,6 @@ export function findings(probe: Probe, wanted: Wanted): readonly Check[] {
     ...proxyKeepAlive(probe.proxy, wanted.port),
   ]
 }
-
-const ok = (what: string, value: string): Check => ({ level: 'ok', what, value, remedy: null })
-const doubt = (what: string, value: string, remedy: string): Check => ({
-  level: 'doubt',
-  what,
-  value,
-  remedy,
-})
-const fail = (what: string, value: string, remedy: string): Check => ({ level: 'fail', what, value, remedy })
 
 function system({ system: name, user, isRoot, shell }: Probe): Check {
   const value = `${name}, user ${user}, shell ${shell || 'unknown'}`

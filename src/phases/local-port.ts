@@ -3,14 +3,12 @@
  * each of them sees all ports in /proc/net/tcp. The same table says whose each connection is.
  */
 import { readFile } from 'node:fs/promises'
-import { createServer, type Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import type { Log } from '../pipeline.ts'
 
 export interface LocalPort {
   readonly number: number
-  /** No further connection is taken. */
   close(): void
 }
 

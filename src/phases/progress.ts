@@ -6,9 +6,7 @@ const EVERY_MS = 2000
 
 /**
  * Prints nothing for work that ends within two seconds.
- * @param what it does, as in `sent`
- * @param total bytes
- * @param now in ms
+ * @param what it does, as in `sent` @param total bytes @param now in ms
  * @returns call it with the bytes of each piece that is done
  */
 export function startProgress(

@@ -1,5 +1,5 @@
 /** check: how long the proxy keeps idle connections to the app, by the lines of its configuration. Pure. */
-import type { Check } from '../outcome.ts'
+import { type Check, doubt, ok } from '../common/check.ts'
 
 /** In s: below the 6 s after which a leaving worker closes idle connections. */
 const LONGEST = 5
@@ -16,7 +16,7 @@ export function proxyKeepAlive(lines: readonly string[], port: number): readonly
     .map(([, name = '', block = '']) => nginxRow(name, block))
   const direct = new RegExp(`proxy_pass\\s+https?://(?:127\\.0\\.0\\.1|localhost|\\[::1\\]):${port}\\b`)
   if (upstreams.length === 0 && direct.test(text))
-    upstreams.push({ level: 'ok', what: 'nginx', value: 'a new connection for each request', remedy: null })
+    upstreams.push(ok('nginx', 'a new connection for each request'))
   const caddy = text
     .split(/(?=\breverse_proxy\b)/)
     .filter((part) => part.startsWith('reverse_proxy') && leadsHere.test(part.split('\n', 1)[0] ?? ''))
@@ -26,35 +26,29 @@ export function proxyKeepAlive(lines: readonly string[], port: number): readonly
 
 function nginxRow(name: string, block: string): Check {
   const keeps = /^\s*keepalive\s+\d/m.test(block)
-  if (!keeps)
-    return { level: 'ok', what: 'nginx', value: `upstream ${name} keeps no connections`, remedy: null }
+  if (!keeps) return ok('nginx', `upstream ${name} keeps no connections`)
   const said = /^\s*keepalive_timeout\s+([^\s;]+)/m.exec(block)?.[1]
-  return row(
-    'nginx',
-    `upstream ${name}`,
-    said ?? `${NGINX}s`,
-    said === undefined,
-    'Set `keepalive_timeout 4s;` in that `upstream`.',
-  )
+  const remedy = 'Set `keepalive_timeout 4s;` in that `upstream`.'
+  return row('nginx', `upstream ${name}`, said, NGINX, remedy)
 }
 
 function caddyRow(part: string): Check {
   const said = /^\s*keepalive\s+(\S+)/m.exec(part)?.[1]
-  if (said === 'off') return { level: 'ok', what: 'Caddy', value: 'keeps no connections', remedy: null }
-  return row(
-    'Caddy',
-    'reverse_proxy',
-    said ?? `${CADDY}s`,
-    said === undefined,
-    'Set `keepalive 4s` in its `transport http`.',
-  )
+  if (said === 'off') return ok('Caddy', 'keeps no connections')
+  return row('Caddy', 'reverse_proxy', said, CADDY, 'Set `keepalive 4s` in its `transport http`.')
 }
 
-function row(what: string, where: string, time: string, byDefault: boolean, remedy: string): Check {
-  const value = `${where} keeps idle connections for ${time}${byDefault ? ' (its default)' : ''}`
-  return secondsOf(time) <= LONGEST
-    ? { level: 'ok', what, value, remedy: null }
-    : { level: 'doubt', what, value, remedy }
+/** @param otherwise by default, in s */
+function row(
+  what: string,
+  where: string,
+  said: string | undefined,
+  otherwise: number,
+  remedy: string,
+): Check {
+  const time = said ?? `${otherwise}s`
+  const value = `${where} keeps idle connections for ${time}${said === undefined ? ' (its default)' : ''}`
+  return secondsOf(time) <= LONGEST ? ok(what, value) : doubt(what, value, remedy)
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 }

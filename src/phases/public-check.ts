@@ -6,11 +6,7 @@ import { sleep } from '../common/timeout.ts'
 
 const TRY_TIMEOUT = 10_000
 
-/**
- * Requests the URL until it is healthy or the time is over.
- * @returns what it answered
- * @throws Failure `public-url-unhealthy`
- */
+/** Requests the URL until it is healthy. @returns what it answered @throws Failure `public-url-unhealthy` */
 export async function checkPublicUrl(url: string, check: HealthCheck): Promise<string> {
   const { timeoutMs, intervalMs } = check
   const deadline = performance.now() + timeoutMs

@@ -34,7 +34,6 @@ export async function recover(
   return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored
 }
 
-/** What `current` points at, and what serves. */
 type Found = Pick<ServerFacts, 'live' | 'serving'>
 
 /** The server finishes an interrupted activation, or restores the previous release, as it does of a canary. */
@@ -59,9 +58,8 @@ async function finish(
 }
 
 /**
- * A run that died between two hosts left some with the new release and some with the old one. All get the newest of
- * the current releases that was verified on every host. Where a host lacks one of the current releases it missed a
- * deploy, which the next deploy repairs.
+ * A run that died between two hosts left some with the new release and some with the old one. All get the newest of the
+ * current releases that was verified on every host. A host that lacks one has missed a deploy: the next repairs that.
  * @returns what is current on all hosts afterwards, or null; undefined where there was nothing to do
  */
 export async function restoreSameRelease(

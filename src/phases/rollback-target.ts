@@ -93,7 +93,8 @@ export async function commonReleases(
   pipeline: Pipeline,
 ): Promise<CommonReleases> {
   const histories = await historiesOf(plan, hosts, pipeline)
-  return { everywhere: inAll(histories), good: goodEverywhere(histories) }
+  const verified = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null))
+  return { everywhere: inAll(histories), good: inAll(verified) }
 }
 
 export function historiesOf(
@@ -105,10 +106,6 @@ export function historiesOf(
     const { releases } = await host.agent().call('releases', {})
     return releases
   })
-}
-
-function goodEverywhere(histories: readonly History[]): readonly string[] {
-  return inAll(histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null)))
 }
 
 function inAll([first = [], ...others]: readonly History[]): readonly string[] {

@@ -16,7 +16,6 @@ export interface TestRun {
   readonly directory: string
   readonly variables: Readonly<Record<string, string>>
   readonly limitMs: number
-  /** Ends the test. */
   readonly signal: AbortSignal
 }
 
@@ -50,10 +49,7 @@ const SHELL = [
 
 const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/**
- * Never rejects. When it returns, every process that the command started has ended. A signal to this process ends
- * the test alone.
- */
+/** Never rejects. Returns once every process of the command has ended. A signal to this process ends the test alone. */
 export async function runTest(
   { command, directory, variables, limitMs, signal }: TestRun,
   log: Pick<Log, 'info'>,

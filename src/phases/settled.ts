@@ -9,8 +9,8 @@ import { type Host, onEach } from '../hosts/host.ts'
 const QUIET = 2000
 
 /**
- * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts that differ belong to a run that will lock the next host in a moment, or to one
- * that died between two hosts.
+ * Waits until no host is locked, but by a canary, which ends only where another activation waits for the lock. Hosts
+ * that differ belong to a run that will lock the next host in a moment, or to one that died between two hosts.
  * @returns the facts of each host then, or when `lock-timeout` is over
  */
 export async function settled(

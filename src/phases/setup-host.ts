@@ -28,6 +28,8 @@ export async function setUpHost(
   await run('setup-boot', async () => startAtBoot(host, await host.look()))
 }
 
+const done = (detail: string): Done<null> => ({ value: null, detail })
+
 async function bringNode(
   host: BareHost,
   seen: Probe,
@@ -39,38 +41,24 @@ async function bringNode(
   const own = /\/node\/([^/]+)\/bin\/node$/.exec(seen.broughtNode)?.[1]
   const existing = usableNode({ nodes: seen.nodes.filter(({ path }) => !path.includes(`/${RUNTIME}/`)) })
   if (existing !== null && own === undefined && fits(existing.version, needs)) {
-    return { value: null, detail: `the server has Node ${existing.version} (${existing.path})` }
+    return done(`the server has Node ${existing.version} (${existing.path})`)
   }
-  const what = 'Node.js'
+  const { what } = NODE
   if (seen.libc === 'musl')
     throw failure('setup-failed', { what, problem: 'the server uses musl', remedy: MUSL })
   const arch = machineOf(seen.machine)
   if (seen.system !== 'Linux' || arch === null) {
     const remedy = 'Install Node.js from the distribution as root.'
-    throw failure('setup-failed', {
-      what,
-      problem: `${seen.system} on ${seen.machine} is not supported`,
-      remedy,
-    })
+    const problem = `${seen.system} on ${seen.machine} is not supported`
+    throw failure('setup-failed', { what, problem, remedy })
   }
   const runs =
     own !== undefined &&
     seen.nodes.some(({ path, version: found }) => found === own && path.endsWith(`${RUNTIME}/bin/node`))
-  if (runs && (own === version || own.startsWith(`${version}.`)))
-    return { value: null, detail: `Node ${own} is there` }
+  if (runs && (own === version || own.startsWith(`${version}.`))) return done(`Node ${own} is there`)
   const bundle = await fetched.node(arch, version)
-  await send(
-    host,
-    'node',
-    bundle,
-    'package/bin/node',
-    '/package',
-    'bin/node',
-    'bin/node -p process.version',
-    what,
-    log,
-  )
-  return { value: null, detail: `brought Node ${bundle.version} (${formatBytes(bundle.bytes)})` }
+  await send(host, NODE, bundle, log)
+  return done(`brought Node ${bundle.version} (${formatBytes(bundle.bytes)})`)
 }
 
 function fits(version: string, needs: readonly NodeNeed[]): boolean {
@@ -79,27 +67,45 @@ function fits(version: string, needs: readonly NodeNeed[]): boolean {
 
 async function bringPm2(host: BareHost, seen: Probe, fetched: Fetched, log: Log): Promise<Done<null>> {
   const existing = usablePm2(seen)
-  if (existing !== null)
-    return { value: null, detail: `the server has PM2 ${existing.version} (${existing.path})` }
+  if (existing !== null) return done(`the server has PM2 ${existing.version} (${existing.path})`)
   const bundle = await fetched.pm2()
-  const command = 'node_modules/pm2/bin/pm2'
-  await send(host, 'pm2', bundle, 'node_modules', '', command, `test -f ${command}`, 'PM2', log)
-  return { value: null, detail: `brought PM2 ${bundle.version} (${formatBytes(bundle.bytes)})` }
+  await send(host, PM2, bundle, log)
+  return done(`brought PM2 ${bundle.version} (${formatBytes(bundle.bytes)})`)
 }
 
-/**
- * Unpacks under another name, tries it, and then gives it its name and its link in one step each.
- * @param members of the archive @param inner folder of the archive, from `/` on @param command relative to it @param trial what must succeed in it
- */
+/** What is brought: `members` of an archive, and in its folder `inner` a `command` and a `trial` that must succeed. */
+interface Brought {
+  readonly name: 'node' | 'pm2'
+  readonly what: string
+  readonly members: string
+  /** From `/` on. */
+  readonly inner: string
+  readonly command: string
+  readonly trial: string
+}
+
+const NODE: Brought = {
+  name: 'node',
+  what: 'Node.js',
+  members: 'package/bin/node',
+  inner: '/package',
+  command: 'bin/node',
+  trial: 'bin/node -p process.version',
+}
+const PM2: Brought = {
+  name: 'pm2',
+  what: 'PM2',
+  members: 'node_modules',
+  inner: '',
+  command: 'node_modules/pm2/bin/pm2',
+  trial: 'test -f node_modules/pm2/bin/pm2',
+}
+
+/** Unpacks under another name, tries it, and then gives it its name and its link in one step each. */
 async function send(
   host: BareHost,
-  name: 'node' | 'pm2',
+  { name, what, members, inner, command, trial }: Brought,
   bundle: Bundle,
-  members: string,
-  inner: string,
-  command: string,
-  trial: string,
-  what: string,
   log: Pick<Log, 'info'>,
 ): Promise<void> {
   const target = `${name}/${bundle.version}`
@@ -172,7 +178,7 @@ async function startAtBoot(host: BareHost, seen: Probe): Promise<Done<null>> {
   const isOurs = boot.endsWith(`/${UNIT}`) || boot.endsWith(MARK)
   if (boot !== '' && !isOurs) {
     const doubt = `, but ${bootLacks} is not there: correct that as root`
-    return { value: null, detail: `PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}` }
+    return done(`PM2 starts at boot: ${boot}${bootLacks === '' ? '' : doubt}`)
   }
   const found = usableNode(seen)?.path ?? ''
   // The folder of a version goes once nothing runs from it.
@@ -180,10 +186,7 @@ async function startAtBoot(host: BareHost, seen: Probe): Promise<Done<null>> {
   const pm2 = usablePm2(seen)?.path ?? ''
   // In a unit and in a crontab these have a meaning of their own.
   if (/[%"'\\\n$]/.test(`${node}${pm2}${seen.home}`)) {
-    return {
-      value: null,
-      detail: `nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`,
-    }
+    return done(`nothing starts PM2 at boot: "${seen.home}" has signs that systemd and cron do not take`)
   }
   const entries = bootEntries(seen.home, node, pm2)
   const body = async function* () {
@@ -192,14 +195,11 @@ async function startAtBoot(host: BareHost, seen: Probe): Promise<Done<null>> {
   const { said } = await host.run(bootScript(entries), { body: body(), timeoutMs: 60_000 })
   const by = new Map(said).get('boot') ?? ''
   const started = BOOTS[by]
-  if (started !== undefined) return { value: null, detail: started }
+  if (started !== undefined) return done(started)
   const command = seen.hasUserSystemd
     ? `loginctl enable-linger ${seen.user}`
     : `(crontab -u ${seen.user} -l; echo '${entries.cron.trim()}') | crontab -u ${seen.user} -`
-  return {
-    value: null,
-    detail: `nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`,
-  }
+  return done(`nothing starts PM2 at boot yet: as root, run \`${command}\`, then run setup again`)
 }
 
 const UNIT = 'gapless-pm2.service'

@@ -15,7 +15,6 @@ export interface Target extends Known {
 
 /**
  * Warns of files that only some pages read: a release can be healthy without them.
- * @param logs of all hosts: they run the same release
  * @param said the warning of an earlier phase
  */
 export async function warnOfMissing(

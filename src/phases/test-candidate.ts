@@ -21,7 +21,6 @@ export interface Tested {
   readonly limitMs: number
 }
 
-/** The run was cancelled while the test ran. */
 export class Cancelled extends Error {
   readonly #signal: NodeJS.Signals
 

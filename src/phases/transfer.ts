@@ -14,7 +14,6 @@ import { missingFiles } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import type { Host } from '../hosts/host.ts'
 
-/** What every host gets. */
 export interface Release {
   readonly plan: Plan
   readonly output: Built
@@ -98,8 +97,7 @@ export async function transfer(
 
 /**
  * Sends the contents that a host lacks. The answers may still be on their way afterwards.
- * @returns the first failure to receive them, once it is known
- * @throws that failure, where it comes while contents are sent
+ * @returns the first failure to receive them, once it is known; throws it where it comes while contents are sent
  */
 async function send(
   { manifest, packer, onSent }: Release,

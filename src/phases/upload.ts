@@ -17,15 +17,11 @@ import { type Committed, type Course, type Release, transfer } from './transfer.
 
 export interface Uploaded {
   readonly id: string
-  /** Content bytes on the wire, compressed. */
   readonly sentBytes: number
   readonly sent: Sent
 }
 
-/**
- * Sends the release to all hosts, under one id.
- * @param onSent told of the content bytes on the wire, also where the upload fails later
- */
+/** Sends the release to all hosts. @param onSent told of the content bytes on the wire, also where the upload fails */
 export async function uploadToAll(
   plan: Plan,
   hosts: readonly Host[],
@@ -86,22 +82,11 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
   const { id, sentBytes } = course
   const bytes = totalSize(missingFiles(manifest, course.asked.format()))
   const { count } = course.asked
+  const ofFiles = manifest.files.length
+  const files = `sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), reused ${ofFiles - count}`
   return {
-    value: {
-      id,
-      sentBytes,
-      sent: {
-        files: count,
-        bytes,
-        ofFiles: manifest.files.length,
-        ofBytes: manifest.bytes,
-      },
-    },
-    detail: [
-      `${id}: sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), ` +
-        `reused ${manifest.files.length - count}`,
-      ...remarks(course, leftOut),
-    ].join('; '),
+    value: { id, sentBytes, sent: { files: count, bytes, ofFiles, ofBytes: manifest.bytes } },
+    detail: [`${id}: ${files}`, ...remarks(course, leftOut)].join('; '),
   }
 }
 

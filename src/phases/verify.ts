@@ -11,7 +11,6 @@ import { reject, type Target, warnOfMissing } from './target.ts'
 import { Cancelled, verifyWithTest } from './test-candidate.ts'
 
 /**
- * Verifies the release on all hosts.
  * @returns the warning about missing files, if there was one
  * @throws Failure of the first host, after which a new release is rejected
  */

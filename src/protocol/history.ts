@@ -1,13 +1,9 @@
 /** Which release served before which: the one definition for rollback, restore, cleanup, summary and status. */
 import type { ReleaseSummary } from './messages.ts'
 
-/** What is known of each release. */
 export type Served = Pick<ReleaseSummary, 'id' | 'activatedAt' | 'left'>
 
-/**
- * Returns the releases that served before the current one and were not left by a rollback, in the order in
- * which they served.
- */
+/** Returns the releases that served before the current one and that no rollback left, in the order of serving. */
 export function servedBefore(releases: readonly Served[], current: string | null): readonly string[] {
   const until = releases.find(({ id }) => id === current)?.activatedAt ?? null
   return releases
@@ -17,12 +13,10 @@ export function servedBefore(releases: readonly Served[], current: string | null
     .map(({ id }) => id)
 }
 
-/** Returns the release to go back to, or null. */
 export function previousOf(releases: readonly Served[], current: string | null): string | null {
   return servedBefore(releases, current).at(-1) ?? null
 }
 
-/** Returns the state of a release in a word, for people. */
 export function stateOf(
   { id, live, left, staged, activatedAt }: ReleaseSummary,
   releases: readonly ReleaseSummary[],

@@ -1,7 +1,6 @@
 /**
- * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
- * sent in one brotli stream as differences from a release on the server: a folder without differences is one
- * line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is sent in
+ * one brotli stream as differences from a release on the server: a folder without differences is one line.
  */
 import { count, type Guard, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
 import { failure } from '../common/errors/protocol.ts'
@@ -9,7 +8,6 @@ import type { Failure } from '../common/failure.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 
-/** Where a release has the launcher. */
 export const LAUNCHER = '.gapless/launcher.cjs'
 
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) })
@@ -25,7 +23,6 @@ const kind = object({ kind: oneOf('file', 'link', 'directory') })
 const kinds = { file, link, directory }
 const anyEntry: Guard<ManifestEntry> = (value, place) => kinds[kind(value, place).kind](value, place)
 
-/** A folder whose content is the same as the base's. */
 const same = object({ kind: oneOf('same'), path: string })
 export type ManifestSame = Guarded<typeof same>
 
@@ -65,10 +62,7 @@ export function parseEntry(line: string): ManifestEntry {
   return entry
 }
 
-/**
- * Parses a line of a manifest on the server's disk, from any version.
- * @throws Failure `malformed-message` or `unsafe-path`
- */
+/** Parses a line of a manifest on the server's disk, from any version. @throws as parseEntry does */
 export function parseStored(line: string): ManifestEntry {
   const entry = parse<ManifestEntry>(anyEntry, line, 'manifest entry')
   assertSafePath(entry.path)

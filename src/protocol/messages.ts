@@ -75,10 +75,7 @@ export const releaseInfo = object({
   built: nullable(string),
   /** The release's server.js, relative to the release. */
   entry: string,
-  /**
-   * The folder of Next.js's static files, relative to the release; null in releases from before this was
-   * recorded.
-   */
+  /** Next.js's static files, relative to the release; null in releases from before this was recorded. */
   staticPath: nullable(string),
   nextVersion: string,
   contentHash: string,
@@ -143,7 +140,6 @@ export type WorkerState = Guarded<typeof workerState>
 
 export const serverFacts = object({
   node: string,
-  /** Absolute path of the Node that runs the agent. */
   nodePath: string,
   /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
   nodeAbi: string,
@@ -153,22 +149,17 @@ export const serverFacts = object({
   arch: string,
   /** glibc's version, or null on musl and others. */
   glibc: nullable(string),
-  /**
-   * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
-   * unknown.
-   */
+  /** What binaries are compiled for, by the names in /proc/cpuinfo on x86; empty: unknown. */
   cpuFlags: list(string),
   /** Absolute path of the app's folder. */
   path: string,
   /** Identifies this folder on this machine, whatever names both have. */
   identity: string,
   pm2: nullable(object({ version: string, path: string, home: string })),
-  /** Where PM2 was looked for; empty where it was found. */
   searched: list(string),
   freeBytes: number,
   /** Whether the agent's Node can unpack zstd (22.15, 23.8 and later). */
   zstd: boolean,
-  /** The newest id of a release or an upload. */
   newestId: nullable(releaseId),
   /** What `current` points at. */
   live: nullable(releaseId),
@@ -180,13 +171,11 @@ export const serverFacts = object({
   canary: nullable(releaseId),
   /** How the last canary or probation went, or goes, as a sentence; null where there is nothing to tell. */
   probation: nullable(string),
-  /** The holder of the lock, in words. */
   lock: nullable(string),
   now: string,
 })
 export type ServerFacts = Guarded<typeof serverFacts>
 
-/** Failures on the wire. */
 export const failureRecord = object({
   code: matching(/^[a-z][a-z0-9-]{0,63}$/),
   message: string,
@@ -219,10 +208,7 @@ const verdict = object({
   live: nullable(releaseId),
   /** The release that was live before. */
   previous: nullable(releaseId),
-  /**
-   * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
-   * verified.
-   */
+  /** Where a rollback without `release` goes from here; null where there is none, or nothing was verified. */
   rollsBackTo: nullable(releaseId),
   failure: nullable(failureRecord),
   workers: list(workerState),
@@ -265,7 +251,6 @@ const probation = object({
   /** How the release before did until then; null: unknown. */
   before: nullable(share),
   restartsBefore: count,
-  /** The workers that are watched. */
   pids: list(count),
   /** What comes of it if nothing objects. */
   verdict,
@@ -311,9 +296,7 @@ const run = object({
   commit: string,
   ref: string,
   actor: string,
-  /**
-   * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
-   */
+  /** GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
   event: missingAs('', string),
   runUrl: string,
   /** For people: the workflow's name, and the number of its run. */
@@ -359,10 +342,8 @@ export const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/
 
 const nothing = object({})
 
-/** A release as differences from the base. */
 const offered = {
   base: nullable(releaseId),
-  /** SHA-256 of the whole manifest. */
   contentHash: string,
   /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
   distDir: string,
@@ -392,12 +373,8 @@ export const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'] a
 
 /** What a run would meet, and the effect. */
 const finding = object({
-  /**
-   * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
-   * a gap.
-   */
+  /** The run would: end, nothing live touched; wait; finish an earlier run first; replace something; leave a gap. */
   effect: oneOf(...findingEffects),
-  /** Code of the failure that it would end with. */
   code: nullable(string),
   message: string,
   remedy: nullable(string),
@@ -413,7 +390,6 @@ const surveyRow = object({
 })
 export type SurveyRow = Guarded<typeof surveyRow>
 
-/** How a candidate became healthy. */
 export const verified = object({
   bootMs: count,
   status: count,
@@ -458,9 +434,7 @@ export const operations = {
       folders: string,
     }),
   },
-  /**
-   * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
-   */
+  /** Body: the manifest as the difference from the base, compressed. Answers which contents the server lacks. */
   stage: {
     params: object({
       ...offered,
@@ -478,11 +452,7 @@ export const operations = {
   },
   /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
   fill: {
-    params: object({
-      id: releaseId,
-      files: count,
-      compression,
-    }),
+    params: object({ id: releaseId, files: count, compression }),
     result: object({ bytes: count }),
   },
   /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
@@ -508,7 +478,6 @@ export const operations = {
     params: object(offered),
     result: object({ missing: string, lack: nullable(failureRecord) }),
   },
-  /** What a run would meet, and what its cleanup would remove. */
   dryRun: {
     params: object({
       /** The target of a rollback; null: a deploy, whose release does not exist yet. */
@@ -531,7 +500,6 @@ export const operations = {
     result: object({
       files: count,
       bytes: count,
-      /** Paths that were restored from other releases. */
       repaired: list(string),
       /** Paths outside of code that differ from the upload. */
       changed: list(string),
@@ -567,7 +535,6 @@ export const operations = {
   /** For previews, before anything is built: what keeps the preview from being deployed, and what is worth knowing. */
   preparePreview: {
     params: object({
-      /** The most memory that the preview may use. */
       memoryBytes: count,
     }),
     result: object({
@@ -582,7 +549,6 @@ export const operations = {
     params: object({ ttlMs: count, limit: nullable(count) }),
     result: object({ removed: list(prunedPreview) }),
   },
-  /** Removes the preview with all that belongs to it. */
   removePreview: {
     params: object({ lockTimeoutMs: count, dryRun: boolean }),
     result: object({
@@ -595,10 +561,7 @@ export const operations = {
   discard: { params: object({ id: releaseId, remove: boolean }), result: object({ removed: boolean }) },
   /** Starts an activation, detached from the session. Its journal entries arrive as events. */
   activate: { params: activationRequest, result: verdict },
-  /**
-   * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
-   * run was cancelled.
-   */
+  /** Watches an activation of an earlier session. `withdraw`, of a cancelled run, ends it `kept` before the swap. */
   watch: { params: object({ activation: activationId, withdraw: boolean }), result: verdict },
   cleanup: {
     params: object({ keep: count, activation: activationId }),
@@ -608,9 +571,7 @@ export const operations = {
       kept: list(releaseId),
       /** The holder of the lock, who cleans up afterwards: nothing was done. */
       leftTo: nullable(string),
-      /**
-       * What the app wrote into releases that no longer serve; reported once for each time that they served.
-       */
+      /** What the app wrote into releases that no longer serve; reported once for each time that they served. */
       written: list(writtenInRelease),
       /** Versions of Node and PM2 that setup had replaced and nothing ran from, below the home. */
       runtimes: list(string),

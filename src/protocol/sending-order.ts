@@ -4,9 +4,8 @@
 const LARGE = 1024 * 1024
 
 /**
- * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
- * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
- * kept meanwhile, and even a large release has few of them.
+ * Small files in the manifest's order, then the few large ones by size, which are kept meanwhile: a small file costs
+ * the server far more time than its bytes cost the network, so the server catches up while the large ones arrive.
  */
 export function largeOnesLast<T extends { readonly size: number }>() {
   const large: T[] = []

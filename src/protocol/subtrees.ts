@@ -10,10 +10,7 @@ export interface Subtree {
   readonly path: string
   /** Entries below the folder, at any depth. */
   readonly entries: number
-  /**
-   * SHA-256 over the lines of the folder's own entries and the hashes of its folders. Every line has its whole
-   * path.
-   */
+  /** SHA-256 over the lines of the folder's own entries, each with its whole path, and the hashes of its folders. */
   readonly hash: Buffer
 }
 
@@ -74,9 +71,7 @@ export function isBelow(path: string, folder: string): boolean {
 
 /** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6
-/**
- * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
- */
+/** A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file. */
 const WORTH_IT = 4
 
 export function isOutlined({ entries }: Subtree): boolean {

@@ -9,10 +9,7 @@ const moment = object({
   failed: count,
 })
 
-/**
- * What one worker has answered to visitors since it started. Health checks, upgrades, and requests that the client itself
- * gave up are not in it.
- */
+/** What one worker has answered, without health checks, upgrades, and requests that the client itself gave up. */
 export const traffic = object({
   /** Answers by the first digit of their status, from 1 to 5. */
   answers: list(count),

@@ -1,5 +1,5 @@
 /** What a dry run found out about a host, as Markdown. */
-import { formatBytes, plural } from '../common/format.ts'
+import { formatBytes, joined, plural } from '../common/format.ts'
 import type { HostOutcome, DryRun } from '../outcome.ts'
 import type { Finding } from '../protocol/messages.ts'
 import { code, folded, on, prose, table, titled } from './markdown.ts'
@@ -28,14 +28,12 @@ export function renderDryRun({ name, dryRun }: HostOutcome): string {
       .toSorted((a, b) => Number(b.effect === 'ends') - Number(a.effect === 'ends'))
       .map(describeFinding),
   ])
-  return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n')
+  return joined([list, renderFiles(name, sending)], '\n\n')
 }
 
 function describeFinding({ effect, message, remedy }: Finding): readonly [string, string] {
-  return [
-    EFFECTS[effect],
-    [message, ...(remedy === null ? [] : [remedy])].map((text) => prose(asSentence(text))).join(' '),
-  ]
+  const next = remedy === null ? '' : prose(asSentence(remedy))
+  return [EFFECTS[effect], joined([prose(asSentence(message)), next])]
 }
 
 type Sending = NonNullable<DryRun['sending']>

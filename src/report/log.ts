@@ -8,7 +8,7 @@ import type { Failure } from '../common/failure.ts'
 import type { Log } from '../pipeline.ts'
 import { redactAll } from './redact.ts'
 import { redactor } from './redactor.ts'
-import { rememberRelease } from './state.ts'
+import { remember } from './state.ts'
 import { asSentence, visible } from './text.ts'
 
 /** In characters. */
@@ -46,7 +46,7 @@ export function createJobLog(): JobLog {
     maskAll,
     mask: (secret) => maskAll([secret], []),
     redact: (data) => redactAll(data, shown),
-    remember: (release) => rememberRelease(release, { warning }),
+    remember: (release) => remember('release', release, { warning }),
     info,
     warning,
     annotate: (message, { file, line, column }) =>

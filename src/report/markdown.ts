@@ -6,7 +6,6 @@ const LONGEST_TEXT = 2000
 /** GitHub drops a summary over 1 MiB whole. In bytes. */
 const LARGEST_TABLE = 150_000
 
-/** Text that is Markdown already. */
 export interface Markup {
   readonly markdown: string
 }

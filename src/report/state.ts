@@ -3,48 +3,29 @@ import * as core from '@actions/core'
 import type { Log } from '../pipeline.ts'
 import { problemOf } from './problem.ts'
 
-type Warn = Pick<Log, 'warning'>
-
-/** Records that the run has reported. */
-export function markFinished(log: Warn): void {
-  saveState(log, 'finished', 'true', 'the post step may report this run as interrupted')
-}
-
-/** Records the activation that this run may begin. */
-export function rememberActivation(id: string, log: Warn): void {
-  saveState(log, 'activation', id, 'after a cancelled job the post step cannot tell how the run ended')
-}
-
-/** Records the release that may go live from now on. */
-export function rememberRelease(id: string, log: Warn): void {
-  saveState(log, 'release', id, 'after a cancelled job the post step may not know that the swap had begun')
-}
-
-/** Records the deployment on GitHub that this run has begun. */
-export function rememberDeployment(id: number, log: Warn): void {
-  saveState(log, 'deployment', String(id), 'after a cancelled job the deployment on GitHub stays in progress')
-}
-
-export function rememberedDeployment(): number | undefined {
-  return Number(core.getState('deployment')) || undefined
-}
-
-/** Returns the activation that an interrupted run may have begun. */
-export function rememberedActivation(): string | undefined {
-  return core.getState('activation') || undefined
-}
-
-/** Returns the release that an interrupted run was about to make live; undefined before the swap. */
-export function rememberedRelease(): string | undefined {
-  return core.getState('release') || undefined
-}
-
-export function isFinished(): boolean {
-  return core.getState('finished') === 'true'
-}
+/** What follows where it cannot be written. */
+const CONSEQUENCES = {
+  /** The run has reported. */
+  finished: 'the post step may report this run as interrupted',
+  /** The one that this run may begin. */
+  activation: 'after a cancelled job the post step cannot tell how the run ended',
+  /** The one that may go live from now on. */
+  release: 'after a cancelled job the post step may not know that the swap had begun',
+  /** The one on GitHub that this run has begun. */
+  deployment: 'after a cancelled job the deployment on GitHub stays in progress',
+} as const
 
 /** The server finishes a deploy whatever the post step knows: a failed write is only warned of. */
-function saveState(log: Warn, name: string, value: string, consequence: string): void {
-  const problem = problemOf(() => core.saveState(name, value))
+export function remember(
+  name: keyof typeof CONSEQUENCES,
+  value: string | number | true,
+  log: Pick<Log, 'warning'>,
+): void {
+  const problem = problemOf(() => core.saveState(name, String(value)))
+  const consequence = CONSEQUENCES[name]
   if (problem !== null) log.warning(`Could not save the state of this step (${problem}): ${consequence}.`)
+}
+
+export function remembered(name: keyof typeof CONSEQUENCES): string | undefined {
+  return core.getState(name) || undefined
 }

@@ -2,12 +2,13 @@
  * Renders the job summary as Markdown: pure. The important parts come first and are never folded. No table is wider than a
  * phone, and nothing has a colour of its own.
  */
-import { formatAge, formatBytes, formatDuration, plural, withoutFullStop } from '../common/format.ts'
+import { formatAge, formatBytes, formatDuration, joined, plural, withoutFullStop } from '../common/format.ts'
 import { type HostOutcome, notSharing, type Outcome, wouldFail } from '../outcome.ts'
 import { buildsCheckout, type Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { stateOf } from '../protocol/history.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
+import { releaseTime } from '../protocol/release-id.ts'
 import { p95 } from '../protocol/traffic.ts'
 import { renderOtherEvidence, renderOwnEvidence } from './evidence.ts'
 import { bullets, code, escape, folded, link, on, prose, table, titled, verbatim } from './markdown.ts'
@@ -113,15 +114,11 @@ function renderFailure(
   { code, message, remedy, evidence }: NonNullable<Outcome['failure']>,
 ): string {
   const name = link(`\`${escape(code)}\``, origin && errorUrl(origin, code))
-  const parts = [
-    `**What failed:** ${prose(withoutFullStop(message))} (${name}).`,
-    remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`,
-    renderOwnEvidence(evidence),
-  ]
-  return parts.filter((part) => part !== '').join('\n\n')
+  const what = `**What failed:** ${prose(withoutFullStop(message))} (${name}).`
+  const next = remedy === undefined ? '' : `**What to do:** ${prose(asSentence(remedy))}`
+  return joined([what, next, renderOwnEvidence(evidence)], '\n\n')
 }
 
-/** The facts that people ask for after a run, one line each. */
 function renderFacts(report: Report): string {
   const { command, outcome, origin, rows, durationMs } = report
   const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome
@@ -192,17 +189,20 @@ function renderSource(
   origin: Origin | null,
 ): string {
   const { commit = '', actor = '' } = source ?? {}
-  const of = commit === '' ? '' : link(code(commit.slice(0, 7)), origin && commitUrl(origin, commit))
-  return [of, actor === '' ? '' : `by ${escape(actor)}`].filter((text) => text !== '').join(' ')
+  return joined([renderCommit(commit, origin), byActor(actor)])
 }
 
-function shortCommit(commit: string, origin: Origin | null): string {
-  return link(escape(commit.slice(0, 7)), origin && commitUrl(origin, commit))
+export function renderCommit(commit: string, origin: Origin | null): string {
+  return commit === '' ? '' : link(code(commit.slice(0, 7)), origin && commitUrl(origin, commit))
 }
 
 function renderRun({ actor, runUrl, runNumber }: Origin): string {
   const run = runUrl === null ? '' : link(runNumber === 0 ? 'this run' : `#${runNumber}`, runUrl)
-  return [run, actor === '' ? '' : `by ${escape(actor)}`].filter((text) => text !== '').join(' ')
+  return joined([run, byActor(actor)])
+}
+
+function byActor(actor: string): string {
+  return actor === '' ? '' : `by ${escape(actor)}`
 }
 
 export function renderSent({ sent, uploadedBytes }: Outcome): string {
@@ -247,25 +247,21 @@ function renderPhases(rows: readonly Row[]): string {
   return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells))
 }
 
+const INTERRUPTED = 'a deploy, which the next deploy or rollback finishes or restores'
+
 function renderServer({ name, server }: HostOutcome): string {
   if (server === null) return ''
   const { freeBytes, lock, interrupted } = server
   return titled(on('Server', name), [
     ['Disk', `${formatBytes(freeBytes)} free`],
     ['Lock', lock === null ? 'free' : `held by ${escape(lock)}`],
-    [
-      'Interrupted',
-      interrupted === null ? '' : 'a deploy, which the next deploy or rollback finishes or restores',
-    ],
+    ['Interrupted', interrupted === null ? '' : INTERRUPTED],
   ])
 }
 
 function renderJournal({ name, server }: HostOutcome): string {
   const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) =>
-    [time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]
-      .filter((text) => text !== '')
-      .join(' ')
-      .replace(/\s+/g, ' '),
+    joined([time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]).replace(/\s+/g, ' '),
   )
   return lines.length === 0 ? '' : folded(on('Journal', name), verbatim(lines.join('\n')))
 }
@@ -274,21 +270,17 @@ function renderReleases({ name, releases, server }: HostOutcome, origin: Origin 
   if (releases.length === 0) return ''
   const rows = releases.map((release) => {
     const { id, info, bytes } = release
-    return [
-      id,
-      [stateOf(release, releases), age(id, server)].filter((text) => text !== '').join(', '),
-      info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
-      formatBytes(bytes),
-    ]
+    const state = joined([stateOf(release, releases), age(id, server)], ', ')
+    const { commit = '' } = info ?? {}
+    const source = { markdown: link(escape(commit.slice(0, 7)), origin && commitUrl(origin, commit)) }
+    return [id, state, info === null ? 'damaged' : source, formatBytes(bytes)]
   })
   return table([escape(on('Release', name)), 'State', 'Commit', 'Size'], rows)
 }
 
-/** A release's id is the UTC second of its upload. */
 function age(id: string, server: HostOutcome['server']): string {
   if (server === null) return ''
-  const uploaded = Date.parse(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'))
-  const ms = Date.parse(server.now) - uploaded
+  const ms = Date.parse(server.now) - releaseTime(id).getTime()
   return Number.isNaN(ms) ? '' : formatAge(ms)
 }
 
@@ -318,16 +310,8 @@ function renderTraffic({ name, workers }: HostOutcome): string {
     if (traffic === null) return []
     const { answers, aborted, slowestMs } = traffic
     const [, good = 0, redirected = 0, refused = 0, failed = 0] = answers
-    return [
-      [
-        String(pid),
-        String(good + redirected),
-        String(refused),
-        String(failed),
-        String(aborted),
-        `${formatDuration(p95(traffic) ?? 0)}, slowest ${formatDuration(slowestMs)}`,
-      ],
-    ]
+    const times = `${formatDuration(p95(traffic) ?? 0)}, slowest ${formatDuration(slowestMs)}`
+    return [[...[pid, good + redirected, refused, failed, aborted].map(String), times]]
   })
   if (rows.length === 0) return ''
   return table([escape(on('Process', name)), '2xx, 3xx', '4xx', '5xx', 'Aborted', '95% within'], rows)

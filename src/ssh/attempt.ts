@@ -1,14 +1,12 @@
 /** One attempt to log in to one server, over an open transport. */
 import type { Duplex } from 'node:stream'
-import ssh2 from 'ssh2'
-import type { AnyAuthMethod, CipherAlgorithm, Client, ParsedKey } from 'ssh2'
+import ssh2, { type AnyAuthMethod, type CipherAlgorithm, type Client, type ParsedKey } from 'ssh2'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
-import { connectionReset, loginFailure, passwordExpired, questionFailure, timeoutFailure } from './errors.ts'
-import type { Attempt } from './errors.ts'
+import { type Attempt, connectionReset, loginFailure, questionFailure, timeoutFailure } from './errors.ts'
 import type { HostKeyPolicy } from './host-key.ts'
 import { keyType } from './known-hosts.ts'
-import { methodsOf, passwordPrompt, queueOf } from './login.ts'
-import type { Login, Method } from './login.ts'
+import { type Login, type Method, methodsOf, passwordPrompt, queueOf } from './login.ts'
 import { Session } from './session.ts'
 
 /** A target whose inputs are known to be usable, before any network is touched. */
@@ -20,7 +18,6 @@ export interface Peer {
   readonly login: Login
   readonly key: ParsedKey | undefined
   readonly policy: HostKeyPolicy
-  /** The types of the certificates that the agent holds. */
   readonly certificates: readonly string[]
 }
 
@@ -71,8 +68,7 @@ export function logIn(peer: Peer, transport: Duplex, context: Context): Promise<
     client.on('handshake', () => clearTimeout(handshake))
     client.on('ready', () => {
       deadline.removeEventListener('abort', expire)
-      // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else
-      // changes.
+      // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else changes.
       if (!attempt.hostVerified) return fail(connectionReset(undefined, attempt))
       log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`)
       resolve(new Session(peer.address, client, transport))
@@ -113,10 +109,7 @@ function startAttempt({ address, username, key, certificates }: Peer): Attempt {
   }
 }
 
-/**
- * Keeps what a server sends before its SSH identification: an overloaded sshd explains itself there, and
- * another kind of server shows itself.
- */
+/** Keeps what a server sends before its SSH identification: there an overloaded sshd or another server shows. */
 function listen(transport: Duplex, attempt: Attempt): void {
   const hear = (chunk: Buffer) => {
     attempt.greeting += chunk.toString('latin1', 0, LONGEST_GREETING - attempt.greeting.length)
@@ -145,7 +138,10 @@ function watch(
     attempt.banner = message.trim().slice(0, LONGEST_BANNER)
     log(attempt.banner)
   })
-  client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)))
+  client.on('change password', (prompt) => {
+    const { address } = attempt
+    fail(failure('login-refused: password expired', { address }, { evidence: prompt }))
+  })
   client.on('error', (error: Error & { level?: string }) => {
     // After an agent's error ssh2 continues with the next method.
     if (error.level === 'agent') attempt.agentError = error

@@ -1,5 +1,4 @@
-import { Duplex } from 'node:stream'
-import type { Readable } from 'node:stream'
+import { Duplex, type Readable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
 import { failure } from '../common/errors/connect.ts'
 import type { Failure } from '../common/failure.ts'
@@ -28,7 +27,7 @@ export interface Channel extends Duplex {
 export function openChannel(stream: ClientChannel, lost: Promise<Failure>): Channel {
   const exit = new Promise<ExitStatus>((resolve, reject) => {
     stream.once('exit', (code: number | null, signal?: string) => resolve({ code, signal }))
-    stream.once('close', () => reject(stream.errored ?? statusMissing()))
+    stream.once('close', () => reject(stream.errored ?? failure('exit-status-missing')))
     void lost.then(reject)
   })
   // A caller that awaits neither the status nor the stream must not crash the process.
@@ -46,8 +45,4 @@ export function openChannel(stream: ClientChannel, lost: Promise<Failure>): Chan
 export function breakChannel(channel: Channel, failure: Failure): void {
   if (!channel.readableEnded) Duplex.prototype.destroy.call(channel, failure)
   if (!channel.stderr.readableEnded) channel.stderr.destroy(failure)
-}
-
-function statusMissing(): Failure {
-  return failure('exit-status-missing')
 }

@@ -1,19 +1,15 @@
 import { connect as dial } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import ssh2 from 'ssh2'
-import type { ParsedKey } from 'ssh2'
+import ssh2, { type ParsedKey } from 'ssh2'
 import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import { formatDuration } from '../common/format.ts'
 import { certificatesIn } from './agent-certificates.ts'
-import { logIn } from './attempt.ts'
-import type { Context, Peer } from './attempt.ts'
-import { atJumpHost, forwardTimeout, isWorthRetrying, loginMissing } from './errors.ts'
-import { hostKeyPolicy } from './host-key.ts'
-import type { HostIdentity } from './host-key.ts'
-import { methodsOf } from './login.ts'
-import type { Login } from './login.ts'
+import { type Context, logIn, type Peer } from './attempt.ts'
+import { atJumpHost, isWorthRetrying } from './errors.ts'
+import { type HostIdentity, hostKeyPolicy } from './host-key.ts'
+import { type Login, methodsOf } from './login.ts'
 import { normalizePrivateKey } from './private-key.ts'
 import type { Connection, Session } from './session.ts'
 
@@ -90,7 +86,7 @@ function prepare(target: Target, keyInput: string): Peer {
   const address = `${username}@${host.includes(':') ? `[${host}]` : host}:${port}`
   const policy = hostKeyPolicy(target.hostKey, host, port)
   const key = login.key ? parsePrivateKey(login.key, login.passphrase ?? undefined, keyInput) : undefined
-  if (methodsOf(login, key).length === 0) throw loginMissing(address)
+  if (methodsOf(login, key).length === 0) throw failure('login-missing', { address })
   return { host, port, username, address, login, key, policy, certificates: [] }
 }
 
@@ -154,7 +150,8 @@ async function withAnyKeyType(peer: Peer, open: () => Promise<Duplex>, context: 
 /** A jump host may try for minutes to reach an address that does not answer. */
 function forward(jump: Session, { host, port, address }: Peer, deadline: AbortSignal): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const expire = () => reject(forwardTimeout(jump.address, address))
+    const expire = () =>
+      reject(failure('connection-timeout: jump host', { jumpHost: jump.address, destination: address }))
     if (deadline.aborted) return expire()
     deadline.addEventListener('abort', expire, { once: true })
     jump.forward(host, port, address).then(resolve, reject)

@@ -10,13 +10,9 @@ export interface Attempt {
   stage: 'reach' | 'handshake' | 'login'
   /** What the server sent before its SSH identification, or instead. */
   greeting: string
-  /** What the server showed before the login. */
   banner: string
-  /** The type of the host key that the server showed. */
   hostKeyType: string | undefined
-  /** The host key was the right one. */
   hostVerified: boolean
-  /** The login methods that were tried, in order. */
   readonly tried: string[]
   /** The login methods that the server said it would still take. */
   accepted: readonly string[]
@@ -54,7 +50,10 @@ export function loginFailure(error: SshError, attempt: Attempt): Failure {
   if (error.level === 'client-authentication' || /authentication failures/i.test(error.message)) {
     return loginRefused(error, attempt)
   }
-  if (/no matching/i.test(error.message)) return noCommonAlgorithm(error, attempt)
+  if (/no matching/i.test(error.message)) {
+    const offered = [error.message, ...attempt.offers].join('\n')
+    return failure('no-common-algorithm', { address }, { evidence: offered, cause: error })
+  }
   return connectionReset(error, attempt)
 }
 
@@ -106,14 +105,6 @@ export function connectionLost(address: string, cause?: Error): Failure {
   return failure('connection-lost', { address }, { ...evidence(cause?.message), cause })
 }
 
-export function connectionClosed(address: string): Failure {
-  return failure('connection-lost: closed', { address })
-}
-
-export function execRefused(address: string, cause: Error): Failure {
-  return failure('exec-refused', { address }, { evidence: cause.message, cause })
-}
-
 /** Reason 1 of a refused channel, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1); ssh2 keeps it. */
 const PROHIBITED = 1
 
@@ -134,18 +125,6 @@ export function atJumpHost(failure: Failure, destination: string): Failure {
   return failure.reworded(`At the jump host, on the way to "${destination}": ${failure.message}`, {
     remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with \`proxy-\`.`.trim(),
   })
-}
-
-export function forwardTimeout(jumpHost: string, destination: string): Failure {
-  return failure('connection-timeout: jump host', { jumpHost, destination })
-}
-
-export function loginMissing(address: string): Failure {
-  return failure('login-missing', { address })
-}
-
-export function passwordExpired(address: string, prompt: string): Failure {
-  return failure('login-refused: password expired', { address }, { evidence: prompt })
 }
 
 export function questionFailure(questions: readonly string[], { address, username }: Attempt): Failure {
@@ -183,14 +162,6 @@ function loginRefused(cause: Error, attempt: Attempt): Failure {
     'login-refused',
     { address, username, methods: tried.join(', '), causes: causes.join('; ') },
     { evidence: seen.join('\n'), cause },
-  )
-}
-
-function noCommonAlgorithm(cause: Error, { address, offers }: Attempt): Failure {
-  return failure(
-    'no-common-algorithm',
-    { address },
-    { evidence: [cause.message, ...offers].join('\n'), cause },
   )
 }
 

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ServerHostKeyAlgorithm } from 'ssh2'
 import { failure } from '../common/errors/connect.ts'
 import type { Failure } from '../common/failure.ts'
-import { hostPattern, keyType, matchHost, parseKnownHosts } from './known-hosts.ts'
-import type { HostMatch } from './known-hosts.ts'
+import { type HostMatch, hostPattern, keyType, matchHost, parseKnownHosts } from './known-hosts.ts'
 
 export interface HostIdentity {
   /** The text of a known_hosts file. */
@@ -17,11 +16,7 @@ export interface HostKeyPolicy {
   verify(key: Buffer): true | Failure
   /** The algorithms to ask the server for, best first. */
   readonly algorithms: readonly ServerHostKeyAlgorithm[]
-  /**
-   * Returns the policy for keys of other types: for a fingerprint of unknown type, when the server showed
-   * another key.
-   * @returns undefined when there is no other type to ask for
-   */
+  /** The policy for keys of other types, where a fingerprint does not tell its type; undefined: there is no other. */
   without(type: string | undefined): HostKeyPolicy | undefined
 }
 
@@ -49,10 +44,10 @@ const ALGORITHMS: readonly (readonly [ServerHostKeyAlgorithm, string])[] = [
 export function hostKeyPolicy(inputs: HostIdentity, host: string, port: number): HostKeyPolicy {
   const fingerprints = inputs.fingerprints.map(parseFingerprint)
   const entries = parseKnownHosts(inputs.knownHosts ?? '')
-  if (fingerprints.length === 0 && entries.length === 0) throw identityMissing(host)
+  if (fingerprints.length === 0 && entries.length === 0) throw failure('host-identity-missing', { host })
   const expected: Expectation = { ...matchHost(entries, host, port), fingerprints }
   if (expected.certAuthority && expected.accepted.length === 0 && fingerprints.length === 0) {
-    throw certificateUnsupported(host, port)
+    throw failure('host-certificate-unsupported', { host: hostPattern(host, port) })
   }
   const policyFor = (algorithms: readonly ServerHostKeyAlgorithm[]): HostKeyPolicy => ({
     verify: (key) => judge(key, expected, host, port),
@@ -92,54 +87,22 @@ function algorithmsFor({ accepted, fingerprints }: Expectation): readonly Server
   return [...known, ...all.filter((name) => !known.includes(name))]
 }
 
-function judge(key: Buffer, expected: Expectation, host: string, port: number): true | Failure {
-  if (expected.revoked.some((revoked) => revoked.equals(key))) return revokedFailure(key, host, port)
-  if (expected.accepted.some((accepted) => accepted.key.equals(key))) return true
-  if (expected.fingerprints.includes(fingerprintOf(key))) return true
-  return expected.accepted.length + expected.fingerprints.length === 0
-    ? unknownFailure(key, host, port)
-    : mismatchFailure(key, expected, host, port)
-}
-
-function mismatchFailure(key: Buffer, wanted: Expectation, host: string, port: number): Failure {
-  const expected = [
-    ...wanted.accepted.map((accepted) => describe(accepted.key)),
-    ...wanted.fingerprints,
-  ].join(', ')
-  return failure(
-    'host-key-mismatch',
-    { ...trust(key, host, port), expected },
-    { evidence: knownHostsLine(key, host, port) },
-  )
-}
-
-function unknownFailure(key: Buffer, host: string, port: number): Failure {
-  return failure('host-key-unknown', trust(key, host, port), { evidence: knownHostsLine(key, host, port) })
-}
-
-function revokedFailure(key: Buffer, host: string, port: number): Failure {
-  return failure('host-key-revoked', { host: hostPattern(host, port), offered: describe(key) })
-}
-
-function identityMissing(host: string): Failure {
-  return failure('host-identity-missing', { host })
-}
-
-function certificateUnsupported(host: string, port: number): Failure {
-  return failure('host-certificate-unsupported', { host: hostPattern(host, port) })
-}
-
-function trust(key: Buffer, host: string, port: number) {
-  return {
-    host: hostPattern(host, port),
-    offered: describe(key),
-    fingerprint: fingerprintOf(key),
-    line: knownHostsLine(key, host, port),
-  }
-}
-
-function knownHostsLine(key: Buffer, host: string, port: number): string {
-  return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`
+function judge(
+  key: Buffer,
+  { accepted, revoked, fingerprints }: Expectation,
+  host: string,
+  port: number,
+): true | Failure {
+  const shown = { host: hostPattern(host, port), offered: describe(key) }
+  if (revoked.some((each) => each.equals(key))) return failure('host-key-revoked', shown)
+  const fingerprint = fingerprintOf(key)
+  if (accepted.some((each) => each.key.equals(key)) || fingerprints.includes(fingerprint)) return true
+  const line = `${shown.host} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`
+  const expected = [...accepted.map((each) => describe(each.key)), ...fingerprints].join(', ')
+  const trust = { ...shown, fingerprint, line }
+  return expected === ''
+    ? failure('host-key-unknown', trust, { evidence: line })
+    : failure('host-key-mismatch', { ...trust, expected }, { evidence: line })
 }
 
 function describe(key: Buffer): string {

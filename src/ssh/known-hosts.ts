@@ -108,9 +108,7 @@ function matchesHash(hosts: string, name: string): boolean {
   return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
 }
 
-/**
- * Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends.
- */
+/** Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends. */
 function glob(pattern: string, name: string): boolean {
   let [at, star, retry] = [0, -1, 0]
   for (let index = 0; index < name.length;) {

@@ -11,7 +11,6 @@ export interface Login {
 
 export type Method = AnyAuthMethod['type']
 
-/** Returns the methods that the inputs allow. */
 export function methodsOf(login: Login, key: ParsedKey | undefined): readonly Method[] {
   return [
     ...(key ? (['publickey'] as const) : []),
@@ -55,10 +54,8 @@ function nameOf(method: Method): string {
 }
 
 /**
- * Answers one question with the password, and no other: a second question asks for something else, such as a
- * second factor or a new password, and so does a question whose answer is echoed.
- *
- * @param unanswerable called with the questions that a password does not answer
+ * Answers one question with the password, and no other: a second question asks for something else, such as a second
+ * factor or a new password, and so does one whose answer is echoed. @param unanswerable called with those questions
  */
 export function passwordPrompt(
   username: string,

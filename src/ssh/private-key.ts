@@ -1,7 +1,5 @@
-import { createPrivateKey, randomBytes } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
-import ssh2 from 'ssh2'
-import type { ParsedKey } from 'ssh2'
+import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto'
+import ssh2, { type ParsedKey } from 'ssh2'
 import { failure } from '../common/errors/connect.ts'
 import type { Failure } from '../common/failure.ts'
 import { isCertificateType } from './known-hosts.ts'
@@ -14,10 +12,8 @@ interface PemBlock {
 }
 
 /**
- * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
- * or traditional key stays encrypted; PKCS8 is decrypted.
- *
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line, indented,
+ * literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). Only PKCS8 is decrypted.
  * @param input name of the input, for messages; the key itself is never shown
  * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
  * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`
@@ -182,9 +178,7 @@ function prove(pem: string, encrypted: boolean, passphrase: string | undefined, 
   // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
   const signature: Buffer | Error = key.sign(challenge)
   const verified: boolean | Error = signature instanceof Error ? signature : key.verify(challenge, signature)
-  if (verified !== true) {
-    throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign')
-  }
+  if (verified !== true) throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign')
 }
 
 function passphraseOf(input: string): string {

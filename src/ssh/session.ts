@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
 import type { Client, ClientChannel } from 'ssh2'
+import { failure } from '../common/errors/connect.ts'
 import type { Failure } from '../common/failure.ts'
-import { breakChannel, openChannel } from './channel.ts'
-import type { Channel } from './channel.ts'
-import { connectionClosed, connectionLost, execRefused, forwardRefused } from './errors.ts'
+import { breakChannel, type Channel, openChannel } from './channel.ts'
+import { connectionLost, forwardRefused } from './errors.ts'
 
 /** How long a peer may take to confirm the end of a connection, in ms. */
 const LINGER = 1000
@@ -13,10 +13,7 @@ export interface Connection {
   readonly address: string
   /** Resolves when the connection is over: with the failure when it was lost, with undefined after close(). */
   readonly closed: Promise<Failure | undefined>
-  /**
-   * Runs a command in the user's login shell.
-   * @throws {Failure} `connection-lost`, `exec-refused`
-   */
+  /** Runs a command in the user's login shell. @throws {Failure} `connection-lost`, `exec-refused` */
   exec(command: string): Promise<Channel>
   close(): void
 }
@@ -40,9 +37,7 @@ export class Session implements Connection {
     this.address = address
     this.#client = client
     this.#transport = transport
-    this.#over = new Promise((resolve) => {
-      this.#settle = resolve
-    })
+    this.#over = new Promise((resolve) => (this.#settle = resolve))
     this.closed = this.#over.then((failure) => (this.#closing ? undefined : failure))
     client.on('error', (error) => this.#lose(error))
     client.on('end', () => this.#lose())
@@ -51,24 +46,18 @@ export class Session implements Connection {
 
   exec(command: string): Promise<Channel> {
     return this.#request<Channel>(
-      (done) => {
+      (done) =>
         this.#client.exec(command, (error, stream) =>
           error ? done(error) : done(undefined, this.#adopt(stream)),
-        )
-      },
-      (error) => execRefused(this.address, error),
+        ),
+      (cause) => failure('exec-refused', { address: this.address }, { evidence: cause.message, cause }),
     )
   }
 
-  /**
-   * Opens a TCP connection from this server to another one.
-   * @throws {Failure} `connection-lost`, `forward-refused`
-   */
+  /** Opens a TCP connection from this server to another one. @throws {Failure} `connection-lost`, `forward-refused` */
   forward(host: string, port: number, destination: string): Promise<Duplex> {
     return this.#request<Duplex>(
-      (done) => {
-        this.#client.forwardOut('127.0.0.1', 0, host, port, done)
-      },
+      (done) => this.#client.forwardOut('127.0.0.1', 0, host, port, done),
       (error) => forwardRefused(this.address, destination, error),
     )
   }
@@ -77,7 +66,7 @@ export class Session implements Connection {
     if (this.#failure) return
     this.#closing = true
     this.#client.end()
-    this.#finish(connectionClosed(this.address))
+    this.#finish(failure('connection-lost: closed', { address: this.address }))
     // A dead peer never answers the goodbye, and an open socket keeps the process alive.
     setTimeout(() => this.#transport.destroy(), LINGER).unref()
   }
@@ -91,7 +80,7 @@ export class Session implements Connection {
   }
 
   #request<T>(
-    send: (done: (error: Error | undefined, value?: T) => void) => void,
+    send: (done: (error: Error | undefined, value?: T) => void) => unknown,
     refused: (error: Error) => Failure,
   ): Promise<T> {
     return new Promise((resolve, reject) => {

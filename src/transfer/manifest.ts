@@ -30,10 +30,7 @@ const TURN = 4 * 1024 * 1024
 /** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024
 
-/**
- * @param progress called with the bytes that have been hashed
- * @throws Failure `file-unreadable`
- */
+/** @param progress called with the bytes that have been hashed @throws Failure `file-unreadable` */
 export async function createManifest(
   tree: Tree,
   progress: (bytes: number) => void = () => undefined,

@@ -10,7 +10,6 @@ import type { Compression } from '../protocol/messages.ts'
 import { type Manifest, totalSize } from './manifest.ts'
 import { contentParts, manifestStream, missingFiles, type TreeFile } from './stream.ts'
 
-/** What is sent in one compressed stream of its own. */
 export interface PackedPart {
   readonly fileCount: number
   /** Of the files. */
@@ -25,8 +24,7 @@ export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
   /**
-   * The parts in their order. Packing waits for no reader.
-   * @param missing bitmap, base64, see missingFiles
+   * The parts of missingFiles in their order. Packing waits for no reader.
    * @throws Failure `runner-disk-full`, `file-changed`, `file-unreadable`
    */
   parts(missing: string): AsyncIterable<PackedPart>

@@ -151,9 +151,7 @@ function* contents(files: readonly TreeFile[]): Generator<Buffer, void, undefine
     } finally {
       closeSync(handle)
     }
-    if (read !== size) {
-      throw failure('file-changed', { path })
-    }
+    if (read !== size) throw failure('file-changed', { path })
   }
   if (filled > 0) yield piece.subarray(0, filled)
 }

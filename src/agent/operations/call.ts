@@ -4,9 +4,6 @@ export interface Call {
   event(value: unknown): void
   /** Sends a data frame, and resolves when there is room for the next. Never rejects. */
   send(chunk: Buffer): Promise<void>
-  /**
-   * Says that the work goes on. Call it only after a step, or for work with a limit of its own: the runner
-   * gives up a silent agent.
-   */
+  /** Says that the work goes on. Only after a step, or for work with a limit: the runner gives up a silent agent. */
   alive(): void
 }

@@ -1,7 +1,6 @@
 /**
- * Removes old releases: never the current one, the previous one, or one that a process still uses, and none
- * before a cleanup has reported what the app wrote into it. Also removes leftovers of dead runs, agents of
- * earlier versions, and the beginning of the journal.
+ * Removes old releases: never the current, the previous, or one in use, and none before a cleanup has reported what the
+ * app wrote into it. Also removes leftovers of dead runs, earlier agents, and the beginning of the journal.
  */
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
@@ -10,8 +9,7 @@ import type { Result } from '../../protocol/messages.ts'
 import { readJob } from '../activation/job.ts'
 import { endOrphanedCandidates } from '../activation/candidates.ts'
 import { previousRelease } from '../store/history.ts'
-import type { Layout } from '../store/layout.ts'
-import { releaseDirectory } from '../store/layout.ts'
+import { type Layout, releaseDirectory } from '../store/layout.ts'
 import { type Lock, lockedFor, takeLock } from '../system/lock.ts'
 import { trimJournal } from '../activation/journal.ts'
 import { ownerLives } from '../system/owner.ts'
@@ -78,7 +76,6 @@ export async function cleanUp(
 /** An activation releases the lock a moment after its verdict, in ms. */
 const AFTERMATH = 5000
 
-/** Returns the lock, or its holder. */
 async function lockUnlessHeld({ lock }: Layout, activation: string | null): Promise<Lock | string> {
   let holder = ''
   const giveUp = async () => {
@@ -104,7 +101,8 @@ interface Standing {
 }
 
 async function verifiedAmong(layout: Layout, ids: readonly string[]): Promise<readonly string[]> {
-  return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null)
+  const times = await Promise.all(ids.map((id) => activatedAt(layout, id).catch(() => null)))
+  return ids.filter((_, index) => times[index] !== null)
 }
 
 /** Returns the releases that are no longer wanted; a process may still use one. */
@@ -120,10 +118,7 @@ async function outdated(
   return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live)
 }
 
-/**
- * Returns what the cleanup after a run would remove, as things are now.
- * @param release that the run would activate
- */
+/** Returns what the cleanup after a run would remove, as things are now. @param release that the run would activate */
 export async function releasesToRemove(
   layout: Layout,
   keep: number,
@@ -171,7 +166,6 @@ export async function releasesInUse(layout: Layout, ids: readonly string[]): Pro
   )
 }
 
-/** Removes the leftovers of sessions and activations that died. */
 async function removeLeftovers(layout: Layout): Promise<void> {
   const { incoming, activations, own, lock, workers, candidates } = layout
   for (const name of await readdir(incoming)) {
@@ -213,14 +207,6 @@ async function removeOldAgents({ own }: Layout): Promise<void> {
 
 /** @param age in ms */
 async function isOlder(path: string, age: number): Promise<boolean> {
-  const changed = await lstat(path).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => Date.now(),
-  )
-  return Date.now() - changed > age
-}
-
-async function keepIf<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<readonly T[]> {
-  const results = await Promise.all(items.map(test))
-  return items.filter((_, index) => results[index])
+  const stat = await lstat(path).catch(() => null)
+  return stat !== null && Date.now() - stat.mtimeMs > age
 }

@@ -1,6 +1,5 @@
 /** What a run would do and meet on this server. A dry run writes nothing. */
 import { createHash } from 'node:crypto'
-import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestEntry } from '../../protocol/manifest.ts'
 import type { Address } from '../../common/listening-sockets.ts'
@@ -13,7 +12,7 @@ import { releasesToRemove } from './cleanup.ts'
 import { nearestExisting } from '../system/files.ts'
 import type { Layout } from '../store/layout.ts'
 import { lockHolder } from '../system/lock.ts'
-import { baseChanged, fillIn } from '../upload/outline.ts'
+import { assertWhole, fillIn } from '../upload/outline.ts'
 import type { Pm2Process } from '../pm2/client.ts'
 import { decompress } from '../upload/receive.ts'
 import { foreignCurrent, liveRelease, readRuntime } from '../store/releases.ts'
@@ -38,11 +37,7 @@ export async function compare(
     hash.update(formatEntry(entry))
     entries.push(entry)
   }
-  if (hash.digest('hex') !== contentHash) {
-    throw base === null
-      ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
-      : baseChanged()
-  }
+  assertWhole(hash.digest('hex'), contentHash, base)
   await findSources(layout, wanted, '', isPreview ? await neighboursOf(layout) : [])
   const { missing, need } = await findMissing(withSources(entries, sourcesIn(from, base, wanted)), distDir)
   const lack = await lackOfDiskSpace(nearestExisting(layout.base), need)
@@ -63,9 +58,8 @@ export async function dryRun(
   for (const check of checksOf({ layout, appName, address: where, said }, running)) {
     claims.push(await ending(check))
   }
-  const foreign = running.all.filter(
-    (process) => process.name === appName && !isOurs(process, programOf(layout)),
-  )
+  const own = running.all.filter(({ name }) => name === appName)
+  const foreign = own.filter((process) => !isOurs(process, programOf(layout)))
   const findings = [
     waiting(await lockHolder(layout.lock)),
     interrupted(await interruptedActivation(layout)),
@@ -94,44 +88,29 @@ async function ending(check: () => Promise<void>): Promise<Finding | null> {
 
 function waiting(holder: string | null): Finding | null {
   if (holder === null) return null
-  const message = `The lock is held by ${holder}.`
-  return {
-    effect: 'waits',
-    code: 'locked',
-    message,
-    remedy: 'A run waits for the lock for at most `lock-timeout`.',
-  }
+  const remedy = 'A run waits for the lock for at most `lock-timeout`.'
+  return { effect: 'waits', code: 'locked', message: `The lock is held by ${holder}.`, remedy }
 }
 
 function interrupted(activation: string | null): Finding | null {
   if (activation === null) return null
   const message = 'An earlier run was interrupted after the swap.'
-  return {
-    effect: 'recovers',
-    code: null,
-    message,
-    remedy: 'A run first finishes that run, or restores the previous release.',
-  }
+  const remedy = 'A run first finishes that run, or restores the previous release.'
+  return { effect: 'recovers', code: null, message, remedy }
 }
 
 function replacing(target: string | null): Finding | null {
   if (target === null) return null
-  return {
-    effect: 'replaces',
-    code: null,
-    message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-    remedy:
-      'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
-  }
+  const message = `\`current\` points at "${target}", which Gapless did not deploy.`
+  const remedy =
+    'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.'
+  return { effect: 'replaces', code: null, message, remedy }
 }
 
 function gap(foreign: readonly Pm2Process[]): Finding | null {
   if (foreign.length === 0) return null
   const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`)
-  return {
-    effect: 'gap',
-    code: null,
-    message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
-    remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
-  }
+  const message = `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`
+  const remedy = 'The first deploy restarts the app, with a short gap. Later deploys have no gap.'
+  return { effect: 'gap', code: null, message, remedy }
 }

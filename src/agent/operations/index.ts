@@ -127,9 +127,7 @@ export function createOperations({
   }
 
   const context = (node = process.execPath): ActivationContext => {
-    if (agentFile === '') {
-      throw failure('agent-not-kept', { folder: layout.own })
-    }
+    if (agentFile === '') throw failure('agent-not-kept', { folder: layout.own })
     return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node, cwd }
   }
 

@@ -61,10 +61,7 @@ export async function inspectServer(
   }
 }
 
-/**
- * By the boot id, not by /etc/machine-id: machines cloned from one image share the latter, and their inode
- * numbers too.
- */
+/** By the boot id: machines cloned from one image share /etc/machine-id, and their inode numbers too. */
 function identityOf(base: string, standing: string): string {
   const { dev, ino } = statSync(standing, { bigint: true })
   return [bootId(), dev, ino, relative(standing, base)].join(':')

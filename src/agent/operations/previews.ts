@@ -1,6 +1,6 @@
 /** Previews: what they need, and how they are removed with all that belongs to them. */
 import { lstatSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { failure } from '../../common/errors/preview.ts'
@@ -17,7 +17,7 @@ import type { Layout } from '../store/layout.ts'
 import { appOf, hasOwnFolder, lastDeployed, previewsOf, socketOf } from '../store/previews.ts'
 import { liveRelease } from '../store/releases.ts'
 import { exists, writeFileAtomic } from '../system/files.ts'
-import { takeLock } from '../system/lock.ts'
+import { lockFolder } from '../system/lock.ts'
 import { isRunning, signal, withDescendants } from '../system/processes.ts'
 import { proxyObstacle } from '../system/proxy-access.ts'
 
@@ -99,11 +99,8 @@ export async function removePreview(
       if (!dryRun) await removeSocket(layout)
       return { release, found }
     }
-    if (hasFolder) {
-      await mkdir(layout.lock, { recursive: true, mode: 0o700 })
-      // It goes with the folder.
-      await takeLock(layout.lock, 'the removal of this preview', lockTimeoutMs)
-    }
+    // It goes with the folder.
+    if (hasFolder) await lockFolder(layout.lock, 'the removal of this preview', lockTimeoutMs)
     await removeSocket(layout)
     const processes = await find()
     const records = await readWorkers(layout.workers)

@@ -1,6 +1,7 @@
 /** check's rows that only the agent can tell: PM2, what else it runs, and what earlier runs left. Changes nothing. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { doubt, ok } from '../../common/check.ts'
 import { listed, plural } from '../../common/format.ts'
 import type { SurveyRow } from '../../protocol/messages.ts'
 import { folderOf, isRunningUnder, isSameFolder, openDoors } from '../pm2/apps.ts'
@@ -54,14 +55,6 @@ export async function survey({
   ]
   return rows.filter((row) => row !== null)
 }
-
-const ok = (what: string, value: string): SurveyRow => ({ level: 'ok', what, value, remedy: null })
-const doubt = (what: string, value: string, remedy: string): SurveyRow => ({
-  level: 'doubt',
-  what,
-  value,
-  remedy,
-})
 
 function nodeOfPm2(move: PlannedMove | null): SurveyRow | null {
   if (move === null) return null

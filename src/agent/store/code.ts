@@ -8,9 +8,7 @@ import type { ReleaseInfo } from '../../protocol/messages.ts'
 
 /** Packages, but neither the ones in `public` nor the folder where packages keep caches. */
 const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/
-/**
- * Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16).
- */
+/** Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16). */
 const WRITTEN_BY_NEXT = ['cache', 'server/app', 'server/pages', 'server/route-cache']
 const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/
 

@@ -17,10 +17,7 @@ export function encryptionKeyFile({ own }: Layout): string {
 }
 
 /**
- * Returns the app's key. The first deploy creates it; of two deploys at the same moment one creates it, and
- * both return that key.
- *
- * @param create false: do not create one
+ * Returns the app's key. The first deploy creates it; two deploys at the same moment return the same key.
  * @returns base64, or null where there is none
  * @throws Failure `encryption-key-damaged`
  */
@@ -33,8 +30,7 @@ export async function encryptionKey(layout: Layout, create: boolean): Promise<st
   const mine = `${file}.${randomBytes(6).toString('hex')}`
   await writeFileAtomic(mine, `${randomBytes(BYTES).toString('base64')}\n`, 0o600)
   try {
-    // A link never replaces the key of another deploy. A file system without hard links has only the rename,
-    // which does.
+    // A link never replaces the key of another deploy. A file system without hard links has only the rename, which does.
     await link(mine, file).catch((error: NodeJS.ErrnoException) =>
       error.code === 'EEXIST' ? undefined : rename(mine, file),
     )

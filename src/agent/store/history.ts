@@ -2,7 +2,7 @@
 import type { ActivationRequest, Verification } from '../../protocol/messages.ts'
 import { previousOf } from '../../protocol/history.ts'
 import { writeFileAtomic } from '../system/files.ts'
-import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { filesOf, type Layout } from './layout.ts'
 import { releaseIds, verificationOf } from './releases.ts'
 
 export interface Serving {
@@ -20,11 +20,7 @@ export async function markServing(
 ): Promise<void> {
   const known = await verifications(layout)
   const write = (other: string, verification: Verification) =>
-    writeFileAtomic(
-      releaseFiles(releaseDirectory(layout, other)).verified,
-      JSON.stringify(verification),
-      0o644,
-    )
+    writeFileAtomic(filesOf(layout, other).verified, JSON.stringify(verification), 0o644)
   for (const [other, verification] of known) {
     if (other === id) continue
     const leftBy = leaves(id, { activation, kind, replaced }, other, verification, known)
@@ -67,9 +63,7 @@ function laterThan(known: ReadonlyMap<string, Verification>): string {
   return new Date(Math.max(Date.now(), latest + 1)).toISOString()
 }
 
-/**
- * Returns the release to go back to from the current one, or null. @param except a release that does not count
- */
+/** Returns the release to go back to from the current one, or null. @param except a release that does not count */
 export async function previousRelease(
   layout: Layout,
   current: string | null,

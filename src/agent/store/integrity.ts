@@ -13,11 +13,9 @@ import { readInfo } from './releases.ts'
 import { inShared, isWrittenSince } from './written.ts'
 
 /**
- * Verifies the release's manifest by its hash, and the release by its manifest. Restores what is missing or
- * damaged from a release that still has it. A file outside of code that was written after the release was made
- * stays: it may be the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths
- * are skipped.
- *
+ * Verifies the manifest by its hash, and the release by its manifest. Restores what is missing or damaged from a
+ * release that still has it. A file outside of code that was written later stays: it may be the app's data, such as a
+ * SQLite file, which the build's copy would destroy. Shared paths are skipped.
  * @param repair false: change nothing, and report what could be restored
  * @returns paths that were restored, and paths outside of code that differ from the upload
  * @throws Failure `release-damaged` naming the first path of code that cannot be restored

@@ -7,31 +7,29 @@ import { fileHasher, sha256 } from '../../common/hash-file.ts'
 import { failure } from '../../common/errors/server.ts'
 import { LAUNCHER, type ManifestFile } from '../../protocol/manifest.ts'
 import { writeFileAtomic } from '../system/files.ts'
-import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { filesOf, type Layout } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { releaseIds } from './releases.ts'
 
 /** @throws Failure `release-damaged` when the launcher is not the one that was uploaded */
 export async function assertLauncher(layout: Layout, id: string): Promise<void> {
   if (await isProven(layout, id, await uploadedLauncher(layout, id))) return
-  const { launcher } = releaseFiles(releaseDirectory(layout, id))
+  const { launcher } = filesOf(layout, id)
   throw failure('release-damaged: launcher', { path: launcher })
 }
 
 /**
- * Restores a modified launcher of a release that must come back: from the same bytes in another release, else
- * from the newest release with an intact launcher. Launchers can read the releases of older launchers.
+ * Restores a modified launcher of a release that must come back: from the same bytes in another release, else from the
+ * newest release with an intact launcher. Launchers can read the releases of older launchers.
  * @returns what was done, or null where nothing was wrong
- * @throws Failure `release-damaged` when no release has an intact launcher
+ * @throws Failure `release-damaged`
  */
 export async function repairLauncher(layout: Layout, id: string): Promise<string | null> {
   const uploaded = await uploadedLauncher(layout, id)
   if (await isProven(layout, id, uploaded)) return null
   const source = await provenElsewhere(layout, id, uploaded)
-  const { launcher } = releaseFiles(releaseDirectory(layout, id))
-  if (source === null) {
-    throw failure('release-damaged: every launcher', { path: launcher })
-  }
+  const { launcher } = filesOf(layout, id)
+  if (source === null) throw failure('release-damaged: every launcher', { path: launcher })
   const stat = await lstat(launcher).catch(() => null)
   if (stat !== null && !stat.isFile()) await rm(launcher, { recursive: true, force: true })
   await writeFileAtomic(launcher, source.content, 0o644)
@@ -41,7 +39,7 @@ export async function repairLauncher(layout: Layout, id: string): Promise<string
 /** Returns the launcher's manifest entry; null where the manifest has none or cannot be read. */
 async function uploadedLauncher(layout: Layout, id: string): Promise<ManifestFile | null> {
   try {
-    for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+    for await (const entry of readManifest(filesOf(layout, id).manifest)) {
       if (entry.kind === 'file' && entry.path === LAUNCHER) return entry
     }
   } catch {
@@ -52,7 +50,7 @@ async function uploadedLauncher(layout: Layout, id: string): Promise<ManifestFil
 
 async function isProven(layout: Layout, id: string, uploaded: ManifestFile | null): Promise<boolean> {
   if (uploaded === null) return false
-  const { launcher } = releaseFiles(releaseDirectory(layout, id))
+  const { launcher } = filesOf(layout, id)
   const stat = await lstat(launcher).catch(() => null)
   if (!stat?.isFile() || stat.size !== uploaded.size) return false
   return (await fileHasher()(launcher, stat.size)) === uploaded.hash
@@ -69,7 +67,7 @@ async function provenElsewhere(
   )
   const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash)
   for (const { id, uploaded } of [...same, ...launchers]) {
-    const { launcher } = releaseFiles(releaseDirectory(layout, id))
+    const { launcher } = filesOf(layout, id)
     const content = await readFile(launcher).catch(() => null)
     if (content !== null && sha256(content) === uploaded?.hash) return { id, content }
   }

@@ -9,7 +9,6 @@ export interface Layout {
   readonly current: string
   readonly releases: string
   readonly shared: string
-  /** Gapless's own folder. */
   readonly own: string
   readonly incoming: string
   readonly workers: string
@@ -44,7 +43,6 @@ export function releaseDirectory(layout: Layout, id: string): string {
   return join(layout.releases, id)
 }
 
-/** Gapless's files inside a release. */
 export function releaseFiles(directory: string) {
   const own = join(directory, '.gapless')
   return {
@@ -59,6 +57,10 @@ export function releaseFiles(directory: string) {
     caches: join(own, 'caches'),
     launcher: join(directory, LAUNCHER),
   }
+}
+
+export function filesOf(layout: Layout, id: string) {
+  return releaseFiles(releaseDirectory(layout, id))
 }
 
 /** Creates the folders that a deploy needs. `.gapless` holds secrets, and only the user may read it. */

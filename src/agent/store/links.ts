@@ -1,11 +1,7 @@
-/**
- * Where the links of a release lead on this machine. The runner judged their text; only the server can resolve
- * them.
- */
+/** Where the links of a release lead. The runner judged their text; only the server can resolve them. */
 import { lstat, readlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { failure } from '../../common/errors/server.ts'
-import type { Failure } from '../../common/failure.ts'
 import type { ManifestLink } from '../../protocol/manifest.ts'
 import { readManifest } from './manifest-file.ts'
 
@@ -25,7 +21,10 @@ export async function assertLinksStay(
   for await (const entry of readManifest(manifest, () => false)) {
     if (entry.kind !== 'link' || (await isReplaced(directory, entry))) continue
     const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? ''
-    if (!(await staysIn(join(directory, folder), join(directory, entry.path)))) throw leadsOut(entry, folder)
+    if (await staysIn(join(directory, folder), join(directory, entry.path))) continue
+    const { path, target } = entry
+    const named = folder === '' ? 'the release' : JSON.stringify(folder)
+    throw failure('symlink-escapes', { path, target, folder: named })
   }
 }
 
@@ -34,9 +33,7 @@ async function isReplaced(directory: string, { path, target }: ManifestLink): Pr
   return (await readlink(join(directory, path)).catch(() => null)) !== target
 }
 
-/**
- * Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays.
- */
+/** Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays. */
 async function staysIn(root: string, path: string): Promise<boolean> {
   let at = dirname(path)
   let rest = [path.slice(at.length + 1)]
@@ -62,12 +59,4 @@ async function staysIn(root: string, path: string): Promise<boolean> {
     if (links > MOST_LINKS || target.startsWith('/')) return false
     rest = [...target.split('/'), ...rest]
   }
-}
-
-function leadsOut({ path, target }: ManifestLink, folder: string): Failure {
-  return failure('symlink-escapes', {
-    path,
-    target,
-    folder: folder === '' ? 'the release' : JSON.stringify(folder),
-  })
 }

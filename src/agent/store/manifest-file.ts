@@ -6,8 +6,7 @@ import { readLines } from './manifest-lines.ts'
 
 /**
  * @param wants whether the entry of a line is of use; links always are
- * @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link, which would be
- * elsewhere
+ * @throws Failure `malformed-message`, or `unsafe-path`, also for an entry below a link, which would be elsewhere
  */
 export async function* readManifest(
   file: string,

@@ -11,13 +11,9 @@ import { readManifest } from './manifest-file.ts'
 import { activatedAt, liveRelease, readInfo, releaseIds } from './releases.ts'
 
 /**
- * Links the static files of every other release that ever served into this one, except where it has a file of
- * that name. Next.js lists static files when it boots (14, 15, 16), so this runs before its workers boot;
- * running workers do not notice.
- *
- * Each release's own manifest counts, not what was linked into it: a file goes when the last release that was
- * built with it goes. Hard links take no space; static files are never written again.
- *
+ * Links the static files of every other release that ever served into this one, except where it has a file of that
+ * name. Next.js lists static files when it boots (14, 15, 16): this runs before that, and running workers do not
+ * notice. Each release's own manifest counts: a file goes when the last release that was built with it goes.
  * @param served releases that served although they were never verified
  * @returns how many files this call added
  * @throws where the release itself cannot be read or written; skips what is wrong with the others
@@ -38,10 +34,7 @@ export async function carryStatic(
   return { files }
 }
 
-/**
- * Returns the releases that visitors may have a page of, newest first. `current` can point at one that failed
- * later.
- */
+/** The releases that visitors may have a page of, newest first. `current` can point at one that failed later. */
 async function servedReleases(
   layout: Layout,
   except: string,
@@ -80,7 +73,6 @@ async function staticFiles(layout: Layout, id: string): Promise<readonly StaticF
   return found
 }
 
-/** Returns the release's own static folder, absolute, or null. */
 async function staticFolder(layout: Layout, id: string): Promise<string | null> {
   const { staticPath } = await readInfo(layout, id)
   if (staticPath === null) return null

@@ -10,7 +10,6 @@ import { isRelease, liveRelease, readInfo, releaseIds, verificationOf } from './
 /** The kernel takes this many bytes for the address of a Unix socket. */
 const LONGEST_SOCKET = 107
 
-/** The app whose preview this is. */
 export function appOf({ base }: Layout): Layout {
   return layoutOf(dirname(dirname(base)))
 }

@@ -2,7 +2,7 @@
 import { lstat, mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { failure } from '../../common/errors/server.ts'
-import { parse } from '../../protocol/guards.ts'
+import { type Guard, parse } from '../../protocol/guards.ts'
 import {
   type ReleaseInfo,
   releaseInfo,
@@ -14,7 +14,7 @@ import {
 } from '../../protocol/messages.ts'
 import { RELEASE_ID, releaseTime } from '../../protocol/release-id.ts'
 import { exists, linkTarget, readIfThere, syncFolder, writeFileAtomic } from '../system/files.ts'
-import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { filesOf, type Layout, releaseDirectory } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 
 /** Returns the ids of the releases, oldest first. `releases` only ever holds complete releases. */
@@ -35,27 +35,20 @@ export async function newestId(layout: Layout): Promise<string | null> {
 
 /** By its metadata: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
 export async function isRelease(layout: Layout, id: string): Promise<boolean> {
-  return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info)
+  return RELEASE_ID.test(id) && exists(filesOf(layout, id).info)
 }
 
-/**
- * Returns the release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else is in its place
- */
+/** Returns the release that `current` points at, or null. @throws Failure `current-not-a-link` */
 export async function liveRelease(layout: Layout): Promise<string | null> {
   const stat = await lstat(layout.current).catch(() => null)
-  if (stat !== null && !stat.isSymbolicLink()) {
-    throw failure('current-not-a-link', { path: layout.current })
-  }
+  if (stat !== null && !stat.isSymbolicLink()) throw failure('current-not-a-link', { path: layout.current })
   const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath))
   if (!target || dirname(target) !== releases) return null
   const id = basename(target)
   return (await isRelease(layout, id)) ? id : null
 }
 
-/**
- * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
- */
+/** Returns the target of `current` as the link has it, if it exists and is no release of this app; else null. */
 export async function foreignCurrent(layout: Layout): Promise<string | null> {
   const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null
   return isForeign ? linkTarget(layout.current) : null
@@ -107,23 +100,23 @@ function preparedLink(layout: Layout, id: string): string {
   return join(layout.own, PREPARED + id)
 }
 
-export async function readInfo(layout: Layout, id: string): Promise<ReleaseInfo> {
-  const { info } = releaseFiles(releaseDirectory(layout, id))
-  const text = await readIfThere(info)
-  if (text === null) throw failure('release-damaged', { release: id, path: info, problem: 'is missing' })
-  return parse(releaseInfo, text, info)
+export function readInfo(layout: Layout, id: string): Promise<ReleaseInfo> {
+  return readOwn(id, filesOf(layout, id).info, releaseInfo)
 }
 
-export async function readRuntime(layout: Layout, id: string): Promise<Runtime> {
-  const file = releaseFiles(releaseDirectory(layout, id)).runtime
+export function readRuntime(layout: Layout, id: string): Promise<Runtime> {
+  return readOwn(id, filesOf(layout, id).runtime, runtime)
+}
+
+async function readOwn<T>(id: string, file: string, guard: Guard<T>): Promise<T> {
   const text = await readIfThere(file)
   if (text === null) throw failure('release-damaged', { release: id, path: file, problem: 'is missing' })
-  return parse(runtime, text, file)
+  return parse(guard, text, file)
 }
 
 /** Returns what was recorded about the release since it served, or null if it never did. */
 export async function verificationOf(layout: Layout, id: string): Promise<Verification | null> {
-  const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified)
+  const text = await readIfThere(filesOf(layout, id).verified)
   if (text === null) return null
   const found = parse(verification, text, 'verified.json')
   // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
@@ -137,19 +130,18 @@ export async function activatedAt(layout: Layout, id: string): Promise<string | 
 
 /** Removes the records that a release served or is staged, because it was rejected afterwards. */
 export async function markRejected(layout: Layout, id: string): Promise<void> {
-  const { verified, staged } = releaseFiles(releaseDirectory(layout, id))
+  const { verified, staged } = filesOf(layout, id)
   for (const file of [staged, verified]) await rm(file, { force: true })
 }
 
-/** Records that a release was verified and waits to be promoted. */
 export async function markStaged(layout: Layout, id: string): Promise<void> {
-  const { staged } = releaseFiles(releaseDirectory(layout, id))
+  const { staged } = filesOf(layout, id)
   await writeFileAtomic(staged, JSON.stringify({ stagedAt: new Date().toISOString() }), 0o644)
 }
 
 /** Once a newer release is live, the mark counts no more. */
 async function isStaged(layout: Layout, id: string, live: string | null): Promise<boolean> {
-  return (live === null || id > live) && exists(releaseFiles(releaseDirectory(layout, id)).staged)
+  return (live === null || id > live) && exists(filesOf(layout, id).staged)
 }
 
 export async function listReleases(layout: Layout): Promise<readonly ReleaseSummary[]> {
@@ -174,7 +166,7 @@ export async function listReleases(layout: Layout): Promise<readonly ReleaseSumm
 async function contentBytes(layout: Layout, id: string): Promise<number> {
   let bytes = 0
   try {
-    for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+    for await (const entry of readManifest(filesOf(layout, id).manifest)) {
       if (entry.kind === 'file') bytes += entry.size
     }
   } catch {

@@ -84,10 +84,7 @@ async function putBack(path: string, entry: ManifestEntry, source = ''): Promise
   }
 }
 
-/**
- * Returns false where a link is in the place of a folder on the way: what is behind it does not belong to the
- * release.
- */
+/** Returns false where a link stands for a folder on the way: what is behind it does not belong to the release. */
 async function staysInside(directory: string, path: string): Promise<boolean> {
   for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
     const real = await realpath(join(directory, folder)).catch(() => null)

@@ -1,7 +1,7 @@
 /** Reports once what an app has written into a release that no longer serves. */
 import type { WrittenInRelease } from '../../protocol/messages.ts'
 import { readIfThere, writeFileAtomic } from '../system/files.ts'
-import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { filesOf, type Layout } from './layout.ts'
 import { verificationOf } from './releases.ts'
 import { writtenFiles } from './written.ts'
 
@@ -16,7 +16,6 @@ interface Report {
 /**
  * Searches releases that have served and were not searched since.
  * @param live the release that serves instead; null: none, and nothing is reported
- * @param ids of all releases, also of those whose last workers still drain
  */
 export async function reportWritten(
   layout: Layout,
@@ -28,7 +27,7 @@ export async function reportWritten(
   for (const id of ids) {
     if (live === null || id === live) continue
     const served = await verificationOf(layout, id).catch(() => null)
-    const { reported } = releaseFiles(releaseDirectory(layout, id))
+    const { reported } = filesOf(layout, id)
     if (served === null) continue
     // A release that serves again is searched again.
     const mark = JSON.stringify({ activation: served.activation })

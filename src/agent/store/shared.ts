@@ -10,10 +10,8 @@ import { inParallel } from '../system/parallel.ts'
 import { assertOwnWay } from './trust.ts'
 
 /**
- * Links the shared paths into a release that is being built. What the first release has at such a path becomes
- * the shared content; what later releases have there is left out.
- *
- * @param directory the release
+ * Links the shared paths into a release that is being built. What the first release has at such a path becomes the
+ * shared content; what later releases have there is left out.
  * @param appFolder the folder of server.js in the release: the paths are relative to the app
  * @returns the paths where something was left out that differs from the shared content
  * @throws Failure `path-unsafe` where another user has put something in the way
@@ -34,8 +32,7 @@ export async function linkShared(
   async function linkOne(path: string, kind: Kind): Promise<void> {
     const parent = dirname(join(root, appFolder, path))
     await mkdir(parent, { recursive: true, mode: 0o755 })
-    // A folder on the way may be a link inside the release: the new link is relative to the folder's real
-    // path.
+    // A folder on the way may be a link inside the release: the new link is relative to the folder's real path.
     const real = await realpath(parent)
     assertInside(root, real, path)
     const inRelease = join(real, path.slice(path.lastIndexOf('/') + 1))
@@ -112,10 +109,7 @@ async function differs(brought: string, target: string): Promise<boolean> {
   return false
 }
 
-/**
- * A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a
- * folder.
- */
+/** A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a folder. */
 async function assertKind(place: string, kind: Kind, path: string, where: string): Promise<void> {
   const stat = await lstat(await realpath(place).catch(() => place))
   if (kind === 'folder' ? stat.isDirectory() : stat.isFile()) return

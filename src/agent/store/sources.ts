@@ -8,10 +8,7 @@ import { readManifest } from './manifest-file.ts'
 import { endOwner, ownerLives } from '../system/owner.ts'
 import { releaseIds } from './releases.ts'
 
-/**
- * The name of an upload, and its name once its session is over. An upload that was resumed can be interrupted
- * again.
- */
+/** An upload's name, and its name once its session is over. A resumed upload can be interrupted again. */
 const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/
 const INTERRUPTED = '.interrupted'
 
@@ -38,10 +35,7 @@ export async function takeOverUpload(layout: Layout, id: string): Promise<void> 
   if (await exists(directory)) await setAside(directory)
 }
 
-/**
- * Returns the file that names the session of an upload, and of the release made from it: nobody removes the
- * release while that session lives.
- */
+/** The file that names the session of an upload, and of its release: nobody removes that while the session lives. */
 export function uploadOwner(directory: string): string {
   return join(releaseFiles(directory).own, 'owner.json')
 }

@@ -30,8 +30,7 @@ function assertNotForAll(folder: string, stickyIsFine: boolean): void {
 
 /**
  * Checks the way to a path in `shared`. Parts that do not exist yet are fine.
- * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or
- * could: everybody may be allowed to write in the shared folder
+ * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or could
  */
 export function assertOwnWay(shared: string, path: string): void {
   let way = shared

@@ -24,10 +24,8 @@ export async function inShared(layout: Layout, id: string): Promise<(path: strin
 }
 
 /**
- * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside
- * of code that differ from the upload. Files that another release has with the same content, such as a sitemap
- * that each release makes when it boots, are not lost and not reported.
- *
+ * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside of code
+ * that differ from the upload. What the other release has too, such as a sitemap made at boot, is not lost.
  * @param other the release that serves instead of this one
  * @returns paths relative to the app; a folder, with a slash, where the manifest names nothing in it
  */
@@ -77,17 +75,14 @@ export async function writtenFiles(layout: Layout, id: string, other: string): P
   })
 }
 
-/** Null where the file is gone. */
 function statOf(file: string): Promise<Stats | null> {
   return lstat(file).catch(() => null)
 }
 
-/** Null where the file cannot be read. */
 function hashOf(file: string): Promise<string | null> {
   return hashFile(file).catch(() => null)
 }
 
-/** Gapless's own files in a release. */
 const OWN = '.gapless'
 
 /** What the build, Next.js or the agent puts there, and the folder of packages or of the build. */

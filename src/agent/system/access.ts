@@ -1,6 +1,4 @@
-/**
- * Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno.
- */
+/** Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno. */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -8,10 +6,7 @@ import { failure } from '../../common/errors/server.ts'
 import type { Failure } from '../../common/failure.ts'
 import { nearestExisting } from './files.ts'
 
-/**
- * @throws Failure `path-not-writable` when this user may not write in the folder, or in the one it would be
- * created in
- */
+/** @throws Failure `path-not-writable` when this user may not write in it, or in the folder it would be made in */
 export function assertWritable(folder: string): void {
   const standing = nearestExisting(folder)
   const { username } = userInfo()
@@ -47,7 +42,6 @@ function assertOpen(path: string, isFolder: boolean, command: string): void {
   if (failure !== null) throw failure
 }
 
-/** Returns null where this user may write in it. */
 function whyClosed(path: string, isFolder: boolean, command: string, cause?: unknown): Failure | null {
   try {
     if (isFolder && !statSync(path).isDirectory())

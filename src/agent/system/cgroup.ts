@@ -14,10 +14,7 @@ export const kernel: Kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' }
 
 export type Process = number | 'self'
 
-/**
- * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
- * free.
- */
+/** The memory that the groups leave a process, in bytes. Pages that the kernel drops on demand count as free. */
 export function memoryLeft(process: Process, at = kernel): number {
   const { v1, v2 } = groupsOf(process, 'memory', at)
   const left = (limit: number, used: number, dropped: number) => limit - Math.max(0, used - dropped)
@@ -73,10 +70,7 @@ function groupsOf(process: Process, controller: string, { proc, cgroup }: Kernel
   }
 }
 
-/**
- * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
- * mount.
- */
+/** Without a cgroup namespace a container sees a path that is not mounted: its group is the top of the mount. */
 function foldersUpTo(top: string, path: string | undefined): readonly string[] {
   if (path === undefined || !path.startsWith('/')) return []
   const folders = [join(top, path)]

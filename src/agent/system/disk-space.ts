@@ -4,7 +4,6 @@ import { failure } from '../../common/errors/server.ts'
 import { formatBytes } from '../../common/format.ts'
 import type { Failure } from '../../common/failure.ts'
 
-/** What a release needs on the disk. */
 export interface Need {
   bytes: number
   /** Files, folders and links. */
@@ -35,8 +34,6 @@ export async function lackOfDiskSpace(folder: string, need: Need): Promise<Failu
     return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize))
   }
   // Some file systems (btrfs) have no fixed number of inodes and report 0.
-  if (files > 0 && ffree < need.inodes) {
-    return lacking(`${need.inodes} inodes`, String(ffree))
-  }
+  if (files > 0 && ffree < need.inodes) return lacking(`${need.inodes} inodes`, String(ffree))
   return null
 }

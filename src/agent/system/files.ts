@@ -44,10 +44,7 @@ export async function syncFile(file: string): Promise<void> {
   await withFile(file, constants.O_RDONLY, 0, (handle) => handle.sync())
 }
 
-/**
- * Returns false where a file cannot have a second name: another file system, too many links, the kernel's own
- * rules.
- */
+/** Returns false where a file cannot have a second name: another file system, too many links, the kernel's rules. */
 export function tryLink(source: string, path: string): boolean {
   try {
     // Synchronous: it takes less time than a turn of the event loop.
@@ -81,7 +78,6 @@ export async function copyKeepingTime(
   await utimes(path, mtimeMs / 1000, mtimeMs / 1000)
 }
 
-/** Readable by others. */
 const READABLE = 0o755
 
 /**

@@ -7,9 +7,8 @@ import { fileSystemSync, type SyncFileSystem } from './sync-file-system.ts'
 
 export interface Flushing {
   /**
-   * Starts to flush these files once the files before them are flushed, and waits only for the files before the
-   * last call: one part is flushed while the next arrives.
-   * @throws the error of an earlier flush
+   * Starts to flush these files once those before them are flushed, and waits only for those before the last call: one
+   * part is flushed while the next arrives. @throws the error of an earlier flush
    */
   add(files: readonly ManifestFile[]): Promise<void>
   /** Resolves once all files are flushed. @throws the error of a flush */

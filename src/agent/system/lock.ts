@@ -22,7 +22,6 @@ const holderGuard = object({
   bootId: string,
   /** The holder in words: the run's URL or "an activation". */
   owner: string,
-  /** The activation that needs the lock, if any. */
   activation: nullable(string),
   since: string,
 })
@@ -39,16 +38,12 @@ export interface Waiting {
    * never ends early: two sessions have resumed one activation, and the working one has the verdict.
    */
   readonly activation?: string
-  /** Called once for each holder that the lock waits for. */
   readonly onWait?: (holder: string) => void
   /** Called while waiting: whether the lock is no longer wanted. */
   readonly giveUp?: () => Promise<boolean>
 }
 
-/**
- * Takes the lock, and waits up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if `giveUp` said so
- */
+/** Waits up to `timeoutMs` for its holder. @throws Failure `locked`, or `withdrawn` if `giveUp` said so */
 export async function takeLock(
   directory: string,
   owner: string,
@@ -64,9 +59,7 @@ export async function takeLock(
     told = taken.words
     const itself = activation !== undefined && taken.activation === activation
     if (!itself && (await giveUp?.())) throw withdrawn()
-    if (!itself && performance.now() >= deadline) {
-      throw failure('locked', { holder: taken.words })
-    }
+    if (!itself && performance.now() >= deadline) throw failure('locked', { holder: taken.words })
     await delay(POLL)
   }
 }
@@ -87,7 +80,6 @@ export function withdrawn(): Failure {
   return failure('withdrawn')
 }
 
-/** Returns who holds the lock, in words, or null. */
 export async function lockHolder(directory: string): Promise<string | null> {
   return (await currentHolder(directory))?.words ?? null
 }
@@ -106,7 +98,6 @@ interface Holder {
 
 const beginner: Holder = { pid: 0, words: 'a deploy that has just begun', activation: null }
 
-/** Returns the lock, or its holder. */
 async function tryLock(directory: string, owner: string, activation: string | null): Promise<Lock | Holder> {
   const highest = (await lockNumbers(directory)).at(-1) ?? 0
   const holder = highest > 0 ? await holderOf(directory, highest) : null
@@ -174,10 +165,7 @@ async function holderOf(directory: string, number: number): Promise<Holder | nul
   return { pid, words: `${owner}, since ${since} (process ${pid})`, activation }
 }
 
-/**
- * Returns null where the lock is released, or where a power cut lost its content: a lock is created whole, so
- * its holder is gone.
- */
+/** Null where the lock is released, or a power cut lost its content: a lock is created whole, so its holder is gone. */
 function readHolder(text: string): Guarded<typeof holderGuard> | null {
   try {
     return parse(holderGuard, text, 'lock')

@@ -5,10 +5,7 @@ import { userInfo } from 'node:os'
 import { delimiter } from 'node:path'
 import { LOGIN_PATH, LOGIN_SHELL_TIMEOUT } from '../../protocol/server-programs.ts'
 
-/**
- * The bootstrap has asked the login shell already where it found no Node otherwise. Returns its folders, or
- * none.
- */
+/** Returns its folders, or none. The bootstrap has asked already where it found no Node otherwise. */
 export function loginPath(): readonly string[] {
   const path = process.env[LOGIN_PATH] ?? askLoginShell()
   return path.split(delimiter).filter((folder) => folder.startsWith('/'))

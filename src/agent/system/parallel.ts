@@ -1,7 +1,4 @@
-/**
- * Calls `act` on all items, up to `limit` at once. Rejects with the first failure, once the running calls have
- * ended.
- */
+/** Calls `act` on all items, `limit` at once. Rejects with the first failure, once the running calls have ended. */
 export async function inParallel<T>(
   items: AsyncIterable<T> | Iterable<T>,
   limit: number,

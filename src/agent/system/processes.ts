@@ -45,11 +45,10 @@ export function commandOf(pid: number): string {
   }
 }
 
-/** Returns these processes and all their descendants. */
 export function withDescendants(roots: readonly number[]): readonly number[] {
   const children = new Map<number, number[]>()
   for (const pid of pids()) {
-    const parent = parentOf(pid)
+    const { parent } = statusOf(pid)
     children.set(parent, [...(children.get(parent) ?? []), pid])
   }
   const found = new Set(roots)
@@ -58,17 +57,18 @@ export function withDescendants(roots: readonly number[]): readonly number[] {
   return [...found]
 }
 
-/**
- * Returns the living processes of the group that a process leads or led. While a group has members, the kernel
- * does not reuse its number.
- */
+/** The living processes of a group. While a group has members, the kernel does not reuse its number. */
 export function groupLedBy(leader: { readonly pid: number; readonly startTime: string }): readonly number[] {
   const now = startTimeOf(leader.pid)
   // Signals take -1 for every process, and 0 for the sender's own group.
   if (leader.pid <= 1 || (now !== null && now !== leader.startTime)) return []
   return pids().filter((pid) => {
     const startTime = startTimeOf(pid)
-    return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid
+    return (
+      startTime !== null &&
+      Number(startTime) >= Number(leader.startTime) &&
+      statusOf(pid).group === leader.pid
+    )
   })
 }
 
@@ -79,14 +79,6 @@ export function memoryOf(pid: number): number {
   } catch {
     return 0
   }
-}
-
-function parentOf(pid: number): number {
-  return statusOf(pid).parent
-}
-
-function groupOf(pid: number): number {
-  return statusOf(pid).group
 }
 
 /** Zeros where the process has exited. */

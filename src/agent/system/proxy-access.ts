@@ -1,14 +1,10 @@
 /** Whether a web server that runs as a user of its own can reach a Unix socket. */
 import { readFileSync, statSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Result } from '../../protocol/messages.ts'
 import { pids } from './processes.ts'
 
-export interface Obstacle {
-  readonly user: string
-  readonly path: string
-  /** What an administrator runs. */
-  readonly commands: string
-}
+type Obstacle = NonNullable<Result<'preparePreview'>['unreachable']>
 
 /** The users of nginx and Caddy in the packages of Debian, Red Hat, Alpine, Arch and of their own. */
 const PROXIES: ReadonlySet<string> = new Set(['www-data', 'nginx', 'caddy', 'http'])

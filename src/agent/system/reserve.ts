@@ -1,7 +1,4 @@
-/**
- * A reserve of disk space: an activation must be able to restore, and to record its verdict, on a disk that
- * filled up while it ran.
- */
+/** A reserve of disk space, to restore and record the verdict on a disk that filled up during the activation. */
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -39,9 +36,8 @@ export async function withReserve<T>(folder: string, act: () => Promise<T>): Pro
 const LOOK = 1000
 
 /**
- * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its
- * workers could not record that they serve.
- * @returns a function that stops the guard
+ * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its workers
+ * could not record that they serve. @returns a function that stops the guard
  */
 export function guardReserve(folder: string): () => void {
   const probe = `${folder}.probe`

@@ -42,9 +42,8 @@ export function versionOfNode(node: string): NodeVersion | null {
 }
 
 /**
- * Removes the versions that setup has replaced, once no process runs from them.
+ * Removes the versions that setup has replaced, once nothing runs from them. @returns what was removed, below the home
  * @param used files that are needed, whatever the processes say
- * @returns what was removed, below the home
  */
 export async function removeOldRuntimes(
   used: readonly string[],

@@ -30,7 +30,6 @@ function kernelTells(version: string): boolean {
   return major > 5 || (major === 5 && minor >= 8)
 }
 
-/** Returns what `sync` prints; null when it fails. */
 function output(args: readonly string[]): Promise<string | null> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, LIMIT, null)

@@ -11,9 +11,7 @@ export function isDiskFull(error: unknown): boolean {
 /** Returns any error of the agent as a Failure: `disk-full`, `path-not-writable` or `agent-failed`. */
 export function toFailure(error: unknown): Failure {
   const { code, path } = error as NodeJS.ErrnoException
-  if (isDiskFull(error)) {
-    return failure('disk-full', { problem: (error as Error).message }, { cause: error })
-  }
+  if (isDiskFull(error)) return failure('disk-full', { problem: (error as Error).message }, { cause: error })
   switch (code) {
     case 'EACCES':
     case 'EPERM':

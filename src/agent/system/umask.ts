@@ -9,10 +9,7 @@ export async function readableByOthers<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/**
- * For processes that an activation starts: under umask 0 PM2's folder would be writable by everybody (seen in
- * 7.0.4), and with it the daemon's socket, its dump and its pid file.
- */
+/** For processes of an activation: under umask 0 everybody could write in PM2's folder (7.0.4), and to its daemon. */
 export function closeToOthers(): void {
   process.umask(process.umask() | 0o002)
 }

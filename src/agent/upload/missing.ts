@@ -6,16 +6,10 @@ import { type SourcedEntry, sharesInode } from './reuse.ts'
 import { addFile, type Need } from '../system/disk-space.ts'
 import type { SourceOf } from '../store/sources.ts'
 
-interface Survey {
+export async function findMissing(entries: AsyncIterable<SourcedEntry>, distDir: string) {
   /** Indexes among the files of the manifest. */
-  readonly missing: Bitmap
-  readonly need: Need
-  readonly reusedBytes: number
-}
-
-export async function findMissing(entries: AsyncIterable<SourcedEntry>, distDir: string): Promise<Survey> {
   const missing = new Bitmap()
-  const need = { bytes: 0, inodes: 0 }
+  const need: Need = { bytes: 0, inodes: 0 }
   const folders = new Set<string>()
   let reusedBytes = 0
   for await (const { entry, index, source } of entries) {

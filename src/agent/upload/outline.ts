@@ -1,14 +1,13 @@
 /**
- * An upload names only its differences from a release on the server, its base. Before the upload the agent
- * sends the outline of the base: short hashes of its folders. The runner leaves out the folders with the same
- * hash, and the agent fills them in from the base's manifest.
+ * An upload names only its differences from a release on the server, its base. The agent first sends the base's
+ * outline, short hashes of its folders; the runner leaves out the same folders, and the agent fills them in.
  */
 import { isBelow, isOutlined, shortHash, subtreeHasher } from '../../protocol/subtrees.ts'
 import { failure } from '../../common/errors/upload.ts'
 import type { Failure } from '../../common/failure.ts'
 import { type ManifestEntry, parseDifference } from '../../protocol/manifest.ts'
 import type { Result } from '../../protocol/messages.ts'
-import { type Layout, releaseDirectory, releaseFiles } from '../store/layout.ts'
+import { filesOf, type Layout } from '../store/layout.ts'
 import { readManifest } from '../store/manifest-file.ts'
 import { readLines } from '../store/manifest-lines.ts'
 import { releaseIds } from '../store/releases.ts'
@@ -24,7 +23,7 @@ export async function outline(layout: Layout, ...others: readonly Layout[]): Pro
       const hasher = subtreeHasher((subtree) => {
         if (isOutlined(subtree)) hashes.push(shortHash(subtree))
       })
-      for await (const entry of readManifest(manifestOf(layout, base))) hasher.add(entry)
+      for await (const entry of readManifest(filesOf(layout, base).manifest)) hasher.add(entry)
       hasher.end()
       if (hashes.length > 0) return { base, folders: Buffer.concat(hashes).toString('base64') }
     } catch {
@@ -47,7 +46,7 @@ export async function* fillIn(
   base: string | null,
   difference: AsyncIterable<Buffer>,
 ): AsyncGenerator<Filled, void, undefined> {
-  const entries = base === null ? none() : readManifest(manifestOf(layout, base))
+  const entries = base === null ? none() : readManifest(filesOf(layout, base).manifest)
   try {
     let next = await nextOf(entries)
     for await (const line of readLines(difference)) {
@@ -68,12 +67,16 @@ export async function* fillIn(
   }
 }
 
-export function baseChanged(): Failure {
-  return failure('base-changed')
+/** @param hash of the whole manifest that has arrived. @throws Failure `base-changed` or `upload-corrupt` */
+export function assertWhole(hash: string, contentHash: string, base: string | null): void {
+  if (hash === contentHash) return
+  throw base === null
+    ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
+    : baseChanged()
 }
 
-function manifestOf(layout: Layout, id: string): string {
-  return releaseFiles(releaseDirectory(layout, id)).manifest
+function baseChanged(): Failure {
+  return failure('base-changed')
 }
 
 async function nextOf(

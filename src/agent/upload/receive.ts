@@ -54,8 +54,7 @@ export async function* decompress(
 
 /**
  * Writes the files of one stream of contents, in order, without flushing them.
- * @param time modification time of all files: Next.js derives `Last-Modified` and `ETag` from it, which must be
- * the same on all hosts
+ * @param time of modification, the same on all hosts: Next.js derives `Last-Modified` and `ETag` from it
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
 export async function receive(

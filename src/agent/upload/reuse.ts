@@ -32,10 +32,7 @@ export interface Reuse {
 /** Node has four threads for files; the hashing happens between their turns. */
 const AT_ONCE = 8
 
-/**
- * Starts at once, and runs while other files still arrive.
- * @param flushing gets the files that are not flushed yet
- */
+/** Starts at once, and runs while other files still arrive. @param flushing gets the files that are not flushed yet */
 export function startReuse(
   directory: string,
   distDir: string,
@@ -80,18 +77,14 @@ export function startReuse(
   }
 }
 
-/**
- * Whether the new file becomes a hard link to its source. Both must be code: an empty module and an empty
- * upload have the same content.
- */
+/** Whether the new file becomes a hard link. Both must be code: an empty module and an empty upload are the same. */
 export function sharesInode(entry: ManifestFile, source: Source, distDir: string): boolean {
   return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir)
 }
 
 /**
- * Takes a file from another release and verifies the copy: a file that no longer has the bytes of its manifest
- * never becomes part of a new release. The file keeps its modification time, from which Next.js derives
- * `Last-Modified` and `ETag`.
+ * Takes a file from another release, with its modification time, and verifies the copy: a file that no longer has the
+ * bytes of its manifest never becomes part of a new release.
  * @returns how the file was taken; null: it is damaged or gone
  */
 async function reuseFile(

@@ -20,7 +20,7 @@ import { type Flushing, startFlushing } from '../system/flush.ts'
 import { type Layout, makeFolders, releaseDirectory, releaseFiles } from '../store/layout.ts'
 import { assertLinksStay } from '../store/links.ts'
 import { readManifest } from '../store/manifest-file.ts'
-import { baseChanged, fillIn } from './outline.ts'
+import { assertWhole, fillIn } from './outline.ts'
 import { writeOwner } from '../system/owner.ts'
 import { type Reuse, startReuse } from './reuse.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
@@ -118,17 +118,12 @@ export function createUploads(layout: Layout, isPreview = false): Uploads {
 
       const wanted: Wanted = new Map()
       const from = await layoutOfBase(layout, base, isPreview)
-      const hash = await writeManifest(from, base, body, manifest, wanted)
-      if (hash !== contentHash) {
-        throw base === null
-          ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
-          : baseChanged()
-      }
+      assertWhole(await writeManifest(from, base, body, manifest, wanted), contentHash, base)
       await findSources(layout, wanted, directory, isPreview ? await neighboursOf(layout) : [])
       const sourceOf = sourcesIn(from, base, wanted)
-      const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir)
-      await assertDiskSpace(directory, survey.need)
-      const { missing, reusedBytes } = survey
+      const found = await findMissing(withSources(readManifest(manifest), sourceOf), distDir)
+      const { missing, need, reusedBytes } = found
+      await assertDiskSpace(directory, need)
       const flushing = startFlushing(directory)
       upload = {
         id,
@@ -167,9 +162,7 @@ export function createUploads(layout: Layout, isPreview = false): Uploads {
 
     async commit(params, progress) {
       const current = begun(params.id)
-      if (current.missing > 0) {
-        throw failure('upload-incomplete', { problem: 'its contents never arrived' })
-      }
+      if (current.missing > 0) throw failure('upload-incomplete', { problem: 'its contents never arrived' })
       const damaged = await proven(current, progress)
       if (damaged.count > 0 && !current.askedAgain) {
         current.missing = damaged.count
@@ -251,10 +244,7 @@ async function wasCommitted(layout: Layout, id: string, contentHash: string): Pr
   return true
 }
 
-/**
- * Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in
- * hex
- */
+/** Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in hex */
 async function writeManifest(
   layout: Layout,
   base: string | null,
