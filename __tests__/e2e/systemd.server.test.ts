@@ -45,7 +45,15 @@ thorough('under systemd', () => {
   /** As the user that logs in. */
   const asUser = (command: string) =>
     server.systemd!.run(
-      ...['runuser', '-u', 'deploy', '--', 'env', 'XDG_RUNTIME_DIR=/run/user/21377', 'sh', '-c', command],
+      'runuser',
+      '-u',
+      'deploy',
+      '--',
+      'env',
+      'XDG_RUNTIME_DIR=/run/user/21377',
+      'sh',
+      '-c',
+      command,
     )
   /** Of the process that systemd watches; 0 where there is none. */
   const watched = () => Number(asUser('systemctl --user show --value --property MainPID gapless-pm2'))

@@ -21,7 +21,7 @@ export interface Result {
 }
 
 /** Only a run that is told to has these steps. */
-const ASKED: readonly Moment[] = ['canary', 'watch']
+const ASKED: ReadonlySet<Moment> = new Set(['canary', 'watch'])
 const LENGTH = '5s'
 
 /**
@@ -36,7 +36,7 @@ export async function tryFault(site: Site, fault: Fault, moment: Moment, dies = 
   const daemon = site.daemon()
   let kill: (signal: NodeJS.Signals) => void = () => undefined
   const running = site.run(version, {
-    inputs: { ...(ASKED.includes(moment) ? { [moment]: LENGTH } : {}), ...fault.inputs?.(site) },
+    inputs: { ...(ASKED.has(moment) ? { [moment]: LENGTH } : {}), ...fault.inputs?.(site) },
     onStart: (how) => (kill = how),
   })
   let ended = false

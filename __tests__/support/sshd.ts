@@ -104,7 +104,7 @@ export async function startSshd({
   let logs = ''
   const around = inside === undefined ? mounted(folder, hidden, replaced, accounts, mounts) : null
   const begin = async () => {
-    const [program = '', ...args] = [
+    const [program, ...args] = [
       ...(network?.prefix ?? []),
       ...(around ?? inside?.() ?? []),
       '/usr/sbin/sshd',
