@@ -2355,6 +2355,10 @@ function searchPath(node = process.execPath) {
     const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
     return [...new Set([own, ...inherited, ...DEFAULT_PATH])];
 }
+/** A folder that the user named, where `~` is the home. */
+function expandHome(folder) {
+    return folder.replace(/^~(?=\/|$)/, (0,external_node_os_namespaceObject.homedir)());
+}
 
 ;// CONCATENATED MODULE: ./build/agent/system/lock.js
 /**
@@ -6689,6 +6693,7 @@ async function mtimeOf(path) {
 /** A daemon that cannot start a worker any more: somebody removed the Node or the PM2 that it runs from. */
 
 
+
 /**
  * Every new worker would exit at once, those of the previous release too.
  * @param all of PM2's processes
@@ -6706,12 +6711,7 @@ function assertNotStranded(daemon, all, records) {
 }
 /** Where the daemon looks for Node; null where nobody can tell. A file of that name may have replaced the one it runs. */
 function nodeOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
-    }
-    catch {
-        return null;
-    }
+    return executableOf(pid)?.replace(/ \(deleted\)$/, '') ?? null;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/claims.js
@@ -6868,7 +6868,7 @@ function nodeMove(daemon, binPath) {
     const exe = daemon === null ? null : executableOf(daemon);
     if (node === null || exe === null || exe === node)
         return null;
-    const named = binPath.map((folder) => (0,external_node_path_namespaceObject.join)(folder.replace(/^~(?=\/|$)/, (0,external_node_os_namespaceObject.homedir)()), 'node'));
+    const named = binPath.map((folder) => (0,external_node_path_namespaceObject.join)(expandHome(folder), 'node'));
     if (named.some((file) => (0,external_node_fs_namespaceObject.existsSync)(file)))
         return null;
     const [now, next] = [versionOfNode(exe), versionOfNode(node)];
@@ -8676,7 +8676,7 @@ function askLoginShell() {
 function findPm2(binPath) {
     const home = (0,external_node_os_namespaceObject.homedir)();
     const runtime = (0,external_node_path_namespaceObject.join)(home, runtimeFolder);
-    const named = binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home));
+    const named = binPath.map(expandHome);
     const folders = [...named, runtime, ...searchPath()];
     const searched = new Set();
     // The login shell is slow: it is asked only where the session's own PATH has no PM2.

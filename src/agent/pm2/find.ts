@@ -10,7 +10,7 @@ import {
   systemVersionFolders,
   versionFolders,
 } from '../../protocol/server-programs.ts'
-import { searchPath } from '../system/environment.ts'
+import { expandHome, searchPath } from '../system/environment.ts'
 import { loginPath } from '../system/login-path.ts'
 
 export interface InstalledPm2 {
@@ -29,7 +29,7 @@ export interface Pm2Search {
 export function findPm2(binPath: readonly string[]): Pm2Search {
   const home = homedir()
   const runtime = join(home, runtimeFolder)
-  const named = binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home))
+  const named = binPath.map(expandHome)
   const folders = [...named, runtime, ...searchPath()]
   const searched = new Set<string>()
   // The login shell is slow: it is asked only where the session's own PATH has no PM2.

@@ -4,9 +4,9 @@
  */
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { layoutOf } from '../store/layout.ts'
+import { expandHome } from '../system/environment.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import { lockHolder } from '../system/lock.ts'
 import { executableOf } from '../system/processes.ts'
@@ -30,7 +30,7 @@ export function nodeMove(daemon: number | null, binPath: readonly string[]): Nod
   const node = broughtNode()
   const exe = daemon === null ? null : executableOf(daemon)
   if (node === null || exe === null || exe === node) return null
-  const named = binPath.map((folder) => join(folder.replace(/^~(?=\/|$)/, homedir()), 'node'))
+  const named = binPath.map((folder) => join(expandHome(folder), 'node'))
   if (named.some((file) => existsSync(file))) return null
   const [now, next] = [versionOfNode(exe), versionOfNode(node)]
   if (now === null || next === null) return null

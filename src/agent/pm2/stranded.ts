@@ -1,7 +1,8 @@
 /** A daemon that cannot start a worker any more: somebody removed the Node or the PM2 that it runs from. */
-import { existsSync, readlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { failure } from '../../common/errors/server.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
+import { executableOf } from '../system/processes.ts'
 import type { Pm2Process } from './client.ts'
 
 export interface Daemon {
@@ -33,9 +34,5 @@ export function assertNotStranded(
 
 /** Where the daemon looks for Node; null where nobody can tell. A file of that name may have replaced the one it runs. */
 function nodeOf(pid: number): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')
-  } catch {
-    return null
-  }
+  return executableOf(pid)?.replace(/ \(deleted\)$/, '') ?? null
 }

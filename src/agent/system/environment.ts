@@ -33,3 +33,8 @@ export function searchPath(node = process.execPath): readonly string[] {
   const inherited = (process.env['PATH'] ?? '').split(delimiter).filter((part) => part.startsWith('/'))
   return [...new Set([own, ...inherited, ...DEFAULT_PATH])]
 }
+
+/** A folder that the user named, where `~` is the home. */
+export function expandHome(folder: string): string {
+  return folder.replace(/^~(?=\/|$)/, homedir())
+}
