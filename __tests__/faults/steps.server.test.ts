@@ -53,6 +53,7 @@ function expectedOf({ endsRun, mayLose, needsMount, blind }: Fault, step: Activa
   if (blind) return /^(live|kept|restored|down)$/
   if (step === 'rollback') return /^restored$/
   if (needsMount || mayLose !== undefined) return /^(live|kept|restored)$/
-  // Cancelled before the swap it withdraws.
-  return endsRun ? /^(live|kept)$/ : /^live$/
+  // Cancelled before the swap, or while there is a canary, it withdraws.
+  if (endsRun) return step === 'canary' ? /^(live|restored)$/ : /^(live|kept)$/
+  return /^live$/
 }
