@@ -81,6 +81,10 @@ function ensureDaemons() {
   ensure('/usr/bin/caddy', 'caddy', false)
   ensure('/usr/sbin/haproxy', 'haproxy', false)
   ensure('/usr/bin/redis-server', 'redis-server', false)
+  // A systemd of a test's own, whose users have one of theirs.
+  ensure('/lib/systemd/systemd', 'systemd', false)
+  ensure('/usr/share/pam-configs/systemd', 'libpam-systemd', false)
+  ensure('/usr/lib/polkit-1/polkitd', 'polkitd', false)
 }
 
 /** Runs `npm ci` when the lockfile is another than the last time. */

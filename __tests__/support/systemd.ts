@@ -20,8 +20,9 @@ import { type Account, accountFiles } from './sshd.ts'
 import { until } from './until.ts'
 
 const PROGRAM = '/lib/systemd/systemd'
-/** Where not, the tests that need it are skipped. */
-export const maySystemd = process.getuid?.() === 0 && existsSync(PROGRAM)
+const NEEDED = [PROGRAM, '/usr/share/pam-configs/systemd', '/usr/lib/polkit-1/polkitd']
+/** Where not, the tests that need it are left out. */
+export const maySystemd = process.getuid?.() === 0 && NEEDED.every((file) => existsSync(file))
 
 export interface Systemd {
   /** What stands before a program and its arguments to run it there. */
