@@ -3608,6 +3608,16 @@ function tcpSockets() {
         return [{ host: toText(host), port: Number.parseInt(port, 16), inode, listens: state === LISTEN }];
     });
 }
+/** Whether the descriptors of a process can be seen. */
+function isVisible(pid) {
+    try {
+        (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
 /** @param pid of a process of this user's: nobody else's sockets can be seen */
 function heldBy(pid, sockets) {
     const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
@@ -3966,9 +3976,13 @@ async function assertPortIsOurs(host, port, users) {
         throw error;
     const sockets = listeningSockets().filter((socket) => socket.port === port);
     const holds = (pid) => heldBy(pid, sockets).length > 0;
-    if (ownersOf(port, users).some(holds))
+    const owners = ownersOf(port, users);
+    if (owners.some(holds))
         return;
     const pid = pids().find(holds);
+    // Nobody sees what a process holds whose Node.js has capabilities of its own (`setcap`, for a port below 1024).
+    if (pid === undefined && owners.some((owner) => !isVisible(owner)))
+        return;
     if (pid === undefined && (await comesFree(host, port)))
         return;
     throw portTaken(`${host}:${port}`, port, pid);
@@ -6800,6 +6814,8 @@ const end_daemon_PATIENCE = 3000;
 const end_daemon_LOOK = 5;
 async function endDaemon(pid) {
     const startTime = process_identity_startTimeOf(pid);
+    if (startTime === null)
+        return;
     const lives = () => process_identity_startTimeOf(pid) === startTime;
     const release = continueAtDeath(pid);
     try {

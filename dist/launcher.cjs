@@ -832,6 +832,16 @@ function tcpSockets() {
         return [{ host: toText(host), port: Number.parseInt(port, 16), inode, listens: state === LISTEN }];
     });
 }
+/** Whether the descriptors of a process can be seen. */
+function isVisible(pid) {
+    try {
+        (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
 /** @param pid of a process of this user's: nobody else's sockets can be seen */
 function heldBy(pid, sockets) {
     const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
@@ -920,7 +930,14 @@ function giveSocket(file, choose) {
     // In a cluster worker without `exclusive` the daemon would listen.
     server.listen({ path, exclusive: true });
     server.unref();
-    process.once('exit', () => (0,external_node_fs_namespaceObject.rmSync)(path, { force: true }));
+    process.once('exit', () => {
+        try {
+            (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
+        }
+        catch {
+            // A read-only file system: the agent removes what dead workers leave.
+        }
+    });
 }
 /** It never reads, so that Node watches the descriptor for the connection alone, which closes it. */
 function send(connection, socket) {
@@ -2427,14 +2444,15 @@ const public_port_PATIENCE = 10_000;
 const PAUSE = 50;
 /** How long they may take to listen, in ms. */
 const FIRST = 1000;
-/** How long the daemon may take to receive a socket, in ms. */
-const GIFT = 1000;
+/** After a time in which the first orphan could have given the port, all are asked: it may hang. In ms. */
+const TURN = 3000;
 /** @returns the port. Rejects when it is taken (`EADDRINUSE`) or not allowed (`EACCES`). */
 async function openPublicPort(door, { host: name, port }, records, share) {
     const { address: host } = await (0,external_node_dns_promises_namespaceObject.lookup)(name);
     const address = { host, port };
     const viaDaemon = async () => (await door.open((server) => server.listen({ ...address }))).port;
-    if ((external_node_cluster_default()).worker === undefined)
+    // Nobody sees what a daemon holds whose Node.js has capabilities of its own (`setcap`).
+    if ((external_node_cluster_default()).worker === undefined || !isVisible(process.ppid))
         return viaDaemon();
     const begun = performance.now();
     const waited = () => performance.now() - begun;
@@ -2458,7 +2476,8 @@ async function openPublicPort(door, { host: name, port }, records, share) {
             // Workers that have just become orphans may not listen yet.
             if (holders.length === 0 && waited() > FIRST)
                 throw error;
-            share.socket ??= await passOn(holders.map(({ pid }) => giftOf(records, pid)));
+            const asked = waited() > TURN ? holders : holders.slice(0, 1);
+            share.socket ??= await passOn(asked.map(({ pid }) => giftOf(records, pid)));
             await (0,promises_namespaceObject.setTimeout)(PAUSE);
         }
     }
@@ -2515,7 +2534,7 @@ async function giveToDaemon(socket) {
     const handle = socket;
     process.send?.({ gapless: 'the public port' }, handle);
     const begun = performance.now();
-    while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < GIFT)
+    while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < public_port_PATIENCE)
         await (0,promises_namespaceObject.setTimeout)(5);
 }
 function socketInDaemon(address) {
@@ -4103,6 +4122,8 @@ async function launch(launcherFile, candidate) {
         const isDraining = () => draining;
         share = openShare(records, isDraining);
         doorPort = await openPublic(door, address, records, share);
+        if (draining)
+            return share.socket?.close();
         const drain = () => void leave('SIGINT');
         outliveDaemon({ door, address, appDirectory, records, record, share, isDraining, leave: drain });
     }

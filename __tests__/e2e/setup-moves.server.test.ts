@@ -111,10 +111,15 @@ function moveTo(prefix: string, { home }: BareUser): void {
 /** Version managers change the PATH of interactive shells alone. */
 const BASHRC = 'case $- in *i*) ;; *) return ;; esac\nPATH="$HOME/.nvm/versions/node/v24.0.0/bin:$PATH"\n'
 
+/** As people do to let Node.js listen on port 80. Then only root sees what its processes hold. */
+const mayListenBelow1024 = (prefix: string) =>
+  execFileSync('setcap', ['cap_net_bind_service=+ep', join(prefix, 'bin/node')])
+
 thorough.each([
-  ['nvm', ({ home }: BareUser) => join(home, '.nvm/versions/node/v24.0.0')],
-  ['the system', ({ system }: BareUser) => system],
-] as const)('with a Node.js and PM2 of %s that fit', (_, prefixOf) => {
+  ['nvm', ({ home }: BareUser) => join(home, '.nvm/versions/node/v24.0.0'), () => undefined],
+  ['the system', ({ system }: BareUser) => system, () => undefined],
+  ['the system, with a capability,', ({ system }: BareUser) => system, mayListenBelow1024],
+] as const)('with a Node.js and PM2 of %s that fit', (_, prefixOf, change) => {
   let server: BareUser
   let workspace: Workspace
   beforeAll(async () => {
@@ -131,6 +136,7 @@ thorough.each([
     const prefix = prefixOf(server)
     expect(await run('setup')).toMatchObject({ code: 0 })
     moveTo(prefix, server)
+    change(prefix)
     server.write('.bashrc', BASHRC)
     const before = listingOf(prefix)
 
@@ -142,6 +148,7 @@ thorough.each([
     expect(deploy).toMatchObject({ code: 0, outputs: { status: 'live' } })
     expect(readlinkSync(`/proc/${daemonPid(server)}/exe`)).toBe(join(prefix, 'bin/node'))
     expect(await run('check')).toMatchObject({ code: 0, outputs: { status: 'live' } })
+    expect(await run('deploy')).toMatchObject({ code: 0, outputs: { status: 'live' } })
     expect(listingOf(prefix)).toBe(before)
   }, 300_000)
 })

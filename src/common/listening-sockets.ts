@@ -47,6 +47,16 @@ function tcpSockets(): readonly TcpSocket[] {
   })
 }
 
+/** Whether the descriptors of a process can be seen. */
+export function isVisible(pid: number): boolean {
+  try {
+    readdirSync(`/proc/${pid}/fd`)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** @param pid of a process of this user's: nobody else's sockets can be seen */
 export function heldBy<Socket extends Listening>(pid: number, sockets: readonly Socket[]): readonly Socket[] {
   const inodes = new Set(socketsOf(pid).map(({ inode }) => inode))

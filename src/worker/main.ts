@@ -130,6 +130,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     const isDraining = () => draining
     share = openShare(records, isDraining)
     doorPort = await openPublic(door, address, records, share)
+    if (draining) return share.socket?.close()
     const drain = () => void leave('SIGINT')
     outliveDaemon({ door, address, appDirectory, records, record, share, isDraining, leave: drain })
   }

@@ -67,7 +67,13 @@ export function giveSocket(file: string, choose: () => ListeningSocket | null): 
   // In a cluster worker without `exclusive` the daemon would listen.
   server.listen({ path, exclusive: true })
   server.unref()
-  process.once('exit', () => rmSync(path, { force: true }))
+  process.once('exit', () => {
+    try {
+      rmSync(path, { force: true })
+    } catch {
+      // A read-only file system: the agent removes what dead workers leave.
+    }
+  })
 }
 
 /** It never reads, so that Node watches the descriptor for the connection alone, which closes it. */

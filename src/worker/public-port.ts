@@ -10,6 +10,7 @@ import {
   type Address,
   descriptorOf,
   heldBy,
+  isVisible,
   kernelAddress,
   type Listening,
   listeningSockets,
@@ -25,8 +26,8 @@ const PATIENCE = 10_000
 const PAUSE = 50
 /** How long they may take to listen, in ms. */
 const FIRST = 1000
-/** How long the daemon may take to receive a socket, in ms. */
-const GIFT = 1000
+/** After a time in which the first orphan could have given the port, all are asked: it may hang. In ms. */
+const TURN = 3000
 
 /** @returns the port. Rejects when it is taken (`EADDRINUSE`) or not allowed (`EACCES`). */
 export async function openPublicPort(
@@ -38,7 +39,8 @@ export async function openPublicPort(
   const { address: host } = await lookup(name)
   const address = { host, port }
   const viaDaemon = async () => (await door.open((server) => server.listen({ ...address }))).port
-  if (cluster.worker === undefined) return viaDaemon()
+  // Nobody sees what a daemon holds whose Node.js has capabilities of its own (`setcap`).
+  if (cluster.worker === undefined || !isVisible(process.ppid)) return viaDaemon()
   const begun = performance.now()
   const waited = () => performance.now() - begun
   for (;;) {
@@ -57,7 +59,8 @@ export async function openPublicPort(
       const holders = siblings(records).filter(({ pid }) => heldBy(pid, socketsAt(address)).length > 0)
       // Workers that have just become orphans may not listen yet.
       if (holders.length === 0 && waited() > FIRST) throw error
-      share.socket ??= await passOn(holders.map(({ pid }) => giftOf(records, pid)))
+      const asked = waited() > TURN ? holders : holders.slice(0, 1)
+      share.socket ??= await passOn(asked.map(({ pid }) => giftOf(records, pid)))
       await delay(PAUSE)
     }
   }
@@ -123,7 +126,7 @@ async function giveToDaemon(socket: ListeningSocket): Promise<void> {
   const handle = socket as unknown as Parameters<NonNullable<typeof process.send>>[1]
   process.send?.({ gapless: 'the public port' }, handle)
   const begun = performance.now()
-  while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < GIFT) await delay(5)
+  while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < PATIENCE) await delay(5)
 }
 
 function socketInDaemon(address: Address): { readonly fd: number; readonly inode: string } | null {

@@ -14,6 +14,7 @@ const LOOK = 5
 
 export async function endDaemon(pid: number): Promise<void> {
   const startTime = startTimeOf(pid)
+  if (startTime === null) return
   const lives = () => startTimeOf(pid) === startTime
   const release = continueAtDeath(pid)
   try {

@@ -9,7 +9,7 @@ import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { Pm2Process } from './client.ts'
 import { orphansIn } from './orphans.ts'
 import { commandOf, pids, withDescendants } from '../system/processes.ts'
-import { type Address, heldBy, listeningSockets } from '../../common/listening-sockets.ts'
+import { type Address, heldBy, isVisible, listeningSockets } from '../../common/listening-sockets.ts'
 import { formatAddress, isEverywhere } from '../system/sockets.ts'
 
 export interface PortUsers {
@@ -36,8 +36,11 @@ export async function assertPortIsOurs(host: string, port: number, users: PortUs
   if (error.code !== 'EADDRINUSE') throw error
   const sockets = listeningSockets().filter((socket) => socket.port === port)
   const holds = (pid: number) => heldBy(pid, sockets).length > 0
-  if (ownersOf(port, users).some(holds)) return
+  const owners = ownersOf(port, users)
+  if (owners.some(holds)) return
   const pid = pids().find(holds)
+  // Nobody sees what a process holds whose Node.js has capabilities of its own (`setcap`, for a port below 1024).
+  if (pid === undefined && owners.some((owner) => !isVisible(owner))) return
   if (pid === undefined && (await comesFree(host, port))) return
   throw portTaken(`${host}:${port}`, port, pid)
 }
