@@ -81,6 +81,7 @@ function ensureDaemons() {
   ensure('/usr/bin/caddy', 'caddy', false)
   ensure('/usr/sbin/haproxy', 'haproxy', false)
   ensure('/usr/bin/redis-server', 'redis-server', false)
+  ensure('/usr/sbin/setcap', 'libcap2-bin', false)
   // A systemd of a test's own, whose users have one of theirs.
   ensure('/lib/systemd/systemd', 'systemd', false)
   ensure('/usr/share/pam-configs/systemd', 'libpam-systemd', false)

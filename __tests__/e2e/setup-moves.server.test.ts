@@ -112,13 +112,17 @@ function moveTo(prefix: string, { home }: BareUser): void {
 const BASHRC = 'case $- in *i*) ;; *) return ;; esac\nPATH="$HOME/.nvm/versions/node/v24.0.0/bin:$PATH"\n'
 
 /** As people do to let Node.js listen on port 80. Then only root sees what its processes hold. */
+const SETCAP = '/usr/sbin/setcap'
 const mayListenBelow1024 = (prefix: string) =>
-  execFileSync('setcap', ['cap_net_bind_service=+ep', join(prefix, 'bin/node')])
+  execFileSync(SETCAP, ['cap_net_bind_service=+ep', join(prefix, 'bin/node')])
+const capable = [
+  ['the system, with a capability,', ({ system }: BareUser) => system, mayListenBelow1024],
+] as const
 
 thorough.each([
   ['nvm', ({ home }: BareUser) => join(home, '.nvm/versions/node/v24.0.0'), () => undefined],
   ['the system', ({ system }: BareUser) => system, () => undefined],
-  ['the system, with a capability,', ({ system }: BareUser) => system, mayListenBelow1024],
+  ...(existsSync(SETCAP) ? capable : []),
 ] as const)('with a Node.js and PM2 of %s that fit', (_, prefixOf, change) => {
   let server: BareUser
   let workspace: Workspace
