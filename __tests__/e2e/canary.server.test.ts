@@ -151,7 +151,7 @@ thorough.each(['3', '1'])('with %s workers', (count) => {
     const release = await canary()
     const folder = join(server.app, '.gapless/workers')
     await delay(1000)
-    for (const name of readdirSync(folder)) {
+    for (const name of readdirSync(folder).filter((entry) => entry.endsWith('.json'))) {
       const { pid, release: of } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as {
         pid: number
         release: string

@@ -174,9 +174,11 @@ describe.each(all ? ['pm2', 'pm2-6', 'pm2-5'] : ['pm2'])('under %s', (pm2Package
         (await readJournal(journal()))
           .slice(from)
           .some(({ step, state }) => step === 'rollback' && state === 'begin') &&
-        readdirSync(join(server.app, '.gapless/workers')).some((name) =>
-          readFileSync(join(server.app, '.gapless/workers', name), 'utf8').includes('"draining"'),
-        ),
+        readdirSync(join(server.app, '.gapless/workers'))
+          .filter((name) => name.endsWith('.json'))
+          .some((name) =>
+            readFileSync(join(server.app, '.gapless/workers', name), 'utf8').includes('"draining"'),
+          ),
       60_000,
     )
     const folder = join(server.app, '.gapless/activations')
