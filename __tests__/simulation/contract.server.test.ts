@@ -3,13 +3,13 @@ import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { connectPm2, type Pm2 } from '../../src/agent/pm2/client.ts'
 import { daemonPid } from '../../src/agent/pm2/daemon.ts'
 import { startTimeOf } from '../../src/common/process-identity.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
-import { type Behaviour, claims, options, type Pm2OnTrial, prompt } from './contract.ts'
+import { type Behaviour, claims, ONLY_IN_7, options, type Pm2OnTrial, prompt } from './contract.ts'
 
 const thorough = process.env['GAPLESS_TEST_ALL'] === '1' ? describe : describe.skip
 const { resolve } = createRequire(import.meta.url)
@@ -18,6 +18,8 @@ const home = process.env['PM2_HOME']
 let end: () => Promise<void> = async () => undefined
 afterEach(async () => {
   await end()
+  // PM2 reads its home when it is loaded.
+  jest.resetModules()
   if (home === undefined) delete process.env['PM2_HOME']
   else process.env['PM2_HOME'] = home
 })
@@ -71,8 +73,10 @@ async function realPm2(name: string): Promise<Pm2OnTrial> {
 thorough.each(['pm2', 'pm2-6', 'pm2-5'])('%s', (name) => {
   test.each(claims)(
     '%s',
-    async (_, holds) => {
-      await holds(await realPm2(name))
+    async (claimed, holds) => {
+      const held = holds(await realPm2(name))
+      if (name !== 'pm2' && claimed === ONLY_IN_7) await expect(held).rejects.toThrow('another one boots')
+      else await held
       expect(name).toMatch(/^pm2/)
     },
     60_000,

@@ -54,6 +54,9 @@ async function running(pm2: Pm2OnTrial): Promise<number> {
   return (await the(pm2))!.pid
 }
 
+/** PM2 5.4 and 6 leave it stopped, and the simulation takes the worse. */
+export const ONLY_IN_7 = 'a worker that is stopped before it was ready is started again'
+
 export const claims: readonly (readonly [name: string, Claim])[] = [
   [
     'a reload keeps the old worker aside until the new one is ready, and ends when it has left',
@@ -103,7 +106,7 @@ export const claims: readonly (readonly [name: string, Claim])[] = [
     },
   ],
   [
-    'a worker that is stopped before it was ready is started again',
+    ONLY_IN_7,
     async (pm2) => {
       const old = await running(pm2)
       pm2.behave({ ...prompt, readyAfter: null, drainMs: 0 })
