@@ -1171,6 +1171,7 @@ const workerRecord = object({
 /** What the kernel knows about processes. Linux only, as the servers are. */
 
 
+
 function bootId() {
     return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
@@ -1185,6 +1186,18 @@ function signal(pid, name) {
     catch {
         // The process has exited.
     }
+}
+/** How long a killed process may take to exit, in ms. */
+const END = 5000;
+const LOOK = 5;
+/** Sends SIGKILL, and waits until the processes are gone. */
+async function kill(targets) {
+    const times = targets.map((pid) => process_identity_startTimeOf(pid) ?? '');
+    const lives = (pid, index) => isRunning(pid, times[index]);
+    for (const pid of targets.filter(lives))
+        signal(pid, 'SIGKILL');
+    for (let waited = 0; waited < END && targets.some(lives); waited += LOOK)
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(LOOK);
 }
 function pids() {
     return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
@@ -1245,15 +1258,22 @@ function memoryOf(pid) {
         return 0;
     }
 }
+/** As SIGSTOP leaves it. */
+function isStopped(pid) {
+    return statusOf(pid).state === 'T';
+}
 /** Zeros where the process has exited. */
 function statusOf(pid) {
     try {
         // The second field, the command's name, may contain anything, parentheses too.
-        const [, parent, group] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
-        return { parent: Number(parent), group: Number(group) };
+        const [state = '', parent, group] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8')
+            .split(') ')
+            .at(-1)
+            .split(' ');
+        return { state, parent: Number(parent), group: Number(group) };
     }
     catch {
-        return { parent: 0, group: 0 };
+        return { state: '', parent: 0, group: 0 };
     }
 }
 /** Returns the working directories of all processes that this user may inspect. */
@@ -1810,7 +1830,7 @@ async function withReserve(folder, act) {
     }
 }
 /** In ms: much shorter than any deadline of a worker. */
-const LOOK = 1000;
+const reserve_LOOK = 1000;
 /**
  * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its workers
  * could not record that they serve. @returns a function that stops the guard
@@ -1829,7 +1849,7 @@ function guardReserve(folder) {
             await (0,promises_namespaceObject.rm)(probe, { force: true }).catch(() => undefined);
         }
     };
-    const timer = setInterval(() => void look(), LOOK);
+    const timer = setInterval(() => void look(), reserve_LOOK);
     return () => clearInterval(timer);
 }
 
@@ -3618,10 +3638,16 @@ function isVisible(pid) {
         return false;
     }
 }
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
+/**
+ * @param pid of a process of this user's: nobody else's sockets can be seen
+ * @returns those of the sockets that it has open, each with its file descriptor
+ */
 function heldBy(pid, sockets) {
-    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
-    return sockets.filter(({ inode }) => inodes.has(inode));
+    const descriptors = new Map(socketsOf(pid).map(({ inode, fd }) => [inode, fd]));
+    return sockets.flatMap((socket) => {
+        const fd = descriptors.get(socket.inode);
+        return fd === undefined ? [] : [{ ...socket, fd }];
+    });
 }
 /** The file descriptor under which a process of this user holds a socket, or null. */
 function descriptorOf(pid, inode) {
@@ -5310,8 +5336,6 @@ function sleep(ms) {
 const LOCK_TIMEOUT = 90_000;
 /** A daemon without a socket after this time will not get one, in ms. */
 const START = 10_000;
-/** How long a killed process may take to exit, in ms. */
-const END = 5000;
 const daemon_start_LOOK = 100;
 /** Calls `act`, which may start the daemon, while no other agent does. */
 async function startingAlone(home, act) {
@@ -5370,13 +5394,9 @@ async function endMute(home) {
     const mute = holder === null ? [] : own.filter((pid) => pid !== holder);
     if (mute.length === 0)
         return;
-    // On SIGTERM it would remove the pid file of the other daemon.
-    for (const pid of mute)
-        signal(pid, 'SIGKILL');
-    // The next try must not mistake a daemon that is still exiting for another.
-    for (let waited = 0; waited < END && mute.some((pid) => process_identity_startTimeOf(pid) !== null); waited += daemon_start_LOOK) {
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_start_LOOK);
-    }
+    // On SIGTERM it would remove the pid file of the other daemon. Once killed it must be gone: the next try would mistake
+    // it for another.
+    await kill(mute);
     throw server_failure('pm2-failed: second daemon', { daemon: String(holder) });
 }
 /** `pm2 kill`, systemd and others use the pid file. */
@@ -6806,9 +6826,6 @@ async function assertClaims(claim, running) {
 
 
 
-
-/** How long a killed process may take to exit, in ms. */
-const end_daemon_END = 5000;
 /** How long such a moment is waited for, in ms. */
 const end_daemon_PATIENCE = 3000;
 const end_daemon_LOOK = 5;
@@ -6816,7 +6833,7 @@ async function endDaemon(pid) {
     const startTime = process_identity_startTimeOf(pid);
     if (startTime === null)
         return;
-    const lives = () => process_identity_startTimeOf(pid) === startTime;
+    const lives = () => isRunning(pid, startTime);
     const release = continueAtDeath(pid);
     try {
         const begun = performance.now();
@@ -6826,9 +6843,7 @@ async function endDaemon(pid) {
         }
         // On SIGTERM it would stop its workers.
         if (lives())
-            signal(pid, 'SIGKILL');
-        for (let waited = 0; waited < end_daemon_END && lives(); waited += end_daemon_LOOK)
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(end_daemon_LOOK);
+            await kill([pid]);
     }
     finally {
         release();
@@ -6840,14 +6855,6 @@ async function isStoppedIdle(pid) {
     for (let waited = 0; waited < 50 && !isStopped(pid); waited += 1)
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(1);
     return isStopped(pid) && acceptedBy(pid).length === 0;
-}
-function isStopped(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).startsWith('T');
-    }
-    catch {
-        return false;
-    }
 }
 /** A stopped daemon would let every visitor wait: should this process be killed, another lets the daemon go on. */
 function continueAtDeath(pid) {

@@ -842,10 +842,16 @@ function isVisible(pid) {
         return false;
     }
 }
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
+/**
+ * @param pid of a process of this user's: nobody else's sockets can be seen
+ * @returns those of the sockets that it has open, each with its file descriptor
+ */
 function heldBy(pid, sockets) {
-    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
-    return sockets.filter(({ inode }) => inodes.has(inode));
+    const descriptors = new Map(socketsOf(pid).map(({ inode, fd }) => [inode, fd]));
+    return sockets.flatMap((socket) => {
+        const fd = descriptors.get(socket.inode);
+        return fd === undefined ? [] : [{ ...socket, fd }];
+    });
 }
 /** The file descriptor under which a process of this user holds a socket, or null. */
 function descriptorOf(pid, inode) {
@@ -1015,6 +1021,15 @@ async function takeFrom(workers, records) {
             return socket;
     }
     return null;
+}
+/** Where the workers of a new daemon get it from an orphan, to pass it on. */
+function giftOf(records, pid) {
+    return (0,external_node_path_namespaceObject.join)(records, `${pid}.gift`);
+}
+/** Listens on a socket of this worker's own, not through PM2's daemon. @returns null where it cannot */
+function bindOwn(door, address) {
+    // That is what `exclusive` means in a cluster worker.
+    return door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null);
 }
 function fileOf(records, pid) {
     return (0,external_node_path_namespaceObject.join)(records, `${pid}.share`);
@@ -1954,7 +1969,6 @@ function read(file) {
 
 
 
-
 /** From here on the death of PM2's daemon does not end this process, as Node's and PM2's own code would. */
 function outliveDaemon(options) {
     const { worker } = (external_node_cluster_default());
@@ -1977,10 +1991,6 @@ function outliveDaemon(options) {
             process.exit(1);
         });
     });
-}
-/** Where the workers of a new daemon get it from an orphan. */
-function giftOf(records, pid) {
-    return (0,external_node_path_namespaceObject.join)(records, `${pid}.gift`);
 }
 /** The daemon keeps every socket that it is given: one is enough, and its workers find it there. In ms. */
 const NEXT_GIFT = 3000;
@@ -2037,8 +2047,7 @@ async function listen(options) {
 async function enter({ door, address, share, records }) {
     if (share.socket !== null)
         return door.openOn(share.socket);
-    // In a cluster worker `exclusive` is a socket of its own.
-    const bound = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null);
+    const bound = await bindOwn(door, address);
     if (bound !== null)
         return bound;
     const orphans = siblings(records).filter(({ orphaned }) => orphaned !== null);
@@ -2438,7 +2447,6 @@ const external_node_dns_promises_namespaceObject = require("node:dns/promises");
 
 
 
-
 /** How long a worker tries to get the port from others of its app, in ms. */
 const public_port_PATIENCE = 10_000;
 const PAUSE = 50;
@@ -2457,7 +2465,7 @@ async function openPublicPort(door, { host: name, port }, records, share) {
     const begun = performance.now();
     const waited = () => performance.now() - begun;
     for (;;) {
-        const bound = socketInDaemon(address) === null ? await bindForDaemon(door, address, records, share) : null;
+        const bound = socketInDaemon(address) === undefined ? await bindForDaemon(door, address, records, share) : null;
         if (bound !== null)
             return bound;
         try {
@@ -2472,7 +2480,8 @@ async function openPublicPort(door, { host: name, port }, records, share) {
                 await takeShare(address, records, share);
                 return opened;
             }
-            const holders = siblings(records).filter(({ pid }) => heldBy(pid, socketsAt(address)).length > 0);
+            const sockets = socketsAt(address);
+            const holders = siblings(records).filter(({ pid }) => heldBy(pid, sockets).length > 0);
             // Workers that have just become orphans may not listen yet.
             if (holders.length === 0 && waited() > FIRST)
                 throw error;
@@ -2484,8 +2493,7 @@ async function openPublicPort(door, { host: name, port }, records, share) {
 }
 /** @returns the port; null where the address is taken, or the daemon cannot listen there */
 async function bindForDaemon(door, address, records, share) {
-    // In a cluster worker `exclusive` is a socket of its own.
-    const own = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null);
+    const own = await bindOwn(door, address);
     if (own === null)
         return null;
     share.socket = own.socket;
@@ -2507,15 +2515,14 @@ async function openOnSocketInDaemon(door, address) {
 }
 async function takeShare(address, records, share) {
     const inode = socketInDaemon(address)?.inode;
-    const isOfDaemon = (socket) => socket === null || inodeOf(socket) === inode;
-    if (share.socket === null || !isOfDaemon(share.socket)) {
-        share.socket?.close();
-        share.socket = await takeFrom(siblings(records), records);
-    }
-    if (isOfDaemon(share.socket))
-        return;
-    share.socket?.close();
-    share.socket = null;
+    const ifOfDaemon = (socket) => {
+        if (socket === null || inodeOf(socket) === inode)
+            return socket;
+        socket.close();
+        return null;
+    };
+    share.socket = ifOfDaemon(share.socket);
+    share.socket ??= ifOfDaemon(await takeFrom(siblings(records), records));
 }
 /** Passes the socket of the first who gives it to the daemon. */
 async function passOn(gifts) {
@@ -2538,9 +2545,7 @@ async function giveToDaemon(socket) {
         await (0,promises_namespaceObject.setTimeout)(5);
 }
 function socketInDaemon(address) {
-    const [held] = heldBy(process.ppid, socketsAt(address));
-    const fd = held === undefined ? null : descriptorOf(process.ppid, held.inode);
-    return held === undefined || fd === null ? null : { fd, inode: held.inode };
+    return heldBy(process.ppid, socketsAt(address))[0];
 }
 function socketsAt({ host, port }) {
     const address = kernelAddress(host);

@@ -57,10 +57,19 @@ export function isVisible(pid: number): boolean {
   }
 }
 
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
-export function heldBy<Socket extends Listening>(pid: number, sockets: readonly Socket[]): readonly Socket[] {
-  const inodes = new Set(socketsOf(pid).map(({ inode }) => inode))
-  return sockets.filter(({ inode }) => inodes.has(inode))
+/**
+ * @param pid of a process of this user's: nobody else's sockets can be seen
+ * @returns those of the sockets that it has open, each with its file descriptor
+ */
+export function heldBy<Socket extends Listening>(
+  pid: number,
+  sockets: readonly Socket[],
+): readonly (Socket & { readonly fd: number })[] {
+  const descriptors = new Map(socketsOf(pid).map(({ inode, fd }) => [inode, fd]))
+  return sockets.flatMap((socket) => {
+    const fd = descriptors.get(socket.inode)
+    return fd === undefined ? [] : [{ ...socket, fd }]
+  })
 }
 
 /** The file descriptor under which a process of this user holds a socket, or null. */

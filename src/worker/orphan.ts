@@ -3,7 +3,6 @@
  * have taken over. All orphans listen through one socket: those of several would reset what waits when they close.
  */
 import cluster from 'node:cluster'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Address } from '../common/listening-sockets.ts'
 import { startTimeOf } from '../common/process-identity.ts'
@@ -12,7 +11,7 @@ import { readActivation } from './activation-file.ts'
 import type { Entrance, FrontDoor } from './front-door.ts'
 import { giveSocket } from './pass-socket.ts'
 import type { Recorder } from './record.ts'
-import { type Share, takeFrom } from './share.ts'
+import { bindOwn, giftOf, type Share, takeFrom } from './share.ts'
 import { siblings } from './siblings.ts'
 
 export interface OrphanOptions {
@@ -48,11 +47,6 @@ export function outliveDaemon(options: OrphanOptions): void {
       process.exit(1)
     })
   })
-}
-
-/** Where the workers of a new daemon get it from an orphan. */
-export function giftOf(records: string, pid: number): string {
-  return join(records, `${pid}.gift`)
 }
 
 /** The daemon keeps every socket that it is given: one is enough, and its workers find it there. In ms. */
@@ -108,8 +102,7 @@ async function listen(options: OrphanOptions): Promise<boolean> {
 /** A worker that has no share of the daemon's socket binds the port anew, or gets what another has bound. */
 async function enter({ door, address, share, records }: OrphanOptions): Promise<Entrance | null> {
   if (share.socket !== null) return door.openOn(share.socket)
-  // In a cluster worker `exclusive` is a socket of its own.
-  const bound = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null)
+  const bound = await bindOwn(door, address)
   if (bound !== null) return bound
   const orphans = siblings(records).filter(({ orphaned }) => orphaned !== null)
   const taken = await takeFrom(orphans, records)

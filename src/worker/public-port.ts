@@ -16,9 +16,8 @@ import {
   listeningSockets,
 } from '../common/listening-sockets.ts'
 import type { FrontDoor } from './front-door.ts'
-import { giftOf } from './orphan.ts'
 import { inodeOf, type ListeningSocket, takeSocket } from './pass-socket.ts'
-import { type Share, takeFrom } from './share.ts'
+import { bindOwn, giftOf, type Share, takeFrom } from './share.ts'
 import { siblings } from './siblings.ts'
 
 /** How long a worker tries to get the port from others of its app, in ms. */
@@ -44,7 +43,8 @@ export async function openPublicPort(
   const begun = performance.now()
   const waited = () => performance.now() - begun
   for (;;) {
-    const bound = socketInDaemon(address) === null ? await bindForDaemon(door, address, records, share) : null
+    const bound =
+      socketInDaemon(address) === undefined ? await bindForDaemon(door, address, records, share) : null
     if (bound !== null) return bound
     try {
       return await viaDaemon()
@@ -56,7 +56,8 @@ export async function openPublicPort(
         await takeShare(address, records, share)
         return opened
       }
-      const holders = siblings(records).filter(({ pid }) => heldBy(pid, socketsAt(address)).length > 0)
+      const sockets = socketsAt(address)
+      const holders = siblings(records).filter(({ pid }) => heldBy(pid, sockets).length > 0)
       // Workers that have just become orphans may not listen yet.
       if (holders.length === 0 && waited() > FIRST) throw error
       const asked = waited() > TURN ? holders : holders.slice(0, 1)
@@ -73,8 +74,7 @@ async function bindForDaemon(
   records: string,
   share: Share,
 ): Promise<number | null> {
-  // In a cluster worker `exclusive` is a socket of its own.
-  const own = await door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null)
+  const own = await bindOwn(door, address)
   if (own === null) return null
   share.socket = own.socket
   await giveToDaemon(own.socket)
@@ -99,14 +99,13 @@ async function openOnSocketInDaemon(door: FrontDoor, address: Address): Promise<
 
 async function takeShare(address: Address, records: string, share: Share): Promise<void> {
   const inode = socketInDaemon(address)?.inode
-  const isOfDaemon = (socket: ListeningSocket | null) => socket === null || inodeOf(socket) === inode
-  if (share.socket === null || !isOfDaemon(share.socket)) {
-    share.socket?.close()
-    share.socket = await takeFrom(siblings(records), records)
+  const ifOfDaemon = (socket: ListeningSocket | null) => {
+    if (socket === null || inodeOf(socket) === inode) return socket
+    socket.close()
+    return null
   }
-  if (isOfDaemon(share.socket)) return
-  share.socket?.close()
-  share.socket = null
+  share.socket = ifOfDaemon(share.socket)
+  share.socket ??= ifOfDaemon(await takeFrom(siblings(records), records))
 }
 
 /** Passes the socket of the first who gives it to the daemon. */
@@ -129,10 +128,8 @@ async function giveToDaemon(socket: ListeningSocket): Promise<void> {
   while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < PATIENCE) await delay(5)
 }
 
-function socketInDaemon(address: Address): { readonly fd: number; readonly inode: string } | null {
-  const [held] = heldBy(process.ppid, socketsAt(address))
-  const fd = held === undefined ? null : descriptorOf(process.ppid, held.inode)
-  return held === undefined || fd === null ? null : { fd, inode: held.inode }
+function socketInDaemon(address: Address): { readonly fd: number; readonly inode: string } | undefined {
+  return heldBy(process.ppid, socketsAt(address))[0]
 }
 
 function socketsAt({ host, port }: Address): readonly Listening[] {

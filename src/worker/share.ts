@@ -1,5 +1,7 @@
 /** The listening socket of the app's public address. Its workers pass it to each other, so that it outlives each of them. */
 import { join } from 'node:path'
+import type { Address } from '../common/listening-sockets.ts'
+import type { Entrance, FrontDoor } from './front-door.ts'
 import { giveSocket, type ListeningSocket, takeSocket } from './pass-socket.ts'
 import type { WorkerRecord } from './worker-record.ts'
 
@@ -30,6 +32,17 @@ export async function takeFrom(
     if (socket !== null) return socket
   }
   return null
+}
+
+/** Where the workers of a new daemon get it from an orphan, to pass it on. */
+export function giftOf(records: string, pid: number): string {
+  return join(records, `${pid}.gift`)
+}
+
+/** Listens on a socket of this worker's own, not through PM2's daemon. @returns null where it cannot */
+export function bindOwn(door: FrontDoor, address: Address): Promise<Entrance | null> {
+  // That is what `exclusive` means in a cluster worker.
+  return door.open((server) => server.listen({ ...address, exclusive: true })).catch(() => null)
 }
 
 function fileOf(records: string, pid: number): string {

@@ -10,14 +10,12 @@ import { ageOf, startTimeOf } from '../../common/process-identity.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import { type Lock, lockFolder } from '../system/lock.ts'
 import { daemonPid, isDaemonFor, namedIn } from './daemon.ts'
-import { pids, signal, withDescendants } from '../system/processes.ts'
+import { kill, pids, withDescendants } from '../system/processes.ts'
 
 /** Longer than another agent holds the lock, in ms. */
 const LOCK_TIMEOUT = 90_000
 /** A daemon without a socket after this time will not get one, in ms. */
 const START = 10_000
-/** How long a killed process may take to exit, in ms. */
-const END = 5000
 const LOOK = 100
 
 /** Calls `act`, which may start the daemon, while no other agent does. */
@@ -76,12 +74,9 @@ async function endMute(home: string): Promise<void> {
   const holder = own.length === 0 ? null : await daemonPid(home)
   const mute = holder === null ? [] : own.filter((pid) => pid !== holder)
   if (mute.length === 0) return
-  // On SIGTERM it would remove the pid file of the other daemon.
-  for (const pid of mute) signal(pid, 'SIGKILL')
-  // The next try must not mistake a daemon that is still exiting for another.
-  for (let waited = 0; waited < END && mute.some((pid) => startTimeOf(pid) !== null); waited += LOOK) {
-    await delay(LOOK)
-  }
+  // On SIGTERM it would remove the pid file of the other daemon. Once killed it must be gone: the next try would mistake
+  // it for another.
+  await kill(mute)
   throw failure('pm2-failed: second daemon', { daemon: String(holder) })
 }
 

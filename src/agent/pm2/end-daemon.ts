@@ -1,13 +1,10 @@
 /** Ends PM2's daemon, whose workers go on serving, in a moment in which it has no visitor in hand. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { acceptedBy } from '../../common/listening-sockets.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
-import { signal } from '../system/processes.ts'
+import { isRunning, isStopped, kill, signal } from '../system/processes.ts'
 
-/** How long a killed process may take to exit, in ms. */
-const END = 5000
 /** How long such a moment is waited for, in ms. */
 const PATIENCE = 3000
 const LOOK = 5
@@ -15,7 +12,7 @@ const LOOK = 5
 export async function endDaemon(pid: number): Promise<void> {
   const startTime = startTimeOf(pid)
   if (startTime === null) return
-  const lives = () => startTimeOf(pid) === startTime
+  const lives = () => isRunning(pid, startTime)
   const release = continueAtDeath(pid)
   try {
     const begun = performance.now()
@@ -24,8 +21,7 @@ export async function endDaemon(pid: number): Promise<void> {
       await delay(LOOK)
     }
     // On SIGTERM it would stop its workers.
-    if (lives()) signal(pid, 'SIGKILL')
-    for (let waited = 0; waited < END && lives(); waited += LOOK) await delay(LOOK)
+    if (lives()) await kill([pid])
   } finally {
     release()
   }
@@ -36,14 +32,6 @@ async function isStoppedIdle(pid: number): Promise<boolean> {
   signal(pid, 'SIGSTOP')
   for (let waited = 0; waited < 50 && !isStopped(pid); waited += 1) await delay(1)
   return isStopped(pid) && acceptedBy(pid).length === 0
-}
-
-function isStopped(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.startsWith('T')
-  } catch {
-    return false
-  }
 }
 
 /** A stopped daemon would let every visitor wait: should this process be killed, another lets the daemon go on. */

@@ -1,5 +1,6 @@
 /** What the kernel knows about processes. Linux only, as the servers are. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { startTimeOf } from '../../common/process-identity.ts'
 
 export function bootId(): string {
@@ -17,6 +18,18 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // The process has exited.
   }
+}
+
+/** How long a killed process may take to exit, in ms. */
+const END = 5000
+const LOOK = 5
+
+/** Sends SIGKILL, and waits until the processes are gone. */
+export async function kill(targets: readonly number[]): Promise<void> {
+  const times = targets.map((pid) => startTimeOf(pid) ?? '')
+  const lives = (pid: number, index: number) => isRunning(pid, times[index]!)
+  for (const pid of targets.filter(lives)) signal(pid, 'SIGKILL')
+  for (let waited = 0; waited < END && targets.some(lives); waited += LOOK) await delay(LOOK)
 }
 
 export function pids(): readonly number[] {
@@ -81,14 +94,26 @@ export function memoryOf(pid: number): number {
   }
 }
 
+/** As SIGSTOP leaves it. */
+export function isStopped(pid: number): boolean {
+  return statusOf(pid).state === 'T'
+}
+
 /** Zeros where the process has exited. */
-function statusOf(pid: number): { readonly parent: number; readonly group: number } {
+function statusOf(pid: number): {
+  readonly state: string
+  readonly parent: number
+  readonly group: number
+} {
   try {
     // The second field, the command's name, may contain anything, parentheses too.
-    const [, parent, group] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
-    return { parent: Number(parent), group: Number(group) }
+    const [state = '', parent, group] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .split(') ')
+      .at(-1)!
+      .split(' ')
+    return { state, parent: Number(parent), group: Number(group) }
   } catch {
-    return { parent: 0, group: 0 }
+    return { state: '', parent: 0, group: 0 }
   }
 }
 
