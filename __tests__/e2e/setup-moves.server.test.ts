@@ -17,8 +17,8 @@ import { buildOfExample } from '../support/builds.ts'
 import { type BareUser, listingOf, startBareUser } from '../support/bare-user.ts'
 import { daemonPid } from '../support/daemon-pid.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { startLoad } from '../support/load.ts'
-import { prebuilt, runAction, type RunResult } from '../support/runner.ts'
+import { type PrebuiltSite, runPrebuilt, startPrebuiltSite } from '../support/prebuilt-site.ts'
+import { runAction, type RunResult } from '../support/runner.ts'
 import { mayUnshare } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 import { checkOut, type Workspace } from '../support/workspace.ts'
@@ -27,53 +27,36 @@ const thorough = process.env['GAPLESS_TEST_ALL'] === '1' && mayUnshare ? describ
 
 /** The Node.js that a process runs on, as its version. */
 const nodeOf = (pid: number) => /node\/([^/]+)\//.exec(readlinkSync(`/proc/${pid}/exe`))?.[1] ?? ''
-const runPrebuilt = (
-  { inputs }: BareUser,
-  { path }: Workspace,
-  command: string,
-  more: Readonly<Record<string, string>> = {},
-): Promise<RunResult> => {
-  return runAction({ inputs: { ...inputs, ...prebuilt, command, ...more }, workspace: path })
-}
 const makeFolder = temporaryFolders()
 const brought = ({ home }: BareUser) => readdirSync(join(home, '.gapless/runtime/node'))
 
 thorough('from Node.js 22 to 24', () => {
+  let site: PrebuiltSite
   let server: BareUser
-  const workspaces: Workspace[] = []
   beforeAll(async () => {
-    server = await startBareUser()
-    workspaces.push(await buildOfExample('first'), await buildOfExample('second'))
+    site = await startPrebuiltSite()
+    server = site.server
   }, 300_000)
-  afterAll(async () => {
-    await server.stop()
-    for (const workspace of workspaces) workspace.remove()
-  })
-  const run = (command: string, more: Readonly<Record<string, string>> = {}, version = 0) =>
-    runPrebuilt(server, workspaces[version]!, command, more)
+  afterAll(() => site.stop())
   const pids = async () => {
     const folder = join(server.home, 'apps/web/.gapless/workers')
     return readdirSync(folder).flatMap((name) => Number(/^(\d+)\.json$/.exec(name)?.[1]) || [])
   }
 
   test('setup brings 22, and a deploy runs on it', async () => {
-    expect((await run('setup', { 'node-version': '22' })).code).toBe(0)
-    const { code, log } = await run('deploy')
+    expect((await site.run('setup', { 'node-version': '22' })).code).toBe(0)
+    const { code, log } = await site.run('deploy')
     expect({ code, log }).toMatchObject({ code: 0 })
     expect(nodeOf(daemonPid(server))).toMatch(/^22\./)
   }, 300_000)
 
   test('setup brings 24 beside it, the next deploy moves over under load, and no request fails', async () => {
-    const load = startLoad(
-      `http://127.0.0.1:${server.port}`,
-      { keepAlive: 4, fresh: 2, post: 2, stream: 1 },
-      { maxMs: 300_000, maxRequests: 100_000 },
-    )
-    const setup = await run('setup', { 'node-version': '24' })
+    const load = site.load()
+    const setup = await site.run('setup', { 'node-version': '24' })
     expect(setup).toMatchObject({ code: 0 })
     expect(setup.log).toMatch(/the next deploy moves PM2 without a gap/)
     expect(nodeOf(daemonPid(server))).toMatch(/^22\./)
-    const deploy = await run('deploy', {}, 1)
+    const deploy = await site.run('deploy', {}, 1)
     const { failures, requests } = await load.stop()
     process.stderr.write(`Node.js 22 to 24: ${requests} requests, ${failures.length} failed\n`)
     expect({ code: deploy.code, status: deploy.outputs['status'] }).toEqual({ code: 0, status: 'live' })
@@ -89,7 +72,7 @@ thorough('from Node.js 22 to 24', () => {
     const folder = join(server.home, '.gapless/runtime/node', brought(server)[0]!)
     const broughtAt = lstatSync(folder).ctimeMs
     await until('22 was not brought just now', () => Date.now() - broughtAt > 60_000, 90_000)
-    const { code, log } = await run('deploy')
+    const { code, log } = await site.run('deploy')
     expect({ code, log }).toMatchObject({ code: 0 })
     expect(log).toMatch(/removed \.gapless\/runtime\/node\/22\./)
     expect(brought(server)).toEqual([expect.stringMatching(/^24\./)])

@@ -4,57 +4,31 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { parse } from '../../src/protocol/guards.ts'
 import { workerRecord } from '../../src/worker/worker-record.ts'
-import { type BareUser, startBareUser } from '../support/bare-user.ts'
-import { buildOfExample } from '../support/builds.ts'
+import type { BareUser } from '../support/bare-user.ts'
 import { daemonPid } from '../support/daemon-pid.ts'
-import { startLoad } from '../support/load.ts'
-import { runAction } from '../support/runner.ts'
+import { type PrebuiltSite, startPrebuiltSite } from '../support/prebuilt-site.ts'
 import { maySystemd } from '../support/systemd.ts'
 import { until } from '../support/until.ts'
-import type { Workspace } from '../support/workspace.ts'
 
 const thorough = process.env['GAPLESS_TEST_ALL'] === '1' && maySystemd ? describe : describe.skip
 
 thorough('under systemd', () => {
+  let site: PrebuiltSite
   let server: BareUser
-  const workspaces: Workspace[] = []
   beforeAll(async () => {
-    server = await startBareUser({ withSystemd: true })
-    workspaces.push(await buildOfExample('first'), await buildOfExample('second'))
+    site = await startPrebuiltSite({ withSystemd: true })
+    server = site.server
   }, 300_000)
-  afterAll(async () => {
-    await server.stop()
-    for (const workspace of workspaces) workspace.remove()
-  })
-  const run = (command: string, more: Readonly<Record<string, string>> = {}, version = 0) =>
-    runAction({
-      inputs: { ...server.inputs, 'install-command': 'none', 'build-command': 'none', command, ...more },
-      workspace: workspaces[version]!.path,
-    })
-  const deploy = async (version: number) => {
-    const { code, outputs, log } = await run('deploy', {}, version)
+  afterAll(() => site.stop())
+  const deploy = async (version: 0 | 1) => {
+    const { code, outputs, log } = await site.run('deploy', {}, version)
     expect({ code, status: outputs['status'], log }).toMatchObject({ code: 0, status: 'live' })
     return log
   }
-  const load = () =>
-    startLoad(
-      `http://127.0.0.1:${server.port}`,
-      { keepAlive: 4, fresh: 2, post: 2, stream: 1 },
-      { maxMs: 300_000, maxRequests: 100_000 },
-    )
-  /** As the user that logs in. */
-  const asUser = (command: string) =>
-    server.systemd!.run(
-      'runuser',
-      '-u',
-      'deploy',
-      '--',
-      'env',
-      'XDG_RUNTIME_DIR=/run/user/21377',
-      'sh',
-      '-c',
-      command,
-    )
+  const asUser = (command: string) => {
+    const script = `export XDG_RUNTIME_DIR=/run/user/$(id -u); ${command}`
+    return server.systemd!.run('runuser', '-u', 'deploy', '--', 'sh', '-c', script)
+  }
   /** Of the process that systemd watches; 0 where there is none. */
   const watched = () => Number(asUser('systemctl --user show --value --property MainPID gapless-pm2'))
   /** Of each worker that lives: those that the reboot killed have left their records. */
@@ -68,7 +42,7 @@ thorough('under systemd', () => {
   }
 
   test('setup starts PM2 by a unit, and a deploy goes live under it', async () => {
-    expect(await run('setup', { 'node-version': '22' })).toMatchObject({ code: 0 })
+    expect(await site.run('setup', { 'node-version': '22' })).toMatchObject({ code: 0 })
     const daemon = await until('systemd watches the daemon', () => watched() || null)
     await deploy(0)
     expect(daemonPid(server)).toBe(daemon)
@@ -89,7 +63,7 @@ thorough('under systemd', () => {
 
   test('systemd starts another daemon when it is killed, and its workers take over', async () => {
     const before = daemonPid(server)
-    const visits = load()
+    const visits = site.load()
     await until('visitors are answered', () => visits.soFar().requests > 50)
     server.systemd!.run('kill', '-9', String(before))
     await until('systemd watches another daemon', () => ![0, before].includes(watched()))
@@ -97,15 +71,15 @@ thorough('under systemd', () => {
     const { requests, failures } = await visits.stop()
     process.stderr.write(`PM2's daemon under systemd: ${requests} requests, ${failures.length} failed\n`)
     expect(failures.length).toBeLessThanOrEqual(10)
-    const next = load()
+    const next = site.load()
     await deploy(1)
     expect((await next.stop()).failures).toEqual([])
     expect(watched()).toBe(daemonPid(server))
   }, 300_000)
 
   test('a deploy moves to another Node.js under it', async () => {
-    expect(await run('setup', { 'node-version': '24' })).toMatchObject({ code: 0 })
-    const visits = load()
+    expect(await site.run('setup', { 'node-version': '24' })).toMatchObject({ code: 0 })
+    const visits = site.load()
     expect(await deploy(0)).toMatch(/PM2 moved from Node 22\.\S+ to 24\./)
     const { requests, failures } = await visits.stop()
     process.stderr.write(`Another Node.js under systemd: ${requests} requests, ${failures.length} failed\n`)

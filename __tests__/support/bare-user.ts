@@ -30,16 +30,18 @@ export interface BareUser {
   stop(): Promise<void>
 }
 
-/** @param disk the options of a file system of the home's own, as `mount -o` takes them */
+export interface BareUserOptions {
+  readonly shell?: string
+  /** The options of a file system of the home's own, as `mount -o` takes them. */
+  readonly disk?: string
+  readonly withSystemd?: boolean
+}
+
 export async function startBareUser({
   shell = '/bin/bash',
   disk,
   withSystemd = false,
-}: {
-  readonly shell?: string
-  readonly disk?: string
-  readonly withSystemd?: boolean
-} = {}): Promise<BareUser> {
+}: BareUserOptions = {}): Promise<BareUser> {
   const home = join(mkdtempSync(join(tmpdir(), 'gapless-bare-')), 'a home')
   const system = join(home, '../system')
   mkdirSync(home)

@@ -5,6 +5,7 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import { endDaemon } from '../../../src/agent/pm2/end-daemon.ts'
+import { acceptedBy } from '../../../src/common/listening-sockets.ts'
 import { startTimeOf } from '../../../src/common/process-identity.ts'
 import { compile } from '../../support/compile.ts'
 import { temporaryFolders } from '../../support/folder.ts'
@@ -24,7 +25,7 @@ function start(script: string): ChildProcess {
   return child
 }
 
-/** In place of PM2's daemon: it has each visitor in hand for so long. */
+/** In place of PM2's daemon: it keeps each visitor for so long. */
 async function daemonThatHolds(ms: number): Promise<{ pid: number; port: number }> {
   const child = start(`
     import net from 'node:net'
@@ -38,7 +39,7 @@ async function daemonThatHolds(ms: number): Promise<{ pid: number; port: number 
   return { pid: child.pid!, port: Number(port) }
 }
 
-/** @returns what it got: nobody is refused who never came in */
+/** @returns the answer, or the code of the error */
 function visit(port: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1')
@@ -51,35 +52,35 @@ function visit(port: number): Promise<string> {
 
 const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)![0]
 
-test('whoever is in hand when it is told to end is answered', async () => {
+test('a visitor that the daemon has accepted is answered before the daemon ends', async () => {
   const { pid, port } = await daemonThatHolds(300)
   const visits = [visit(port), visit(port)]
-  await until('both are inside', () => socketsOf(pid, port) === 2)
+  await until('both are inside', () => acceptedBy(pid).length === 2)
   await endDaemon(pid)
   expect(startTimeOf(pid)).toBeNull()
   expect(await Promise.all(visits)).toEqual(['answer', 'answer'])
 })
 
-test('a daemon that never lets go is ended all the same', async () => {
+test('a daemon that keeps its visitors is killed after a while', async () => {
   const { pid, port } = await daemonThatHolds(60_000)
   const visitor = visit(port)
-  await until('it is inside', () => socketsOf(pid, port) === 1)
+  await until('it is inside', () => acceptedBy(pid).length === 1)
   await endDaemon(pid)
   expect(startTimeOf(pid)).toBeNull()
   expect(await visitor).not.toBe('answer')
 })
 
-test('when whoever ends it is killed, the daemon goes on', async () => {
+test('a stopped daemon goes on when the process that stopped it is killed', async () => {
   const { pid, port } = await daemonThatHolds(60_000)
   void visit(port)
-  await until('it is inside', () => socketsOf(pid, port) === 1)
+  await until('it is inside', () => acceptedBy(pid).length === 1)
   const compiled = compile(folder(), ['common', 'agent'])
   const file = JSON.stringify(join(compiled, 'agent/pm2/end-daemon.js'))
   const ending = start(`
     import { createRequire } from 'node:module'
     await createRequire(${file})(${file}).endDaemon(${pid})
   `)
-  await until('whoever ends it is caught while the daemon is stopped', async () => {
+  await until('both processes are stopped', async () => {
     ending.kill('SIGSTOP')
     await until('it stands still', () => stateOf(ending.pid!) === 'T')
     if (stateOf(pid) === 'T') return true
@@ -90,10 +91,3 @@ test('when whoever ends it is killed, the daemon goes on', async () => {
   await once(ending, 'exit')
   await until('it goes on', () => stateOf(pid) !== 'T', 5000)
 })
-
-function socketsOf(pid: number, port: number): number {
-  const hex = port.toString(16).toUpperCase().padStart(4, '0')
-  return readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
-    .split('\n')
-    .filter((line) => new RegExp(`^ *\\d+: \\w+:${hex} \\w+:\\w+ 01 `).test(line)).length
-}

@@ -25,7 +25,7 @@ async function* contents(text: string) {
 
 const texts = Array.from({ length: 100 }, (_, index) => `contents of ${index}`)
 
-test('many files become what the manifest says, in the order in which they come', async () => {
+test('writes many files as the manifest says', async () => {
   const directory = folder()
   const files = texts.map((text, index) => file(`${index % 7}/${index}`, text))
   await receive(directory, files, time, folderMaker(), contents(texts.join('')))
@@ -37,8 +37,8 @@ test('many files become what the manifest says, in the order in which they come'
 
 test.each([
   ['is damaged', texts.join('').replace('contents of 5', 'contents 0f 5'), 'upload-corrupt'],
-  ['is cut off', texts.join('').slice(0, 5 * 'contents of 0'.length + 4), 'upload-incomplete'],
-])('of a file that %s nothing is left, nor of those after it', async (_, sent, code) => {
+  ['ends early', texts.join('').slice(0, 5 * 'contents of 0'.length + 4), 'upload-incomplete'],
+])('leaves neither a file that %s nor those after it', async (_, sent, code) => {
   const directory = folder()
   const files = texts.map((text, index) => file(String(index), text))
   const failed = receive(directory, files, time, folderMaker(), contents(sent))
@@ -46,7 +46,7 @@ test.each([
   expect(readdirSync(directory).sort()).toEqual(['0', '1', '2', '3', '4'])
 })
 
-test('a file that is there already is not written, and nothing is left of those after it', async () => {
+test('does not write over a file that is there already, and leaves none of those after it', async () => {
   const directory = folder()
   const [first, second, third] = texts.map((text, index) => file(String(index), text))
   await receive(directory, [second!], time, folderMaker(), contents(texts[1]!))
