@@ -1,10 +1,35 @@
-import { type AddressInfo, createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** Below the ports that Linux gives to connections, and to servers that name none. */
+const [FIRST, END] = [20_000, 32_768]
+
+/**
+ * A port of 127.0.0.1 that is free, and that no other test gets while this process lives: many listen only after a while,
+ * and suites run beside each other.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(FIRST, END)
+    // A name of the kernel's, which goes with the process; the demo runs on macOS too, which has none.
+    if (process.platform === 'linux' && !(await listens(`\0gapless-test-port-${port}`))) continue
+    const probe = createServer()
+    if (!(await listens({ port, host: '127.0.0.1' }, probe))) continue
+    probe.close()
+    await once(probe, 'close')
+    return port
+  }
+}
+
+/** Whether it could be had; the process keeps it. */
+async function listens(
+  where: string | { readonly port: number; readonly host: string },
+  server = createServer().unref(),
+): Promise<boolean> {
+  const listening = once(server.listen(where), 'listening')
+  return listening.then(
+    () => true,
+    () => false,
+  )
 }
