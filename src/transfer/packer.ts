@@ -14,6 +14,8 @@ export interface PackedPart {
   readonly fileCount: number
   /** Of the files. */
   readonly bytes: number
+  /** Of the files of this part and those before it. */
+  readonly endBytes: number
   readonly packedBytes: number
   readonly compression: Compression
   /** Each reader gets all of it. */
@@ -24,7 +26,7 @@ export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
   /**
-   * The parts of missingFiles in their order. Packing waits for no reader.
+   * The parts of missingFiles in their order. Packing waits only where it is far ahead of every reader.
    * @throws Failure `runner-disk-full`, `file-changed`, `file-unreadable`
    */
   parts(missing: string): AsyncIterable<PackedPart>
@@ -108,11 +110,21 @@ interface Packing {
   stop(): Promise<void>
 }
 
+/**
+ * Files that may be packed before anybody reads them, in bytes: more would take the processor from the hashing, and leave
+ * no time to pack them better.
+ */
+const LEAD = 96 * 1024 * 1024
+
 function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing {
-  const parts = contentParts(files, zstd)
   const packed: Promise<PackedPart | null>[] = []
+  /** Of the files up to the last part that is packed, and up to the last that anybody has read. */
+  let [packedBytes, readBytes] = [0, 0]
+  const lead = () => packedBytes - readBytes
+  const parts = contentParts(files, zstd, lead)
   const stopped = new AbortController()
   let count = 0
+  let goOn = () => {}
 
   const packNext = async (): Promise<PackedPart | null> => {
     const next = parts.next()
@@ -125,9 +137,12 @@ function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing 
     } catch (error) {
       throw notWritten(error)
     }
+    const bytes = totalSize(files)
+    packedBytes += bytes
     return {
       fileCount: files.length,
-      bytes: totalSize(files),
+      bytes,
+      endBytes: packedBytes,
       packedBytes: target.bytesWritten,
       compression,
       content: () => createReadStream(file) as AsyncIterable<Buffer>,
@@ -138,14 +153,22 @@ function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing 
     return packed[index]!
   }
   const packAll = async () => {
-    for (let index = 0; (await part(index)) !== null;) index += 1
+    for (let index = 0; (await part(index)) !== null; index += 1) {
+      while (lead() >= LEAD && !stopped.signal.aborted) await new Promise<void>((resolve) => (goOn = resolve))
+    }
   }
   // The readers report a failure.
   packAll().catch(() => undefined)
   return {
-    part,
+    async part(index) {
+      const found = await part(index)
+      readBytes = Math.max(readBytes, found?.endBytes ?? 0)
+      goOn()
+      return found
+    },
     async stop() {
       stopped.abort()
+      goOn()
       await Promise.allSettled(packed)
       // Only now: a pipeline whose source is destroyed in the turn that begins it never settles (Node 20).
       parts.return()
