@@ -62553,7 +62553,7 @@ function overlaid(layers, excluded, shared) {
 function* below(path, places, excluded, shared) {
     const children = new Map();
     for (const place of places) {
-        for (const [name, child] of childrenIn(place, path)) {
+        for (const [name, child] of childrenOf(place, path)) {
             const others = children.get(name);
             if (others === undefined)
                 children.set(name, [child]);
@@ -62569,7 +62569,7 @@ function* below(path, places, excluded, shared) {
             return [];
         const folders = foldersOf(all, childPath);
         // The content of a folder sorts by the slash that follows its name; an empty folder is an entry itself.
-        const isFull = folders.some((place) => [...childrenIn(place, childPath)].length > 0);
+        const isFull = folders.some((place) => childrenOf(place, childPath).size > 0);
         return [{ name, childPath, child: all[0], folders, key: isFull ? `${name}/` : name }];
     });
     for (const { name, childPath, child, folders } of found.toSorted((a, b) => compareBytes(a.key, b.key))) {
@@ -62600,6 +62600,10 @@ function placeOf(layer, path) {
 }
 function isAbove(path, prefix) {
     return path === '' ? prefix !== '' : prefix.startsWith(`${path}/`);
+}
+function childrenOf(place, path) {
+    place.children ??= new Map(childrenIn(place, path));
+    return place.children;
 }
 function* childrenIn({ layer, directory }, path) {
     if (directory === undefined) {

@@ -62,6 +62,8 @@ interface Place {
   readonly layer: Layer
   /** On this machine; undefined where the layer itself starts further below. */
   readonly directory: string | undefined
+  /** Once it has been listed. */
+  children?: ReadonlyMap<string, Child>
 }
 
 interface Child {
@@ -80,7 +82,7 @@ function* below(
 ): Generator<TreeEntry, void, undefined> {
   const children = new Map<string, Child[]>()
   for (const place of places) {
-    for (const [name, child] of childrenIn(place, path)) {
+    for (const [name, child] of childrenOf(place, path)) {
       const others = children.get(name)
       if (others === undefined) children.set(name, [child])
       else others.push(child)
@@ -93,7 +95,7 @@ function* below(
     if (excluded(childPath, name)) return []
     const folders = foldersOf(all, childPath)
     // The content of a folder sorts by the slash that follows its name; an empty folder is an entry itself.
-    const isFull = folders.some((place) => [...childrenIn(place, childPath)].length > 0)
+    const isFull = folders.some((place) => childrenOf(place, childPath).size > 0)
     return [{ name, childPath, child: all[0]!, folders, key: isFull ? `${name}/` : name }]
   })
   for (const { name, childPath, child, folders } of found.toSorted((a, b) => compareBytes(a.key, b.key))) {
@@ -124,6 +126,11 @@ function placeOf(layer: Layer, path: string): Place {
 
 function isAbove(path: string, prefix: string): boolean {
   return path === '' ? prefix !== '' : prefix.startsWith(`${path}/`)
+}
+
+function childrenOf(place: Place, path: string): ReadonlyMap<string, Child> {
+  place.children ??= new Map(childrenIn(place, path))
+  return place.children
 }
 
 function* childrenIn({ layer, directory }: Place, path: string): Generator<[string, Child], void, undefined> {
