@@ -6090,7 +6090,7 @@ async function hashFile(file, size) {
  */
 function fileHasher() {
     const buffer = Buffer.allocUnsafe(SMALL);
-    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file));
+    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, size, buffer) : hashStream(file));
 }
 async function hashStream(file) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
@@ -6098,14 +6098,18 @@ async function hashStream(file) {
     return hash.digest('hex');
 }
 /** Synchronous, so that nothing else uses the buffer. */
-function hashInTurn(file, buffer) {
+function hashInTurn(file, size, buffer) {
     const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
     try {
         let length = 0;
-        for (let read = -1; read !== 0; length += read) {
+        for (;;) {
+            const read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
+            length += read;
             if (length === buffer.length)
                 return hashOnwards(handle, buffer);
-            read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
+            // It ends there if there was room for more.
+            if (read === 0 || length === size)
+                break;
         }
         return sha256(buffer.subarray(0, length));
     }
@@ -9133,7 +9137,7 @@ var external_node_zlib_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 /** Up to this size a file is verified before anything of it is written, in bytes. */
 const receive_SMALL = 256 * 1024;
 /** Bytes that are unpacked at once: each chunk costs a turn of the event loop, and a frame of the upload gives about so many. */
-const CHUNK = 512 * 1024;
+const CHUNK = 1024 * 1024;
 /** Decompresses a body. @throws Failure `upload-corrupt` when it cannot be, and the body's own errors */
 async function* decompress(body, compression = 'brotli') {
     let lost;

@@ -63331,7 +63331,7 @@ async function hashFile(file, size) {
  */
 function fileHasher() {
     const buffer = Buffer.allocUnsafe(SMALL);
-    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file));
+    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, size, buffer) : hashStream(file));
 }
 async function hashStream(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
@@ -63339,14 +63339,18 @@ async function hashStream(file) {
     return hash.digest('hex');
 }
 /** Synchronous, so that nothing else uses the buffer. */
-function hashInTurn(file, buffer) {
+function hashInTurn(file, size, buffer) {
     const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
     try {
         let length = 0;
-        for (let read = -1; read !== 0; length += read) {
+        for (;;) {
+            const read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
+            length += read;
             if (length === buffer.length)
                 return hashOnwards(handle, buffer);
-            read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
+            // It ends there if there was room for more.
+            if (read === 0 || length === size)
+                break;
         }
         return sha256(buffer.subarray(0, length));
     }
@@ -63618,7 +63622,7 @@ function* differences(entries, same) {
     }
 }
 /** In characters. */
-const TEXT = 64 * 1024;
+const TEXT = 1024 * 1024;
 function* stream_texts(lines) {
     let text = '';
     for (const line of lines) {
@@ -63644,11 +63648,12 @@ function missingFiles({ files }, bitmap) {
     const missing = Bitmap.parse(bitmap);
     return files.filter((_, index) => missing.has(index));
 }
+const MB = 1024 * 1024;
 const PART_FILES = 4000;
 /** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2;
 /** Bytes of each part that may be packed before its turn. */
-const AHEAD = 8 * 1024 * 1024;
+const AHEAD = 8 * MB;
 /**
  * The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile.
  * @param zstd whether who receives them can unpack it
@@ -63663,7 +63668,7 @@ function* contentParts(files, zstd = false, lead = () => 0) {
             const level = levels[Math.floor(lead() / partBytes)] ?? levels.at(-1);
             begun.push({
                 files: part,
-                content: compress(contents(part), { ...packing, level }, AHEAD),
+                content: compress(contents(part, packing.pieceBytes), { ...packing, level }, AHEAD),
                 compression,
             });
             if (begun.length < AT_ONCE)
@@ -63693,32 +63698,30 @@ function* cut(files, partBytes) {
     if (part.length > 0)
         yield part;
 }
-/** Bytes that are read and packed at once: in pieces of 256 KB zstd 3 takes a third more of the processor's time. */
-const PIECE = 1024 * 1024;
-/** Bytes that come out at once. */
-const CHUNK = 64 * 1024;
 /**
  * The files' bytes in pieces of one size, because each piece costs a turn of the event loop, however small. All pieces
  * share one buffer, and files are read synchronously: 50,000 buffers or handles are garbage that stays for long.
  * @throws Failure `file-unreadable`, and `file-changed` when a file no longer has the size that was hashed
  */
-function* contents(files) {
-    const piece = Buffer.allocUnsafe(PIECE);
+function* contents(files, pieceBytes) {
+    const piece = Buffer.allocUnsafe(pieceBytes);
     let filled = 0;
     for (const { source, path, size } of files) {
         const handle = stream_open(source);
         let read = 0;
         try {
             for (;;) {
-                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, PIECE - filled, null);
-                if (bytesRead === 0)
-                    break;
+                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, pieceBytes - filled, null);
                 read += bytesRead;
                 filled += bytesRead;
-                if (filled < PIECE)
-                    continue;
-                yield piece;
-                filled = 0;
+                // At its end there is room left.
+                const isEnd = bytesRead === 0 || (read === size && filled < pieceBytes);
+                if (filled === pieceBytes) {
+                    yield piece;
+                    filled = 0;
+                }
+                if (isEnd)
+                    break;
             }
         }
         finally {
@@ -63742,13 +63745,13 @@ function stream_open(source) {
 const MANY = 500;
 /**
  * How so many bytes are packed. On one core, brotli 10 packs 5 MB/s of a build, brotli 5 packs 65; in parts and windows of
- * `ZSTD`, zstd 3 packs 220, zstd 5 packs 110 to 93% of the size, and zstd 7 packs 75 to 86%.
+ * `ZSTD`, zstd 3 packs 270, zstd 5 packs 140 to 93% of the size, and zstd 7 packs 100 to 86%.
  */
 function packingFor(bytes, zstd) {
     if (bytes <= 1_000_000)
         return { ...BROTLI, levels: [10] };
     const both = zstd && "createZstdCompress" in (external_node_zlib_default());
-    return bytes > MOST_FOR_BROTLI && both ? { ...ZSTD, levels: [3, 3, 5, 7] } : { ...BROTLI, levels: [5] };
+    return bytes > MOST_FOR_BROTLI && both ? { ...ZSTD, levels: [3, 5, 7] } : { ...BROTLI, levels: [5] };
 }
 /** Above it the processor takes longer than most networks, in bytes. */
 const MOST_FOR_BROTLI = 64_000_000;
@@ -63756,15 +63759,30 @@ const MOST_FOR_BROTLI = 64_000_000;
  * With a window of 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's
  * malloc gives little back. A part is four windows, so that cutting such a build costs 0.1%.
  */
-const BROTLI = { compression: 'brotli', window: 20, partBytes: 4 * 1024 * 1024 };
-/** Unpacking takes as much memory as a window. In parts of one window the same files take 2% more. */
-const ZSTD = { compression: 'zstd', window: 24, partBytes: 32 * 1024 * 1024 };
+const BROTLI = {
+    compression: 'brotli',
+    window: 20,
+    partBytes: 4 * MB,
+    pieceBytes: MB / 4,
+    chunkBytes: MB / 16,
+};
+/**
+ * Unpacking takes as much memory as a window. In parts of one window the same files take 2% more; in pieces and chunks as
+ * small as brotli's, packing them takes half as much time again.
+ */
+const ZSTD = {
+    compression: 'zstd',
+    window: 24,
+    partBytes: 32 * MB,
+    pieceBytes: 4 * MB,
+    chunkBytes: MB,
+};
 /**
  * @param source may reuse a piece's buffer for the next piece
  * @param ahead what may be packed before anybody asks for it, in bytes
  */
-function compress(source, packing, ahead = CHUNK) {
-    const packed = compressor(packing, { chunkSize: CHUNK, readableHighWaterMark: ahead });
+function compress(source, packing, ahead = packing.chunkBytes) {
+    const packed = compressor(packing, { chunkSize: packing.chunkBytes, readableHighWaterMark: ahead });
     // The reader gets the error, possibly much later.
     packed.on('error', () => undefined);
     feed(packed, source).catch((error) => packed.destroy(error));
@@ -63810,23 +63828,14 @@ async function feed(packed, source) {
 
 
 
-/** Begins to pack for servers that have nothing, while the files are still being hashed. */
-function packAhead(files, zstd) {
-    const folder = temporaryFolder();
-    return { packing: pack(files, (0,external_node_path_namespaceObject.join)(folder, 'all'), zstd), folder };
-}
-/** Removes what was packed, where no packer has it. */
-async function stopAhead({ packing, folder }) {
-    await packing.stop();
-    await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true });
-}
-/** @param zstd whether all servers can unpack it */
-function createPacker(manifest, zstd = false, ahead = null) {
+/**
+ * @param zstd whether all servers can unpack it
+ * @param ahead whether to pack all before anybody asks for it, once the manifest has been sent: both at once would delay it
+ */
+function createPacker(manifest, zstd = false, ahead = false) {
     const manifests = new Map();
     const packed = new Map();
-    let folder = ahead?.folder;
-    if (ahead !== null)
-        packed.set(allOf(manifest), ahead.packing);
+    let folder;
     let closed = false;
     const packing = (missing) => {
         if (closed)
@@ -63845,6 +63854,8 @@ function createPacker(manifest, zstd = false, ahead = null) {
             const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base));
             manifests.set(base, pieces);
             yield* await pieces;
+            if (ahead && !closed)
+                packing(allOf(manifest));
         },
         async *parts(missing) {
             const { part } = packing(missing);
@@ -63875,6 +63886,8 @@ function allOf({ files }) {
         all.set(index);
     return all.format();
 }
+/** Bytes that are read, sent and unpacked at once: each frame costs both sides turns of the event loop. */
+const FRAME = 256 * 1024;
 /**
  * Files that may be packed before anybody reads them, in bytes: more would take the processor from the hashing, and leave
  * no time to pack them better.
@@ -63910,7 +63923,7 @@ function pack(files, path, zstd) {
             endBytes: packedBytes,
             packedBytes: target.bytesWritten,
             compression,
-            content: () => (0,external_node_fs_namespaceObject.createReadStream)(file),
+            content: () => (0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: FRAME }),
         };
     };
     const part = (index) => {
@@ -64001,13 +64014,9 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
     checkEach(hosts, (facts) => assertFits({ entries: entries.filter(tellsOfBinaries) }, output, facts));
     const files = entries.filter((entry) => entry.kind === 'file');
     const zstd = hosts.every(({ facts }) => facts.zstd);
-    const ahead = !plan.inputs['dry-run'] && (await areEmpty(hosts)) ? packAhead(files, zstd) : null;
     const progress = startProgress(log, 'hashed', totalSize(files));
-    const manifest = await createManifest({ entries }, progress).catch(async (error) => {
-        if (ahead !== null)
-            await stopAhead(ahead);
-        throw error;
-    });
+    const manifest = await createManifest({ entries }, progress);
+    const ahead = !plan.inputs['dry-run'] && (await areEmpty(hosts));
     const detail = `${plural(manifest.files.length, 'file')}, ${formatBytes(manifest.bytes)}`;
     return { value: { manifest, packer: createPacker(manifest, zstd, ahead) }, detail };
 }

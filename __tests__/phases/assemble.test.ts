@@ -74,6 +74,7 @@ test.each([
     const facts = { newestId, zstd: true }
     const host = { name: null, facts, base: async () => ({ base, folders: '' }) } as unknown as Host
     const { value } = await assembled(app, inputs, [host])
+    for await (const _ of value.packer.manifest('')) continue
     expect(readdirSync(temporary)).toHaveLength(count)
     await value.packer.close()
     expect(readdirSync(temporary)).toEqual([])

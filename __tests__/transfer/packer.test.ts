@@ -4,7 +4,7 @@ import { brotliDecompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Bitmap } from '../../src/common/bitmap.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
-import { createPacker, packAhead, type Packer, stopAhead } from '../../src/transfer/packer.ts'
+import { createPacker, type Packer } from '../../src/transfer/packer.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
@@ -100,13 +100,11 @@ describe('what servers lack', () => {
   test('is packed ahead where that is all, and apart where the server has some after all', async () => {
     const from = folder()
     const manifest = await manifestOf(from, contents)
-    const packer = createPacker(manifest, false, packAhead(manifest.files, false))
+    const packer = createPacker(manifest, false, true)
+    await bytesOf(packer.manifest(''))
     const third = missing(manifest, (index) => index === 3)
     expect((await read(packer, third)).equals(contents['13']!)).toBe(true)
-    await until(
-      'all is packed',
-      () => packedFiles().filter((name) => /all-\d+$/.test(String(name))).length === 12,
-    )
+    await until('all is packed', () => packedFiles().length === 13)
     expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
     expect(packedFiles()).toHaveLength(13)
     await packer.close()
@@ -114,8 +112,10 @@ describe('what servers lack', () => {
   })
 
   test('leaves nothing behind where it was packed ahead and nobody needs it', async () => {
-    const { files } = await manifestOf(folder(), contents)
-    await stopAhead(packAhead(files, false))
+    const packer = createPacker(await manifestOf(folder(), contents), false, true)
+    await bytesOf(packer.manifest(''))
+    await until('it has begun', () => packedFiles().length > 0)
+    await packer.close()
     expect(readdirSync(temporary)).toEqual([])
   })
 
@@ -146,6 +146,27 @@ describe('what servers lack', () => {
       await packer.close()
       unmount()
     }
+  })
+
+  test('is packed no further than 96 MB ahead of whoever has read most', async () => {
+    // Twenty parts of 9 MB.
+    const large = Object.fromEntries(
+      Array.from({ length: 20 }, (_, index) => [`${index + 10}`, Buffer.alloc(9 * 1024 * 1024, `${index} `)]),
+    )
+    const manifest = await manifestOf(folder(), large)
+    const packer = createPacker(manifest)
+    const packed: number[] = []
+    for await (const { content } of packer.parts(missing(manifest))) {
+      await bytesOf(content())
+      const readable = packed.length + 1
+      await until(
+        'packing is as far ahead as it may be',
+        () => packedFiles().length >= Math.min(20, readable + 11),
+      )
+      packed.push(packedFiles().length - readable)
+    }
+    expect(Math.max(...packed)).toBe(11)
+    await packer.close()
   })
 
   test('is packed without waiting for its readers, and only once', async () => {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, rmSync, truncateSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import zlib, { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { formatEntry } from '../../src/protocol/manifest.ts'
-import { contentParts, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { contentParts, manifestStream, missingFiles, type Part } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { manifestOf } from '../support/tree.ts'
@@ -119,6 +119,31 @@ describe('the contents’ stream', () => {
       const content = unpack(await bytesOf(part.content as AsyncIterable<Buffer>))
       expect(content.equals(Buffer.concat(part.files.map(({ path }) => contents[path]!)))).toBe(true)
     }
+  })
+
+  const withZstd = 'createZstdCompress' in zlib ? test : test.skip
+  withZstd('of very much is packed the better the more of it waits to be sent', async () => {
+    const code = readFileSync('dist/index.cjs').subarray(0, 1_000_000)
+    // Large files come last, in a part of their own.
+    const contents = { code, large: Buffer.alloc(65_000_000) }
+    const { files } = await manifestOf(folder(), contents)
+    const MB = 1024 * 1024
+    const packed = async (lead: number) => {
+      const parts = contentParts(files, true, () => lead)
+      const part = parts.next().value as Part
+      const { length } = await bytesOf(part.content)
+      parts.return()
+      return length
+    }
+    const [none, one, two, more] = [
+      await packed(0),
+      await packed(32 * MB),
+      await packed(64 * MB),
+      await packed(999 * MB),
+    ]
+    expect(one).toBeLessThan(none)
+    expect(two).toBeLessThan(one)
+    expect(more).toBe(two)
   })
 
   test('that nobody wants any more is let go', async () => {

@@ -19,7 +19,7 @@ export async function hashFile(file: string, size?: number): Promise<string> {
  */
 export function fileHasher(): HashFile {
   const buffer = Buffer.allocUnsafe(SMALL)
-  return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file))
+  return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, size, buffer) : hashStream(file))
 }
 
 async function hashStream(file: string): Promise<string> {
@@ -29,13 +29,16 @@ async function hashStream(file: string): Promise<string> {
 }
 
 /** Synchronous, so that nothing else uses the buffer. */
-function hashInTurn(file: string, buffer: Buffer): string {
+function hashInTurn(file: string, size: number, buffer: Buffer): string {
   const handle = openSync(file, 'r')
   try {
     let length = 0
-    for (let read = -1; read !== 0; length += read) {
+    for (;;) {
+      const read = readSync(handle, buffer, length, buffer.length - length, null)
+      length += read
       if (length === buffer.length) return hashOnwards(handle, buffer)
-      read = readSync(handle, buffer, length, buffer.length - length, null)
+      // It ends there if there was room for more.
+      if (read === 0 || length === size) break
     }
     return sha256(buffer.subarray(0, length))
   } finally {

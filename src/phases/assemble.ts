@@ -13,7 +13,7 @@ import type { Plan } from '../plan.ts'
 import { LAUNCHER } from '../protocol/manifest.ts'
 import { checkEach, type Host } from '../hosts/host.ts'
 import { createManifest, type Manifest, totalSize } from '../transfer/manifest.ts'
-import { createPacker, packAhead, type Packer, stopAhead } from '../transfer/packer.ts'
+import { createPacker, type Packer } from '../transfer/packer.ts'
 
 export interface Assembled {
   readonly manifest: Manifest
@@ -49,12 +49,9 @@ export async function assemble(
   checkEach(hosts, (facts) => assertFits({ entries: entries.filter(tellsOfBinaries) }, output, facts))
   const files = entries.filter((entry) => entry.kind === 'file')
   const zstd = hosts.every(({ facts }) => facts.zstd)
-  const ahead = !plan.inputs['dry-run'] && (await areEmpty(hosts)) ? packAhead(files, zstd) : null
   const progress = startProgress(log, 'hashed', totalSize(files))
-  const manifest = await createManifest({ entries }, progress).catch(async (error: unknown) => {
-    if (ahead !== null) await stopAhead(ahead)
-    throw error
-  })
+  const manifest = await createManifest({ entries }, progress)
+  const ahead = !plan.inputs['dry-run'] && (await areEmpty(hosts))
   const detail = `${plural(manifest.files.length, 'file')}, ${formatBytes(manifest.bytes)}`
   return { value: { manifest, packer: createPacker(manifest, zstd, ahead) }, detail }
 }

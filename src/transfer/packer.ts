@@ -30,34 +30,18 @@ export interface Packer {
    * @throws Failure `runner-disk-full`, `file-changed`, `file-unreadable`
    */
   parts(missing: string): AsyncIterable<PackedPart>
-  /** Removes the files. Afterwards nothing can be read any more. */
+  /** Removes what was packed. Afterwards nothing can be read any more. */
   close(): Promise<void>
 }
 
-/** All of a release, packed before anybody has asked for it. */
-export interface Ahead {
-  readonly packing: Packing
-  readonly folder: string
-}
-
-/** Begins to pack for servers that have nothing, while the files are still being hashed. */
-export function packAhead(files: readonly TreeFile[], zstd: boolean): Ahead {
-  const folder = temporaryFolder()
-  return { packing: pack(files, join(folder, 'all'), zstd), folder }
-}
-
-/** Removes what was packed, where no packer has it. */
-export async function stopAhead({ packing, folder }: Ahead): Promise<void> {
-  await packing.stop()
-  await rm(folder, { recursive: true, force: true })
-}
-
-/** @param zstd whether all servers can unpack it */
-export function createPacker(manifest: Manifest, zstd = false, ahead: Ahead | null = null): Packer {
+/**
+ * @param zstd whether all servers can unpack it
+ * @param ahead whether to pack all before anybody asks for it, once the manifest has been sent: both at once would delay it
+ */
+export function createPacker(manifest: Manifest, zstd = false, ahead = false): Packer {
   const manifests = new Map<string, Promise<readonly Buffer[]>>()
   const packed = new Map<string, Packing>()
-  let folder = ahead?.folder
-  if (ahead !== null) packed.set(allOf(manifest), ahead.packing)
+  let folder: string | undefined
   let closed = false
 
   const packing = (missing: string): Packing => {
@@ -75,6 +59,7 @@ export function createPacker(manifest: Manifest, zstd = false, ahead: Ahead | nu
       const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base))
       manifests.set(base, pieces)
       yield* await pieces
+      if (ahead && !closed) packing(allOf(manifest))
     },
     async *parts(missing) {
       const { part } = packing(missing)
@@ -109,6 +94,9 @@ interface Packing {
   part(index: number): Promise<PackedPart | null>
   stop(): Promise<void>
 }
+
+/** Bytes that are read, sent and unpacked at once: each frame costs both sides turns of the event loop. */
+const FRAME = 256 * 1024
 
 /**
  * Files that may be packed before anybody reads them, in bytes: more would take the processor from the hashing, and leave
@@ -145,7 +133,7 @@ function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing 
       endBytes: packedBytes,
       packedBytes: target.bytesWritten,
       compression,
-      content: () => createReadStream(file) as AsyncIterable<Buffer>,
+      content: () => createReadStream(file, { highWaterMark: FRAME }) as AsyncIterable<Buffer>,
     }
   }
   const part = (index: number): Promise<PackedPart | null> => {

@@ -43,7 +43,7 @@ function* differences(
 }
 
 /** In characters. */
-const TEXT = 64 * 1024
+const TEXT = 1024 * 1024
 
 function* texts(lines: Iterable<ManifestEntry | ManifestSame>): Generator<Buffer, void, undefined> {
   let text = ''
@@ -81,11 +81,13 @@ export interface Part {
   readonly compression: Compression
 }
 
+const MB = 1024 * 1024
+
 const PART_FILES = 4000
 /** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2
 /** Bytes of each part that may be packed before its turn. */
-const AHEAD = 8 * 1024 * 1024
+const AHEAD = 8 * MB
 
 /**
  * The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile.
@@ -105,7 +107,7 @@ export function* contentParts(
       const level = levels[Math.floor(lead() / partBytes)] ?? levels.at(-1)!
       begun.push({
         files: part,
-        content: compress(contents(part), { ...packing, level }, AHEAD),
+        content: compress(contents(part, packing.pieceBytes), { ...packing, level }, AHEAD),
         compression,
       })
       if (begun.length < AT_ONCE) continue
@@ -132,31 +134,29 @@ function* cut(files: Iterable<TreeFile>, partBytes: number): Generator<readonly 
   if (part.length > 0) yield part
 }
 
-/** Bytes that are read and packed at once: in pieces of 256 KB zstd 3 takes a third more of the processor's time. */
-const PIECE = 1024 * 1024
-/** Bytes that come out at once. */
-const CHUNK = 64 * 1024
-
 /**
  * The files' bytes in pieces of one size, because each piece costs a turn of the event loop, however small. All pieces
  * share one buffer, and files are read synchronously: 50,000 buffers or handles are garbage that stays for long.
  * @throws Failure `file-unreadable`, and `file-changed` when a file no longer has the size that was hashed
  */
-function* contents(files: readonly TreeFile[]): Generator<Buffer, void, undefined> {
-  const piece = Buffer.allocUnsafe(PIECE)
+function* contents(files: readonly TreeFile[], pieceBytes: number): Generator<Buffer, void, undefined> {
+  const piece = Buffer.allocUnsafe(pieceBytes)
   let filled = 0
   for (const { source, path, size } of files) {
     const handle = open(source)
     let read = 0
     try {
       for (;;) {
-        const bytesRead = readSync(handle, piece, filled, PIECE - filled, null)
-        if (bytesRead === 0) break
+        const bytesRead = readSync(handle, piece, filled, pieceBytes - filled, null)
         read += bytesRead
         filled += bytesRead
-        if (filled < PIECE) continue
-        yield piece
-        filled = 0
+        // At its end there is room left.
+        const isEnd = bytesRead === 0 || (read === size && filled < pieceBytes)
+        if (filled === pieceBytes) {
+          yield piece
+          filled = 0
+        }
+        if (isEnd) break
       }
     } finally {
       closeSync(handle)
@@ -182,6 +182,10 @@ interface Packing {
   readonly level: number
   /** As a power of two, in bytes. */
   readonly window: number
+  /** Bytes that are read and packed at once. */
+  readonly pieceBytes: number
+  /** Bytes that come out at once. */
+  readonly chunkBytes: number
 }
 
 type Packings = Omit<Packing, 'level'> & {
@@ -193,12 +197,12 @@ type Packings = Omit<Packing, 'level'> & {
 
 /**
  * How so many bytes are packed. On one core, brotli 10 packs 5 MB/s of a build, brotli 5 packs 65; in parts and windows of
- * `ZSTD`, zstd 3 packs 220, zstd 5 packs 110 to 93% of the size, and zstd 7 packs 75 to 86%.
+ * `ZSTD`, zstd 3 packs 270, zstd 5 packs 140 to 93% of the size, and zstd 7 packs 100 to 86%.
  */
 function packingFor(bytes: number, zstd: boolean): Packings {
   if (bytes <= 1_000_000) return { ...BROTLI, levels: [10] }
   const both = zstd && 'createZstdCompress' in zlib
-  return bytes > MOST_FOR_BROTLI && both ? { ...ZSTD, levels: [3, 3, 5, 7] } : { ...BROTLI, levels: [5] }
+  return bytes > MOST_FOR_BROTLI && both ? { ...ZSTD, levels: [3, 5, 7] } : { ...BROTLI, levels: [5] }
 }
 
 /** Above it the processor takes longer than most networks, in bytes. */
@@ -208,16 +212,31 @@ const MOST_FOR_BROTLI = 64_000_000
  * With a window of 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes 8 MB, of which glibc's
  * malloc gives little back. A part is four windows, so that cutting such a build costs 0.1%.
  */
-const BROTLI = { compression: 'brotli', window: 20, partBytes: 4 * 1024 * 1024 } as const
-/** Unpacking takes as much memory as a window. In parts of one window the same files take 2% more. */
-const ZSTD = { compression: 'zstd', window: 24, partBytes: 32 * 1024 * 1024 } as const
+const BROTLI = {
+  compression: 'brotli',
+  window: 20,
+  partBytes: 4 * MB,
+  pieceBytes: MB / 4,
+  chunkBytes: MB / 16,
+} as const
+/**
+ * Unpacking takes as much memory as a window. In parts of one window the same files take 2% more; in pieces and chunks as
+ * small as brotli's, packing them takes half as much time again.
+ */
+const ZSTD = {
+  compression: 'zstd',
+  window: 24,
+  partBytes: 32 * MB,
+  pieceBytes: 4 * MB,
+  chunkBytes: MB,
+} as const
 
 /**
  * @param source may reuse a piece's buffer for the next piece
  * @param ahead what may be packed before anybody asks for it, in bytes
  */
-function compress(source: Iterable<Buffer>, packing: Packing, ahead = CHUNK): Readable {
-  const packed = compressor(packing, { chunkSize: CHUNK, readableHighWaterMark: ahead })
+function compress(source: Iterable<Buffer>, packing: Packing, ahead = packing.chunkBytes): Readable {
+  const packed = compressor(packing, { chunkSize: packing.chunkBytes, readableHighWaterMark: ahead })
   // The reader gets the error, possibly much later.
   packed.on('error', () => undefined)
   feed(packed, source).catch((error: Error) => packed.destroy(error))
