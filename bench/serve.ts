@@ -1,7 +1,8 @@
 /**
  * What serving costs: one release behind Gapless, plain PM2 in cluster mode and `node server.js`, asked by turns.
  *
- *   npm run bench:serve -- [--workers 1,2,4] [--lives 3] [--rounds 2] [--seconds 1] [--app FOLDER] [--profile FOLDER]
+ *   npm run bench:serve -- [--workers 1,2,4] [--lives 3] [--rounds 2] [--seconds 1] [--request TITLE] [--app FOLDER]
+ *     [--profile FOLDER]
  *
  * Prints a Markdown table: medians of all rounds; how far Gapless's rate is of PM2's, with the range of the lives; and the
  * workers' processor time for an answer, which says more where other programs run beside them.
@@ -21,6 +22,8 @@ const { values } = parseArgs({
     lives: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '1' },
+    /** Only those whose title contains it. */
+    request: { type: 'string', default: '' },
     app: { type: 'string' },
     /** Where the workers of Gapless and PM2 leave a profile each. */
     profile: { type: 'string' },
@@ -103,7 +106,8 @@ async function casesOf(port: number): Promise<readonly Case[]> {
     ['chunk', chunk],
     ['optimized image', image.replaceAll('&amp;', '&')],
   ] as const
-  return paths.flatMap(([title, path]) => [true, false].map((keepAlive) => ({ title, path, keepAlive })))
+  const wanted = paths.filter(([title]) => title.includes(values.request))
+  return wanted.flatMap(([title, path]) => [true, false].map((keepAlive) => ({ title, path, keepAlive })))
 }
 
 async function take(
