@@ -71,11 +71,11 @@ function stayLean() {
     setFlagsFromString('--semi-space-growth-factor=1');
 }
 /**
- * Lets the heap become three times as large before V8 marks it. V8 counts the bytes of buffers too, also where each lives
- * for a moment only: with a heap of 34 MB it marked all of it for every 9 MB of them, 65 times in an upload of 190 MB, on
- * which the processor spent a fifth of its time (Node 24).
+ * Lets the heap grow threefold before V8 marks it again. V8 counts buffers too, even short-lived ones: with a heap of 34 MB
+ * it marked everything after each 9 MB of buffers, 65 times in an upload of 190 MB. That took a fifth of the processor time
+ * (Node 24).
  */
-function markSeldom() {
+function letHeapGrow() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--heap-growing-percent=200');
 }
 
@@ -1279,7 +1279,7 @@ function memoryOf(pid) {
         return 0;
     }
 }
-/** As SIGSTOP leaves it. */
+/** Whether SIGSTOP has stopped the process. */
 function isStopped(pid) {
     return statusOf(pid).state === 'T';
 }
@@ -5415,8 +5415,8 @@ async function endMute(home) {
     const mute = holder === null ? [] : own.filter((pid) => pid !== holder);
     if (mute.length === 0)
         return;
-    // On SIGTERM it would remove the pid file of the other daemon. Once killed it must be gone: the next try would mistake
-    // it for another.
+    // SIGTERM would make it remove the other daemon's pid file. The next try would mistake a daemon that is still exiting
+    // for another.
     await kill(mute);
     throw server_failure('pm2-failed: second daemon', { daemon: String(holder) });
 }
@@ -6107,7 +6107,7 @@ function hashInTurn(file, size, buffer) {
             length += read;
             if (length === buffer.length)
                 return hashOnwards(handle, buffer);
-            // It ends there if there was room for more.
+            // A read that leaves room in the buffer has reached the end of the file.
             if (read === 0 || length === size)
                 break;
         }
@@ -9136,7 +9136,7 @@ var external_node_zlib_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 
 /** Up to this size a file is verified before anything of it is written, in bytes. */
 const receive_SMALL = 256 * 1024;
-/** Bytes that are unpacked at once: each chunk costs a turn of the event loop, and a frame of the upload gives about so many. */
+/** In bytes. Each chunk costs a turn of the event loop. A frame of an upload unpacks to about this size. */
 const CHUNK = 1024 * 1024;
 /** Decompresses a body. @throws Failure `upload-corrupt` when it cannot be, and the body's own errors */
 async function* decompress(body, compression = 'brotli') {
@@ -10799,7 +10799,7 @@ async function* noBody() {
 
 /** Called by the bootstrap with the rest of standard input. */
 function agent_serve(options, input) {
-    markSeldom();
+    letHeapGrow();
     const write = process.stdout.write.bind(process.stdout);
     // Standard output belongs to the protocol: everything else is printed to standard error.
     process.stdout.write = process.stderr.write.bind(process.stderr);

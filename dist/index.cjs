@@ -57117,11 +57117,11 @@ function stayLean() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--semi-space-growth-factor=1');
 }
 /**
- * Lets the heap become three times as large before V8 marks it. V8 counts the bytes of buffers too, also where each lives
- * for a moment only: with a heap of 34 MB it marked all of it for every 9 MB of them, 65 times in an upload of 190 MB, on
- * which the processor spent a fifth of its time (Node 24).
+ * Lets the heap grow threefold before V8 marks it again. V8 counts buffers too, even short-lived ones: with a heap of 34 MB
+ * it marked everything after each 9 MB of buffers, 65 times in an upload of 190 MB. That took a fifth of the processor time
+ * (Node 24).
  */
-function markSeldom() {
+function letHeapGrow() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--heap-growing-percent=200');
 }
 
@@ -63348,7 +63348,7 @@ function hashInTurn(file, size, buffer) {
             length += read;
             if (length === buffer.length)
                 return hashOnwards(handle, buffer);
-            // It ends there if there was room for more.
+            // A read that leaves room in the buffer has reached the end of the file.
             if (read === 0 || length === size)
                 break;
         }
@@ -63657,7 +63657,7 @@ const AHEAD = 8 * MB;
 /**
  * The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile.
  * @param zstd whether who receives them can unpack it
- * @param lead bytes of files that are packed and wait for the network: the more, the better the next part is packed
+ * @param lead bytes of files that are packed and wait to be sent. The higher, the better the next part is compressed.
  */
 function* contentParts(files, zstd = false, lead = () => 0) {
     const { levels, ...packing } = packingFor(totalSize(files), zstd);
@@ -63714,7 +63714,7 @@ function* contents(files, pieceBytes) {
                 const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, pieceBytes - filled, null);
                 read += bytesRead;
                 filled += bytesRead;
-                // At its end there is room left.
+                // A read that leaves room in the piece has reached the end of the file.
                 const isEnd = bytesRead === 0 || (read === size && filled < pieceBytes);
                 if (filled === pieceBytes) {
                     yield piece;
@@ -63830,7 +63830,7 @@ async function feed(packed, source) {
 
 /**
  * @param zstd whether all servers can unpack it
- * @param ahead whether to pack all before anybody asks for it, once the manifest has been sent: both at once would delay it
+ * @param ahead whether to pack everything once the manifest has been sent. Packing earlier would delay the manifest.
  */
 function createPacker(manifest, zstd = false, ahead = false) {
     const manifests = new Map();
@@ -63886,28 +63886,26 @@ function allOf({ files }) {
         all.set(index);
     return all.format();
 }
-/** Bytes that are read, sent and unpacked at once: each frame costs both sides turns of the event loop. */
+/** In bytes. Each frame costs both sides turns of the event loop. */
 const FRAME = 256 * 1024;
-/**
- * Files that may be packed before anybody reads them, in bytes: more would take the processor from the hashing, and leave
- * no time to pack them better.
- */
+/** Files that may be packed before anybody reads them, in bytes. The pause leaves time for a higher level. */
 const LEAD = 96 * 1024 * 1024;
 function pack(files, path, zstd) {
     const packed = [];
-    /** Of the files up to the last part that is packed, and up to the last that anybody has read. */
-    let [packedBytes, readBytes] = [0, 0];
-    const lead = () => packedBytes - readBytes;
+    /** By part, once it is packed: the bytes of all files up to its end. */
+    const ends = [];
+    /** The index of the last part that a reader has asked for. */
+    let furthest = -1;
+    const lead = () => (ends.at(-1) ?? 0) - (ends[Math.min(furthest, ends.length - 1)] ?? 0);
     const parts = contentParts(files, zstd, lead);
     const stopped = new AbortController();
-    let count = 0;
-    let goOn = () => { };
+    let resume = () => { };
     const packNext = async () => {
         const next = parts.next();
         if (next.done === true)
             return null;
         const { files, content, compression } = next.value;
-        const file = `${path}-${(count += 1)}`;
+        const file = `${path}-${ends.length + 1}`;
         const target = (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600, flags: 'wx' });
         try {
             await (0,external_node_stream_promises_namespaceObject.pipeline)(content, target, { signal: stopped.signal });
@@ -63916,11 +63914,10 @@ function pack(files, path, zstd) {
             throw notWritten(error);
         }
         const bytes = totalSize(files);
-        packedBytes += bytes;
+        ends.push((ends.at(-1) ?? 0) + bytes);
         return {
             fileCount: files.length,
             bytes,
-            endBytes: packedBytes,
             packedBytes: target.bytesWritten,
             compression,
             content: () => (0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: FRAME }),
@@ -63934,21 +63931,20 @@ function pack(files, path, zstd) {
     const packAll = async () => {
         for (let index = 0; (await part(index)) !== null; index += 1) {
             while (lead() >= LEAD && !stopped.signal.aborted)
-                await new Promise((resolve) => (goOn = resolve));
+                await new Promise((resolve) => (resume = resolve));
         }
     };
     // The readers report a failure.
     packAll().catch(() => undefined);
     return {
-        async part(index) {
-            const found = await part(index);
-            readBytes = Math.max(readBytes, found?.endBytes ?? 0);
-            goOn();
-            return found;
+        part(index) {
+            furthest = Math.max(furthest, index);
+            resume();
+            return part(index);
         },
         async stop() {
             stopped.abort();
-            goOn();
+            resume();
             await Promise.allSettled(packed);
             // Only now: a pipeline whose source is destroyed in the turn that begins it never settles (Node 20).
             parts.return();
@@ -71651,7 +71647,7 @@ async function main() {
     // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
     process.exitCode = 1;
     stayLean();
-    markSeldom();
+    letHeapGrow();
     const begun = performance.now();
     const log = createJobLog();
     const pipeline = createPipeline(log);

@@ -1022,7 +1022,7 @@ async function takeFrom(workers, records) {
     }
     return null;
 }
-/** Where the workers of a new daemon get it from an orphan, to pass it on. */
+/** The path at which an orphan gives the socket to the workers of a new daemon, which pass it to that daemon. */
 function giftOf(records, pid) {
     return (0,external_node_path_namespaceObject.join)(records, `${pid}.gift`);
 }

@@ -3,7 +3,7 @@
  * `dist/main.cjs` calls `main`. `dist/post.cjs` calls `post`, which runs even after a cancelled job.
  */
 import { type Inputs, maskingOf, readInputs } from './inputs/index.ts'
-import { markSeldom, stayLean } from './common/memory.ts'
+import { letHeapGrow, stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { afterCancel } from './commands/after-cancel.ts'
@@ -26,7 +26,7 @@ export async function main(): Promise<void> {
   // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
   process.exitCode = 1
   stayLean()
-  markSeldom()
+  letHeapGrow()
   const begun = performance.now()
   const log = createJobLog()
   const pipeline = createPipeline(log)

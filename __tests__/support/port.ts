@@ -12,7 +12,7 @@ const [FIRST, END] = [20_000, 32_768]
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST, END)
-    // A name of the kernel's, which goes with the process; the demo runs on macOS too, which has none.
+    // An abstract socket exists as long as the process. macOS, where the demo runs too, has none.
     if (process.platform === 'linux' && !(await listens(`\0gapless-test-port-${port}`))) continue
     const probe = createServer()
     if (!(await listens({ port, host: '127.0.0.1' }, probe))) continue
@@ -22,14 +22,15 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Whether it could be had; the process keeps it. */
+/** Whether the server could listen there. */
 async function listens(
   where: string | { readonly port: number; readonly host: string },
   server = createServer().unref(),
 ): Promise<boolean> {
-  const listening = once(server.listen(where), 'listening')
-  return listening.then(
-    () => true,
-    () => false,
-  )
+  try {
+    await once(server.listen(where), 'listening')
+    return true
+  } catch {
+    return false
+  }
 }

@@ -148,7 +148,7 @@ describe('what servers lack', () => {
     }
   })
 
-  test('is packed no further than 96 MB ahead of whoever has read most', async () => {
+  test('is packed at most 96 MB ahead of the fastest reader', async () => {
     // Twenty parts of 9 MB.
     const large = Object.fromEntries(
       Array.from({ length: 20 }, (_, index) => [`${index + 10}`, Buffer.alloc(9 * 1024 * 1024, `${index} `)]),

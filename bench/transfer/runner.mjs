@@ -12,9 +12,9 @@ import { pathToFileURL } from 'node:url'
 const [, , compiled, settings] = process.argv
 const { inputs: given, workspace, agentFile, launcherFile } = JSON.parse(settings)
 const load = (file) => import(pathToFileURL(join(compiled, file)).href)
-const { markSeldom, stayLean } = await load('common/memory.js')
+const { letHeapGrow, stayLean } = await load('common/memory.js')
 stayLean()
-markSeldom()
+letHeapGrow()
 const { readInputs } = await load('inputs/index.js')
 const { createPlan } = await load('plan.js')
 const { connect } = await load('hosts/connect.js')

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { markSeldom } from '../common/memory.ts'
+import { letHeapGrow } from '../common/memory.ts'
 import { parse } from '../protocol/guards.ts'
 import { job } from './activation/job.ts'
 import { runJob } from './activation/server/world.ts'
@@ -16,7 +16,7 @@ import { closeToOthers } from './system/umask.ts'
 
 /** Called by the bootstrap with the rest of standard input. */
 export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void {
-  markSeldom()
+  letHeapGrow()
   const write = process.stdout.write.bind(process.stdout)
   // Standard output belongs to the protocol: everything else is printed to standard error.
   process.stdout.write = process.stderr.write.bind(process.stderr)

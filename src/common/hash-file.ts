@@ -37,7 +37,7 @@ function hashInTurn(file: string, size: number, buffer: Buffer): string {
       const read = readSync(handle, buffer, length, buffer.length - length, null)
       length += read
       if (length === buffer.length) return hashOnwards(handle, buffer)
-      // It ends there if there was room for more.
+      // A read that leaves room in the buffer has reached the end of the file.
       if (read === 0 || length === size) break
     }
     return sha256(buffer.subarray(0, length))

@@ -14,8 +14,6 @@ export interface PackedPart {
   readonly fileCount: number
   /** Of the files. */
   readonly bytes: number
-  /** Of the files of this part and those before it. */
-  readonly endBytes: number
   readonly packedBytes: number
   readonly compression: Compression
   /** Each reader gets all of it. */
@@ -26,7 +24,7 @@ export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
   /**
-   * The parts of missingFiles in their order. Packing waits only where it is far ahead of every reader.
+   * The parts of missingFiles in their order. Packing pauses when it is far ahead of the fastest reader.
    * @throws Failure `runner-disk-full`, `file-changed`, `file-unreadable`
    */
   parts(missing: string): AsyncIterable<PackedPart>
@@ -36,7 +34,7 @@ export interface Packer {
 
 /**
  * @param zstd whether all servers can unpack it
- * @param ahead whether to pack all before anybody asks for it, once the manifest has been sent: both at once would delay it
+ * @param ahead whether to pack everything once the manifest has been sent. Packing earlier would delay the manifest.
  */
 export function createPacker(manifest: Manifest, zstd = false, ahead = false): Packer {
   const manifests = new Map<string, Promise<readonly Buffer[]>>()
@@ -95,30 +93,28 @@ interface Packing {
   stop(): Promise<void>
 }
 
-/** Bytes that are read, sent and unpacked at once: each frame costs both sides turns of the event loop. */
+/** In bytes. Each frame costs both sides turns of the event loop. */
 const FRAME = 256 * 1024
 
-/**
- * Files that may be packed before anybody reads them, in bytes: more would take the processor from the hashing, and leave
- * no time to pack them better.
- */
+/** Files that may be packed before anybody reads them, in bytes. The pause leaves time for a higher level. */
 const LEAD = 96 * 1024 * 1024
 
 function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing {
   const packed: Promise<PackedPart | null>[] = []
-  /** Of the files up to the last part that is packed, and up to the last that anybody has read. */
-  let [packedBytes, readBytes] = [0, 0]
-  const lead = () => packedBytes - readBytes
+  /** By part, once it is packed: the bytes of all files up to its end. */
+  const ends: number[] = []
+  /** The index of the last part that a reader has asked for. */
+  let furthest = -1
+  const lead = () => (ends.at(-1) ?? 0) - (ends[Math.min(furthest, ends.length - 1)] ?? 0)
   const parts = contentParts(files, zstd, lead)
   const stopped = new AbortController()
-  let count = 0
-  let goOn = () => {}
+  let resume = () => {}
 
   const packNext = async (): Promise<PackedPart | null> => {
     const next = parts.next()
     if (next.done === true) return null
     const { files, content, compression } = next.value
-    const file = `${path}-${(count += 1)}`
+    const file = `${path}-${ends.length + 1}`
     const target = createWriteStream(file, { mode: 0o600, flags: 'wx' })
     try {
       await pipeline(content, target, { signal: stopped.signal })
@@ -126,11 +122,10 @@ function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing 
       throw notWritten(error)
     }
     const bytes = totalSize(files)
-    packedBytes += bytes
+    ends.push((ends.at(-1) ?? 0) + bytes)
     return {
       fileCount: files.length,
       bytes,
-      endBytes: packedBytes,
       packedBytes: target.bytesWritten,
       compression,
       content: () => createReadStream(file, { highWaterMark: FRAME }) as AsyncIterable<Buffer>,
@@ -142,21 +137,21 @@ function pack(files: readonly TreeFile[], path: string, zstd: boolean): Packing 
   }
   const packAll = async () => {
     for (let index = 0; (await part(index)) !== null; index += 1) {
-      while (lead() >= LEAD && !stopped.signal.aborted) await new Promise<void>((resolve) => (goOn = resolve))
+      while (lead() >= LEAD && !stopped.signal.aborted)
+        await new Promise<void>((resolve) => (resume = resolve))
     }
   }
   // The readers report a failure.
   packAll().catch(() => undefined)
   return {
-    async part(index) {
-      const found = await part(index)
-      readBytes = Math.max(readBytes, found?.endBytes ?? 0)
-      goOn()
-      return found
+    part(index) {
+      furthest = Math.max(furthest, index)
+      resume()
+      return part(index)
     },
     async stop() {
       stopped.abort()
-      goOn()
+      resume()
       await Promise.allSettled(packed)
       // Only now: a pipeline whose source is destroyed in the turn that begins it never settles (Node 20).
       parts.return()

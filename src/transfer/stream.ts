@@ -92,7 +92,7 @@ const AHEAD = 8 * MB
 /**
  * The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile.
  * @param zstd whether who receives them can unpack it
- * @param lead bytes of files that are packed and wait for the network: the more, the better the next part is packed
+ * @param lead bytes of files that are packed and wait to be sent. The higher, the better the next part is compressed.
  */
 export function* contentParts(
   files: readonly TreeFile[],
@@ -150,7 +150,7 @@ function* contents(files: readonly TreeFile[], pieceBytes: number): Generator<Bu
         const bytesRead = readSync(handle, piece, filled, pieceBytes - filled, null)
         read += bytesRead
         filled += bytesRead
-        // At its end there is room left.
+        // A read that leaves room in the piece has reached the end of the file.
         const isEnd = bytesRead === 0 || (read === size && filled < pieceBytes)
         if (filled === pieceBytes) {
           yield piece

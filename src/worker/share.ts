@@ -34,7 +34,7 @@ export async function takeFrom(
   return null
 }
 
-/** Where the workers of a new daemon get it from an orphan, to pass it on. */
+/** The path at which an orphan gives the socket to the workers of a new daemon, which pass it to that daemon. */
 export function giftOf(records: string, pid: number): string {
   return join(records, `${pid}.gift`)
 }

@@ -74,8 +74,8 @@ async function endMute(home: string): Promise<void> {
   const holder = own.length === 0 ? null : await daemonPid(home)
   const mute = holder === null ? [] : own.filter((pid) => pid !== holder)
   if (mute.length === 0) return
-  // On SIGTERM it would remove the pid file of the other daemon. Once killed it must be gone: the next try would mistake
-  // it for another.
+  // SIGTERM would make it remove the other daemon's pid file. The next try would mistake a daemon that is still exiting
+  // for another.
   await kill(mute)
   throw failure('pm2-failed: second daemon', { daemon: String(holder) })
 }

@@ -94,7 +94,7 @@ export function memoryOf(pid: number): number {
   }
 }
 
-/** As SIGSTOP leaves it. */
+/** Whether SIGSTOP has stopped the process. */
 export function isStopped(pid: number): boolean {
   return statusOf(pid).state === 'T'
 }

@@ -15,7 +15,7 @@ import { makeReadableFolder, withFile } from '../system/files.ts'
 
 /** Up to this size a file is verified before anything of it is written, in bytes. */
 const SMALL = 256 * 1024
-/** Bytes that are unpacked at once: each chunk costs a turn of the event loop, and a frame of the upload gives about so many. */
+/** In bytes. Each chunk costs a turn of the event loop. A frame of an upload unpacks to about this size. */
 const CHUNK = 1024 * 1024
 
 /** Decompresses a body. @throws Failure `upload-corrupt` when it cannot be, and the body's own errors */
